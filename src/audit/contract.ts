@@ -1,0 +1,101 @@
+/** What the gateway asks of the audit log. */
+import type { Completed, Decision, Finding, Plane, PolicyDigest, Principal, ResourceUse } from '../exchange.ts'
+
+/**
+ * `refused`: not proven or not understood. `decided`: permit, hold or deny, before anything runs. `completed`: ran and
+ * answered, whole or cut. `failed`: permitted, then broke. `hold`: a hold changed state. `audit-query`: an auditor
+ * asked. `policy`: another policy set is in force. `started`, `stopped`: the writer itself.
+ */
+export type RecordKind =
+  | 'refused'
+  | 'decided'
+  | 'completed'
+  | 'failed'
+  | 'hold'
+  | 'audit-query'
+  | 'policy'
+  | 'started'
+  | 'stopped'
+
+/** One entry of evidence. Plain; every part that does not apply is absent. */
+export interface AuditRecord {
+  readonly kind: RecordKind
+  /** Milliseconds since 1970 UTC. */
+  readonly at: number
+  /** The exchange's UUIDv7; for records of no exchange, the record's own. */
+  readonly exchange: string
+  /** The door: `query`, `preflight`, `holds`, `audit`, `gateway`. */
+  readonly surface: string
+  readonly plane?: Plane
+  readonly principal?: Principal
+  readonly connection?: string
+  readonly purpose?: string
+  readonly statement?: RecordedStatement
+  readonly findings?: readonly Finding[]
+  readonly decision?: Decision
+  readonly policy?: PolicyDigest
+  /** For `refused` and `failed`. */
+  readonly failure?: { readonly code: string; readonly message: string }
+  /** For `completed`. */
+  readonly completion?: Pick<
+    Completed,
+    'ran' | 'job' | 'rowCount' | 'byteCount' | 'masked' | 'statistics' | 'ending' | 'cut'
+  >
+  /** For `hold`: the state it moved to, by whom (absent: by time), and their words. */
+  readonly hold?: { readonly id: string; readonly state: string; readonly comment?: string }
+  /** For `policy`, `started`, `stopped`: what changed, in a few words. */
+  readonly note?: string
+}
+
+export interface RecordedStatement {
+  readonly language: string
+  readonly kind: string
+  readonly text: string
+  readonly uses: readonly ResourceUse[]
+  /** Parameter names and types; values are row data and stay out. */
+  readonly parameters: readonly string[]
+  readonly estimatedBytes?: number
+}
+
+export interface AuditLog {
+  /**
+   * Resolves when the record is durable. MUST reject with `audit-unavailable` when it cannot be made so, and then
+   * nothing may run or be answered.
+   */
+  append(record: AuditRecord): Promise<void>
+  /** For readiness and metrics. */
+  status(): AuditStatus
+  /** Resolves when what was appended is durable and the log is closed. */
+  close(): Promise<void>
+}
+
+export interface AuditStatus {
+  /** False once the journal refuses writes. */
+  readonly writable: boolean
+  /** Records that are durable here and not yet in ClickHouse. */
+  readonly backlogRecords: number
+  readonly backlogBytes: number
+  /** Milliseconds since 1970 UTC of the last delivery, if there was one. */
+  readonly deliveredAt?: number
+  /** Why delivery does not get on, if it does not. */
+  readonly deliveryProblem?: string
+}
+
+/** Read-only SQL over the audit views, for auditors. */
+export interface AuditReader {
+  query(request: AuditQuery, signal: AbortSignal): Promise<AuditAnswer>
+  ready(signal: AbortSignal): Promise<void>
+}
+
+export interface AuditQuery {
+  readonly sql: string
+  /** ClickHouse query parameters: `{name:Type}` in the text. */
+  readonly params: Readonly<Record<string, string | number | boolean | null>>
+  readonly format: 'json' | 'ndjson'
+}
+
+/** The bytes of the answer, in the format asked for. */
+export interface AuditAnswer {
+  readonly contentType: string
+  readonly body: ReadableStream<Uint8Array>
+}

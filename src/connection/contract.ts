@@ -1,0 +1,56 @@
+/** What the gateway asks of a connector: the code that speaks one upstream's protocol, and alone holds its credential. */
+import type {
+  Batch,
+  Estimate,
+  Permitted,
+  Principal,
+  SqlField,
+  Statement,
+  Statistics,
+  Table,
+  TablePath,
+} from '../exchange.ts'
+
+export interface Connector {
+  /** As configured: `warehouse`. */
+  readonly name: string
+  readonly type: string
+  /** Where unqualified names resolve. */
+  readonly defaults: { readonly project: string; readonly dataset?: string }
+  /** What the upstream says it would do and cost; runs nothing. Rejects with `upstream-refused` when it would not run. */
+  estimate(statement: Statement, principal: Principal, signal: AbortSignal): Promise<Estimate>
+  /**
+   * Runs it as job `jobId(exchange.id)`. An undecided or denied exchange does not compile. Aborting `signal` cancels the
+   * upstream job. `statement` is what obligations made of `exchange.statement`.
+   */
+  run(statement: Statement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
+  /** Reads the answer of a job that was run before for this exchange, running nothing. */
+  attach(statement: Statement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
+  /** The id under which an exchange runs upstream; fixed before it is sent, so that it can be looked up afterwards. */
+  jobId(exchange: string): string
+  readonly metadata: Metadata
+  /** Resolves when the upstream answers. */
+  ready(signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** Rows as the upstream delivers them. */
+export interface Answer {
+  readonly job: string
+  /** Names as they appear in rows: anonymous and repeated struct fields renamed. */
+  readonly columns: readonly SqlField[]
+  /** Total rows, where the upstream says so before they are read. */
+  readonly totalRows?: number
+  /** Pulled one at a time; not pulling is back-pressure. Returning early cancels what is still under way upstream. */
+  readonly batches: AsyncIterable<Batch>
+  /** Known once `batches` has ended, as far as it was known before. */
+  statistics(): Statistics
+}
+
+/** Schemas as the upstream holds them, uncached. */
+export interface Metadata {
+  table(path: TablePath, signal: AbortSignal): Promise<Table | undefined>
+  /** Dataset names of the connection's project. */
+  datasets(signal: AbortSignal): Promise<readonly string[]>
+  tables(dataset: string, signal: AbortSignal): Promise<readonly TablePath[]>
+}

@@ -1,0 +1,103 @@
+/** What the gateway asks of the state store: holds, and idempotency keys. */
+import type { Held, Permitted, Subject } from '../exchange.ts'
+
+export type HoldState =
+  | 'pending'
+  | 'approved'
+  | 'rejected'
+  | 'expired'
+  | 'withdrawn'
+  | 'running'
+  | 'done'
+  | 'failed'
+  | 'unknown'
+
+/** A held exchange, as it was asked, and what became of it. */
+export interface HoldEntry {
+  /** The exchange's id. */
+  readonly id: string
+  readonly state: HoldState
+  readonly exchange: Held
+  /** Milliseconds since 1970 UTC, like all times here. */
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly decisions: readonly HoldDecision[]
+  /** Set when it ended: a code and words for whoever asks what happened. */
+  readonly outcome?: { readonly code: string; readonly detail: string }
+}
+
+export interface HoldDecision {
+  readonly by: Subject
+  readonly effect: 'approve' | 'reject' | 'withdraw'
+  readonly comment: string
+  readonly at: number
+}
+
+/** Answers of a compare-and-set: the entry as it now is, and whether this call moved it. */
+export interface Moved {
+  readonly moved: boolean
+  readonly entry: HoldEntry
+}
+
+/**
+ * One small store. Every write is durable when it resolves; every change of state is one conditional update, so that of
+ * racing callers, in this process or another, exactly one moves it. Expiry is part of each condition; sweeping tidies.
+ * Rejects with `store-unavailable`.
+ */
+export interface Store {
+  openHold(exchange: Held): Promise<HoldEntry>
+  /** `undefined` where there is none. An entry past its time reads as `expired`. */
+  hold(id: string): Promise<HoldEntry | undefined>
+  /** Newest first. */
+  holds(filter: { readonly states?: readonly HoldState[]; readonly limit: number }): Promise<readonly HoldEntry[]>
+  /** pending → approved | rejected | withdrawn. */
+  decideHold(id: string, to: 'approved' | 'rejected' | 'withdrawn', decision: HoldDecision): Promise<Moved>
+  /** approved → running, once; `writer` names the gateway that runs it. */
+  startHold(id: string, at: number, writer: string): Promise<Moved>
+  /** running → done | failed | unknown. */
+  endHold(
+    id: string,
+    to: 'done' | 'failed' | 'unknown',
+    outcome: { readonly code: string; readonly detail: string },
+  ): Promise<Moved>
+  /** Resolves when the hold's state is no longer `state`, the time is up or `signal` aborts; with the entry as it is. */
+  waitHold(id: string, state: HoldState, waitMs: number, signal: AbortSignal): Promise<HoldEntry | undefined>
+  /** Moves what is past its time to `expired`; the entries that this call moved. */
+  expireHolds(at: number): Promise<readonly HoldEntry[]>
+  /** After a crash: what was `running` under this writer becomes `unknown`; the entries that this call moved. */
+  abandonRunning(writer: string): Promise<readonly HoldEntry[]>
+
+  /** Claims a key for an exchange, once per principal and key. */
+  claimKey(claim: KeyClaim): Promise<KeyState>
+  /** Remembers what the key's exchange came to. */
+  settleKey(owner: Subject, key: string, outcome: KeyOutcome): Promise<void>
+  /** Gives the key back: nothing ran. */
+  releaseKey(owner: Subject, key: string): Promise<void>
+
+  /** Resolves when the store takes writes. */
+  ready(signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+export interface KeyClaim {
+  readonly owner: Subject
+  readonly key: string
+  /** Of the request: connection, sql, params, bounds. The same key with another digest is a conflict. */
+  readonly requestDigest: string
+  readonly exchange: string
+  readonly at: number
+  readonly expiresAt: number
+}
+
+/** `fresh`: yours now. `running`: the first request is not over. `settled`: answer as the first one was answered. */
+export type KeyState =
+  | { readonly state: 'fresh' }
+  | { readonly state: 'running'; readonly exchange: string }
+  | { readonly state: 'conflict'; readonly exchange: string }
+  | { readonly state: 'settled'; readonly exchange: string; readonly outcome: KeyOutcome }
+
+/** `ran`: read the upstream job's answer again. `held`: answer with the hold. `denied`, `failed`: the same problem. */
+export type KeyOutcome =
+  | { readonly kind: 'ran'; readonly exchange: Permitted }
+  | { readonly kind: 'held'; readonly hold: string }
+  | { readonly kind: 'problem'; readonly problem: Readonly<Record<string, unknown>>; readonly status: number }

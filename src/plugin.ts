@@ -1,0 +1,51 @@
+/** The plugin contract: all that a plugin may import. */
+import type { Batch, Fact, Finding, Obligation, Permitted, Reason, Stated, Statement } from './exchange.ts'
+import type { Runtime } from './runtime.ts'
+
+export type * from './exchange.ts'
+export type { Runtime } from './runtime.ts'
+
+/** A plugin finds facts and carries out obligations. It decides nothing: policies do. */
+export interface Plugin<Options = unknown> {
+  /** kebab-case; first half of every kind it names: `mask-columns/partial`. */
+  readonly name: string
+  /** Parsed once, when the gateway starts. `parse(undefined)` gives the defaults or throws. */
+  readonly options: { parse(input: unknown): Options }
+  /** Facts it promises in every exchange it inspects. A condition that names any other fact refuses to start. */
+  readonly facts?: Readonly<Record<string, Readonly<Record<string, FactType>>>>
+  /** Everything that can be wrong is built here, once: regexes, tables, keys. */
+  create(options: Options, runtime: Runtime): Hooks | Promise<Hooks>
+}
+
+/** What a CEL condition may do with a fact. */
+export type FactType = 'number' | 'boolean' | 'string' | 'list'
+
+export interface Hooks {
+  /** MUST answer before `signal` aborts; an error or a late answer denies. */
+  inspect?(exchange: Stated, signal: AbortSignal): readonly Finding[] | Promise<readonly Finding[]>
+  /** By obligation name. */
+  readonly fulfil?: Readonly<Record<string, Fulfilment>>
+}
+
+export interface Fulfilment {
+  /** Checks a policy's terms when the policy is loaded. Throws with words that name the key and what was expected. */
+  readonly terms: { parse(input: unknown): unknown }
+  /**
+   * Before it runs. MAY only narrow: the kind stays, no resource is added, no bound grows. MUST be deterministic: it
+   * is called to see whether the obligation can be fulfilled, and again when it is.
+   */
+  before?(
+    statement: Statement,
+    obligation: Obligation,
+    exchange: Stated,
+  ): Statement | Unfulfilled | Promise<Statement | Unfulfilled>
+  /** On each batch of the answer. MAY only take away. */
+  after?(batch: Batch, obligation: Obligation, exchange: Permitted): Batch | Promise<Batch>
+}
+
+/** The obligation cannot be carried out on this statement: the exchange is denied for this reason. */
+export interface Unfulfilled {
+  readonly unfulfilled: Reason
+}
+
+export type { Fact }

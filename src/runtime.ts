@@ -1,0 +1,35 @@
+/**
+ * What we ask of the machine. An interface only: `src/entry` makes one for Node, and later one for Workers.
+ * Web standards that both have (`crypto.subtle`, `TextEncoder`, `AbortSignal`, streams) are used directly.
+ */
+export interface Runtime {
+  readonly clock: Clock
+  /** A fresh UUIDv7: sortable by time, unique across replicas. */
+  newId(): string
+  readonly secrets: Secrets
+  /** `fetch` with a bounded pool. The caller passes a signal with a deadline. */
+  readonly fetch: typeof globalThis.fetch
+  /** Operational log: codes, names, counts. Never a credential, a row value or statement text. */
+  readonly log: Log
+  /** Keeps `work` alive after the answer has gone out; its failure is logged under `name`. */
+  background(name: string, work: Promise<unknown>): void
+}
+
+export interface Clock {
+  /** Wall clock, milliseconds since 1970 UTC. */
+  now(): number
+  /** Milliseconds that only ever grow; for durations. */
+  monotonic(): number
+}
+
+export interface Secrets {
+  /** The value behind `env:NAME` or `file:path`. Rejects when there is none; the message names the reference only. */
+  read(reference: string): Promise<string>
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Fields are an allow-list by type: short codes, names, counts, durations. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+
+export type Log = (level: LogLevel, message: string, fields?: LogFields, cause?: unknown) => void
