@@ -77,6 +77,19 @@ export interface SqlField {
   readonly type: SqlType
 }
 
+/** A type in GoogleSQL: `ARRAY<STRUCT<kind STRING, value STRING>>`. */
+export function typeText(type: SqlType): string {
+  switch (type.kind) {
+    case 'ARRAY':
+    case 'RANGE':
+      return `${type.kind}<${typeText(type.of)}>`
+    case 'STRUCT':
+      return `STRUCT<${type.fields.map((f) => (f.name === '' ? '' : `${f.name} `) + typeText(f.type)).join(', ')}>`
+    default:
+      return type.kind
+  }
+}
+
 /** A column as the catalog knows it. */
 export interface Column extends SqlField {
   readonly nullable: boolean

@@ -26,6 +26,7 @@ export const FAILURES = {
   'unsupported-media-type': { status: 415, title: 'the content type is not supported' },
   // denied: policy said no. `denied` renders a Decision; it is never thrown
   denied: { status: 403, title: 'policy denies this' },
+  'not-auditor': { status: 403, title: 'you are not an auditor' },
   'not-approver': { status: 403, title: 'you may not decide on this hold' },
   // failed: we or the upstream broke
   'upstream-refused': { status: 400, title: 'the upstream refused the statement' },

@@ -1,0 +1,143 @@
+/** The people's side of holds: who may see one, who may decide on it, and the record of each decision. */
+import { holdMoved } from './audit/entries.ts'
+import type { AuditLog } from './audit/contract.ts'
+import type { Door, Knock } from './door.ts'
+import type { Principal, Subject } from './exchange.ts'
+import { Failure } from './failure.ts'
+import type { HoldEntry, HoldState, Store } from './hold/contract.ts'
+import type { Runtime } from './runtime.ts'
+
+export interface ApprovalsParts {
+  readonly runtime: Runtime
+  readonly door: Door
+  readonly store: Store
+  readonly audit: AuditLog
+}
+
+/** Most holds that one listing answers with. */
+const LIST_MOST = 200
+
+export class Approvals {
+  readonly #parts: ApprovalsParts
+
+  constructor(parts: ApprovalsParts) {
+    this.#parts = parts
+  }
+
+  /** Holds that this principal asked for or may decide on, newest first. */
+  list(knock: Knock, states?: readonly HoldState[]): Promise<readonly HoldEntry[]> {
+    return this.#parts.door.enter(knock, async (seen, signal) => {
+      const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents', 'people'], signal))
+      const entries = await this.#parts.store.holds({ limit: LIST_MOST, ...(states && { states }) })
+      return entries.filter((entry) => maySee(entry, principal))
+    })
+  }
+
+  /** One hold; with `waitMs`, once its state has changed or the time is up. */
+  see(knock: Knock, id: string, waitMs: number): Promise<HoldEntry> {
+    return this.#parts.door.enter(knock, async (seen, signal) => {
+      const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents', 'people'], signal))
+      const entry = await this.#visible(id, principal)
+      if (waitMs === 0) return entry
+      return (await this.#parts.store.waitHold(id, entry.state, waitMs, signal)) ?? entry
+    })
+  }
+
+  /** An approver's word. Never the requester's own, nor that of the person for whom the requester acts. */
+  decide(
+    knock: Knock,
+    id: string,
+    effect: 'approve' | 'reject',
+    read: () => Promise<{ readonly comment: string }>,
+  ): Promise<HoldEntry> {
+    return this.#parts.door.enter(knock, async (seen, signal) => {
+      const principal = (seen.principal = await this.#parts.door.identify(knock, ['people'], signal))
+      const { comment } = await read()
+      const entry = await this.#visible(id, principal)
+      seen.connection = entry.exchange.connection
+      const barrier = whyNot(entry, principal)
+      if (barrier !== undefined) throw new Failure('not-approver', barrier)
+      return this.#move(entry, principal, effect, comment)
+    })
+  }
+
+  /** The requester takes it back. */
+  withdraw(knock: Knock, id: string, read: () => Promise<{ readonly comment: string }>): Promise<HoldEntry> {
+    return this.#parts.door.enter(knock, async (seen, signal) => {
+      const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents'], signal))
+      const { comment } = await read()
+      const entry = await this.#visible(id, principal)
+      seen.connection = entry.exchange.connection
+      return this.#move(entry, principal, 'withdraw', comment)
+    })
+  }
+
+  /** Moves what ran out of time and records it; called now and then. */
+  async expire(): Promise<void> {
+    const { store, runtime } = this.#parts
+    for (const entry of await store.expireHolds(runtime.clock.now())) await this.#recordMove(entry)
+  }
+
+  /** Settles what this gateway was running when it ended without a word: nobody may run it again silently. */
+  async recover(writer: string): Promise<void> {
+    for (const entry of await this.#parts.store.abandonRunning(writer)) await this.#recordMove(entry)
+  }
+
+  async #visible(id: string, principal: Principal): Promise<HoldEntry> {
+    const entry = await this.#parts.store.hold(id)
+    // A hold that you may not see and one that is not there answer alike.
+    if (entry === undefined || !maySee(entry, principal)) throw new Failure('not-found', `no hold \`${id}\``)
+    return entry
+  }
+
+  async #move(
+    entry: HoldEntry,
+    principal: Principal,
+    effect: 'approve' | 'reject' | 'withdraw',
+    comment: string,
+  ): Promise<HoldEntry> {
+    const { store, runtime } = this.#parts
+    const to = ({ approve: 'approved', reject: 'rejected', withdraw: 'withdrawn' } as const)[effect]
+    const by: Subject = { issuer: principal.issuer, subject: principal.subject }
+    const { moved, entry: now } = await store.decideHold(entry.id, to, { by, effect, comment, at: runtime.clock.now() })
+    if (!moved) throw new Failure('conflict', `the hold is ${now.state} already`)
+    // Answered only once it is recorded. Should the record fail, the run is refused as well: it needs the same journal.
+    await this.#recordMove(now, principal, comment)
+    return now
+  }
+
+  async #recordMove(entry: HoldEntry, principal?: Principal, comment?: string): Promise<void> {
+    const { audit, runtime } = this.#parts
+    await audit.append(holdMoved(entry.exchange, runtime.clock.now(), entry.state, principal, comment))
+  }
+}
+
+function isRequester({ exchange }: HoldEntry, principal: Subject): boolean {
+  return exchange.principal.issuer === principal.issuer && exchange.principal.subject === principal.subject
+}
+
+function isActedFor({ exchange }: HoldEntry, principal: Subject): boolean {
+  const { actsFor } = exchange.principal
+  return actsFor !== undefined && actsFor.issuer === principal.issuer && actsFor.subject === principal.subject
+}
+
+function inApprovers({ exchange }: HoldEntry, principal: Principal): boolean {
+  return (
+    exchange.decision.approvers.length > 0 &&
+    exchange.decision.approvers.every(({ groups }) => groups.some((group) => principal.groups.includes(group)))
+  )
+}
+
+function maySee(entry: HoldEntry, principal: Principal): boolean {
+  if (principal.plane === 'agents') return isRequester(entry, principal)
+  return inApprovers(entry, principal) || isActedFor(entry, principal)
+}
+
+/** Why this person may not decide on the hold; `undefined` where they may. */
+function whyNot(entry: HoldEntry, principal: Principal): string | undefined {
+  if (principal.kind !== 'person' || principal.plane !== 'people') return 'only a person may decide on a hold'
+  if (isRequester(entry, principal)) return 'you asked for this yourself; somebody else must decide'
+  if (isActedFor(entry, principal)) return 'this was asked on your behalf; somebody else must decide'
+  if (!inApprovers(entry, principal)) return 'you are in none of the groups that may decide on this'
+  return undefined
+}

@@ -1,0 +1,153 @@
+/** Audit records of exchanges: which parts of an exchange are evidence, and which never leave it. Pure. */
+import {
+  typeText,
+  type Completed,
+  type Decided,
+  type Masked,
+  type Parameter,
+  type Principal,
+  type SqlStatement,
+  type Stated,
+  type Statistics,
+} from '../exchange.ts'
+import type { AuditRecord, RecordedStatement } from './contract.ts'
+
+/** What is known of a request that never became an exchange. */
+export interface Refused {
+  readonly exchange: string
+  readonly at: number
+  readonly surface: string
+  readonly principal?: Principal
+  readonly connection?: string
+  readonly purpose?: string
+  /** The text as it was sent: a refused statement is evidence too. */
+  readonly text?: string
+}
+
+/** Not proven, or not understood. */
+export function refused(asked: Refused, failure: { code: string; message: string }): AuditRecord {
+  const { text, ...rest } = asked
+  return {
+    kind: 'refused',
+    ...rest,
+    ...(asked.principal && { plane: asked.principal.plane }),
+    ...(text !== undefined && {
+      statement: { language: 'googlesql', kind: 'UNKNOWN', text, uses: [], parameters: [] },
+    }),
+    failure: { code: failure.code, message: failure.message },
+  }
+}
+
+/** Permit, hold or deny, as it was decided. */
+export function decided(exchange: Decided, at: number): AuditRecord {
+  return {
+    kind: 'decided',
+    at,
+    ...common(exchange),
+    statement: recorded(exchange.statement),
+    findings: exchange.findings,
+    decision: exchange.decision,
+    policy: exchange.policy,
+  }
+}
+
+/** Ran and answered, whole or cut. */
+export function completed(exchange: Completed, at: number): AuditRecord {
+  const { ran, job, rowCount, byteCount, masked, statistics, ending, cut } = exchange
+  return {
+    kind: 'completed',
+    at,
+    ...common(exchange),
+    statement: recorded(exchange.statement),
+    policy: exchange.policy,
+    completion: {
+      ran,
+      rowCount,
+      byteCount,
+      masked,
+      statistics,
+      ending,
+      ...(job !== undefined && { job }),
+      ...(cut !== undefined && { cut }),
+    },
+  }
+}
+
+/** Permitted, then broke before anything was answered. */
+export function failed(exchange: Decided, at: number, failure: { code: string; message: string }): AuditRecord {
+  return {
+    kind: 'failed',
+    at,
+    ...common(exchange),
+    statement: recorded(exchange.statement),
+    policy: exchange.policy,
+    failure: { code: failure.code, message: failure.message },
+  }
+}
+
+/** A hold moved to `state`; `principal` moved it, or nobody did and time ran out. */
+export function holdMoved(
+  exchange: Stated,
+  at: number,
+  state: string,
+  principal?: Principal,
+  comment?: string,
+): AuditRecord {
+  const { principal: requester, ...rest } = common(exchange)
+  return {
+    kind: 'hold',
+    at,
+    ...rest,
+    surface: 'holds',
+    ...(principal === undefined ? { principal: requester } : { principal, plane: principal.plane }),
+    hold: { id: exchange.id, state, ...(comment !== undefined && { comment }) },
+  }
+}
+
+/** The completion of an exchange from what came of its run. */
+export function completion(
+  exchange: Decided & { decision: { effect: 'permit' } },
+  ran: SqlStatement,
+  came: { job: string; rowCount: number; byteCount: number; statistics: Statistics; cut?: string },
+): Completed {
+  const masked: readonly Masked[] = ran.masks
+  const { job, rowCount, byteCount, statistics, cut } = came
+  return {
+    ...(exchange as Completed),
+    ran: ran.text,
+    job,
+    rowCount,
+    byteCount,
+    masked,
+    statistics,
+    ending: cut === undefined ? 'whole' : 'cut',
+    ...(cut !== undefined && { cut }),
+  }
+}
+
+function common(exchange: Stated) {
+  return {
+    exchange: exchange.id,
+    surface: exchange.surface as string,
+    plane: exchange.principal.plane,
+    principal: exchange.principal,
+    connection: exchange.connection,
+    ...(exchange.purpose !== undefined && { purpose: exchange.purpose }),
+  }
+}
+
+function recorded(statement: SqlStatement): RecordedStatement {
+  return {
+    language: statement.language,
+    kind: statement.kind,
+    text: statement.text,
+    uses: statement.uses,
+    parameters: statement.parameters.map(describeParameter),
+    ...(statement.estimate && { estimatedBytes: statement.estimate.bytes }),
+  }
+}
+
+/** `@id INT64`, `? STRING`: name and type, never the value. */
+function describeParameter(parameter: Parameter): string {
+  return `${parameter.name === undefined ? '?' : `@${parameter.name}`} ${typeText(parameter.type)}`
+}

@@ -1,0 +1,120 @@
+/**
+ * The door that every surface shares: proves who asks, bounds how much is under way, and records what is refused
+ * before it became an exchange.
+ */
+import { refused } from './audit/entries.ts'
+import type { AuditLog } from './audit/contract.ts'
+import type { Plane, Principal } from './exchange.ts'
+import { asFailure, Failure } from './failure.ts'
+import type { Identity } from './identity/contract.ts'
+import type { Inflight } from './inflight.ts'
+import type { Runtime } from './runtime.ts'
+
+/** A knock: what is known of a request before anything in it is believed. */
+export interface Knock {
+  /** UUIDv7; the id of the exchange that this may become. */
+  readonly id: string
+  /** Milliseconds since 1970 UTC. */
+  readonly receivedAt: number
+  /** `query`, `preflight`, `holds`, `audit`, `connections`. */
+  readonly surface: string
+  /** The `Authorization` header, and whether a cookie came too. Ends in `identity/`. */
+  readonly credentials: { readonly authorization: string | undefined; readonly cookie: boolean }
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal
+}
+
+/** What the record of a refusal may tell, filled in as it becomes known. */
+export interface Seen {
+  principal?: Principal
+  connection?: string
+  purpose?: string
+  text?: string
+}
+
+export interface DoorParts {
+  readonly runtime: Runtime
+  readonly identity: Identity
+  readonly audit: AuditLog
+  readonly inflight: Inflight
+}
+
+export class Door {
+  readonly #parts: DoorParts
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts
+  }
+
+  /** The principal, who MUST hold a token of one of `planes`. A bearer token beside a cookie is refused. */
+  async identify(knock: Knock, planes: readonly Plane[], signal: AbortSignal): Promise<Principal> {
+    const { authorization, cookie } = knock.credentials
+    if (cookie && authorization !== undefined) {
+      throw new Failure('credential-refused', 'send a bearer token or a cookie, never both', {
+        fix: 'drop the `Cookie` header',
+      })
+    }
+    const { identity } = this.#parts
+    const [first, ...others] = planes
+    if (first === undefined) throw new Failure('internal', 'a surface without a plane')
+    try {
+      return await identity.identify(authorization, first, signal)
+    } catch (error) {
+      const [second] = others
+      if (second === undefined || !(error instanceof Failure && error.code === 'wrong-plane')) throw error
+      return await identity.identify(authorization, second, signal)
+    }
+  }
+
+  /**
+   * Runs `work` with a place among what is under way; what it throws is recorded as refused and thrown on as a Failure.
+   * `work` is told how to keep the place (for an answer that streams): then it MUST leave it itself.
+   */
+  async enter<T>(
+    knock: Knock,
+    work: (seen: Seen, signal: AbortSignal, stay: () => () => void) => Promise<T>,
+  ): Promise<T> {
+    const { signal, leave } = this.#parts.inflight.enter(knock.signal)
+    const seen: Seen = {}
+    let stays = false
+    try {
+      return await work(seen, signal, () => {
+        stays = true
+        return leave
+      })
+    } catch (error) {
+      stays = false
+      throw await this.#refuse(knock, seen, error)
+    } finally {
+      if (!stays) leave()
+    }
+  }
+
+  /** Records a refusal; the failure to answer with, which is `audit-unavailable` where it could not be recorded. */
+  async #refuse(knock: Knock, seen: Seen, error: unknown): Promise<Failure> {
+    const failure = asFailure(error)
+    if (failure instanceof RecordedFailure) return failure
+    if (failure.code === 'internal') {
+      this.#parts.runtime.log(
+        'error',
+        'a request failed',
+        { exchange: knock.id, surface: knock.surface },
+        failure.cause,
+      )
+    }
+    try {
+      const { id, receivedAt, surface } = knock
+      await this.#parts.audit.append(refused({ exchange: id, at: receivedAt, surface, ...seen }, failure))
+      return failure
+    } catch (unrecorded) {
+      return asFailure(unrecorded, 'audit-unavailable')
+    }
+  }
+}
+
+/** A failure whose record is written already: the door does not write a second one. */
+export class RecordedFailure extends Failure {
+  static of(failure: Failure): RecordedFailure {
+    return new RecordedFailure(failure.code, failure.message, failure.detail)
+  }
+}

@@ -1,0 +1,51 @@
+/** How much is under way at once: a bound, an early and cheap refusal over it, and a drain at the end. */
+import { Failure } from './failure.ts'
+
+export class Inflight {
+  readonly #limit: number
+  readonly #running = new Set<AbortController>()
+  #closing = false
+  #idle: (() => void) | undefined
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get count(): number {
+    return this.#running.size
+  }
+
+  /**
+   * Takes a place, with a signal that aborts when `signal` does or the gateway runs out of patience at shutdown. Throws
+   * `overloaded` or `shutting-down` when there is none. `leave` MUST be called once, whatever happens.
+   */
+  enter(signal: AbortSignal): { signal: AbortSignal; leave: () => void } {
+    if (this.#closing) throw new Failure('shutting-down', 'the gateway is shutting down', { retryAfter: 5 })
+    if (this.#running.size >= this.#limit) {
+      throw new Failure('overloaded', `the gateway already handles ${this.#limit} requests`, { retryAfter: 1 })
+    }
+    const controller = new AbortController()
+    this.#running.add(controller)
+    return {
+      signal: AbortSignal.any([signal, controller.signal]),
+      leave: () => {
+        this.#running.delete(controller)
+        if (this.#running.size === 0) this.#idle?.()
+      },
+    }
+  }
+
+  /** Refuses newcomers, waits up to `graceMs` for the rest, then aborts them and waits until each has left. */
+  async drain(graceMs: number): Promise<void> {
+    this.#closing = true
+    if (this.#running.size === 0) return
+    const idle = new Promise<void>((resolve) => (this.#idle = resolve))
+    const timer = setTimeout(() => {
+      for (const controller of this.#running) {
+        controller.abort(new Failure('shutting-down', 'the gateway is shutting down', { retryAfter: 5 }))
+      }
+    }, graceMs)
+    await idle
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Where two readers of one statement disagree: our own analysis, and the warehouse's dry run. Neither alone decides:
+ * the dry run is blind to scripts and dynamic SQL, and we may have misread a text. Disagreement is a finding that denies.
+ */
+import type { Finding, SqlStatement } from './exchange.ts'
+
+/** The kinds of finding that deny before any policy is asked. */
+export const BARRING = ['gateway/inspection-failed', 'gateway/readers-disagree'] as const
+
+/** What the dry run saw and we did not, or saw otherwise. Empty where both agree. */
+export function disagreements(statement: SqlStatement): readonly Finding[] {
+  const { estimate } = statement
+  if (estimate === undefined) return []
+  const findings: Finding[] = []
+  const disagree = (where: string): void => void findings.push({ kind: 'gateway/readers-disagree', where })
+  if (estimate.kind !== statement.kind) disagree(`kind ${statement.kind} or ${estimate.kind}`)
+  const known = statement.uses.map((use) => use.resource)
+  for (const table of estimate.tables) {
+    if (!known.some((resource) => covers(resource, table))) disagree(table)
+  }
+  // Columns the dry run does not tell (DML, DDL) cannot disagree.
+  if (estimate.output.length > 0 && statement.output.length > 0 && estimate.output.length !== statement.output.length) {
+    disagree('the number of columns')
+  }
+  return findings
+}
+
+/** A wildcard table `shop.events_*` covers its shards; anything else covers itself. */
+function covers(resource: string, table: string): boolean {
+  return resource.endsWith('*') ? table.startsWith(resource.slice(0, -1)) : resource === table
+}
