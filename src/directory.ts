@@ -87,7 +87,9 @@ export class Directory {
     if ('refused' in statement) return undefined
     const plugins = force.plugins(principal, name)
     const stated = { ...asked, id: knock.id, receivedAt: knock.receivedAt, surface: 'preflight' as const, statement }
-    const findings = (await Promise.all(plugins.map(({ hooks }) => hooks.inspect?.(stated, signal) ?? []))).flat()
+    const findings = (
+      await Promise.all(plugins.map(async ({ hooks }) => (await hooks.inspect?.(stated, signal)) ?? []))
+    ).flat()
     const inspected: Inspected = { ...stated, findings }
     const decision = force.policies.decide(inspected)
     if (decision.effect === 'deny') return undefined

@@ -41,6 +41,7 @@ import { asFailure, Failure } from './failure.ts'
 import { fulfil, type ActivePlugin } from './fulfil.ts'
 import type { HoldEntry, Store } from './hold/contract.ts'
 import type { Finding } from './plugin.ts'
+import { Once } from './once.ts'
 import type { PolicySet } from './policy/contract.ts'
 import type { Runtime } from './runtime.ts'
 import { BARRING, disagreements } from './second-opinion.ts'
@@ -126,9 +127,11 @@ export interface Foreseen {
 
 export class Gateway {
   readonly #parts: Parts
+  readonly #once: Once
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#once = new Once(parts.store, parts.runtime.clock, parts.limits.keyMs)
   }
 
   /** The whole journey of a query. `read` gives what is asked; it is called once the principal is known. */
@@ -289,7 +292,7 @@ export class Gateway {
   ): Promise<Answered | HeldOutcome> {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(narrowed.bounds.timeoutMs)])
     try {
-      const first = await this.#once(exchange, question.idempotencyKey)
+      const first = await this.#once.claim(exchange, question.idempotencyKey)
       if (first.kind === 'held') return { kind: 'held', exchange: first.hold.exchange, hold: first.hold }
       // The upstream job bears the id of the first exchange of its key: a repeated request finds it and reads its answer.
       const answer = await connector.run(narrowed, { ...exchange, id: first.id }, limited)
@@ -383,7 +386,7 @@ export class Gateway {
     stay: () => () => void,
   ): Promise<Outcome> {
     const { store, audit, runtime } = this.#parts
-    const first = await this.#once(exchange, question.idempotencyKey)
+    const first = await this.#once.claim(exchange, question.idempotencyKey)
     let entry = first.kind === 'held' ? first.hold : undefined
     if (entry === undefined) {
       // Under its key's first id: two requests with one key make one hold.
@@ -451,58 +454,6 @@ export class Gateway {
     await audit.append(holdMoved(exchange, runtime.clock.now(), state))
   }
 
-  /**
-   * Claims the request's idempotency key, if it has one. The first exchange under a key runs or is held; a repeated one
-   * is answered from what the first came to, if policy would still have it so.
-   */
-  async #once(exchange: Permitted | Held, key: string | undefined): Promise<FirstOfKey> {
-    if (key === undefined) return { kind: 'fresh', id: exchange.id }
-    const { store, runtime, limits } = this.#parts
-    const owner = { issuer: exchange.principal.issuer, subject: exchange.principal.subject }
-    const at = runtime.clock.now()
-    const requestDigest = await digestOf(exchange)
-    const claim = { owner, key, requestDigest, exchange: exchange.id, at, expiresAt: at + limits.keyMs }
-    const claimed = await store.claimKey(claim)
-    switch (claimed.state) {
-      case 'conflict':
-        throw new Failure('idempotency-conflict', `the key \`${key}\` belongs to another request`, {
-          fix: 'send a new `Idempotency-Key` with a new request',
-        })
-      case 'running':
-        throw new Failure('idempotency-running', `the first request with the key \`${key}\` is still being decided`, {
-          retryAfter: 1,
-        })
-      case 'fresh': {
-        const outcome = isPermittedExchange(exchange)
-          ? ({ kind: 'ran', exchange } as const)
-          : ({ kind: 'held', hold: exchange.id } as const)
-        await store.settleKey(owner, key, outcome)
-        return { kind: 'fresh', id: exchange.id }
-      }
-      case 'settled':
-        return this.#repeat(exchange, key, claimed.outcome)
-    }
-  }
-
-  async #repeat(
-    exchange: Permitted | Held,
-    key: string,
-    outcome: Extract<Awaited<ReturnType<Store['claimKey']>>, { state: 'settled' }>['outcome'],
-  ): Promise<FirstOfKey> {
-    if (outcome.kind === 'held') {
-      const hold = await this.#parts.store.hold(outcome.hold)
-      if (hold !== undefined) return { kind: 'held', hold }
-      // The key was settled and the hold never opened: this request is the first that can.
-      return { kind: 'fresh', id: outcome.hold }
-    }
-    if (outcome.kind === 'ran' && isPermittedExchange(exchange) && sameTerms(outcome.exchange, exchange)) {
-      return { kind: 'fresh', id: outcome.exchange.id }
-    }
-    throw new Failure('idempotency-conflict', `policy has changed since the first request with the key \`${key}\``, {
-      fix: 'send a new `Idempotency-Key`',
-    })
-  }
-
   // ── small things ─────────────────────────────────────────────────────────────────────────────────────────────
 
   #connection(name: string): Connection {
@@ -530,7 +481,6 @@ interface PermittedForeseen {
   readonly exchange: Permitted
   readonly narrowed: SqlStatement
 }
-type FirstOfKey = { readonly kind: 'fresh'; readonly id: string } | { readonly kind: 'held'; readonly hold: HoldEntry }
 interface Ending {
   readonly state: 'done' | 'failed' | 'unknown'
   readonly cut?: string
@@ -541,9 +491,6 @@ function isPermitted(foreseen: Foreseen): foreseen is PermittedForeseen {
 }
 function isHeld(exchange: Decided): exchange is Held {
   return exchange.decision.effect === 'hold'
-}
-function isPermittedExchange(exchange: Decided): exchange is Permitted {
-  return exchange.decision.effect === 'permit'
 }
 function isSame(a: Principal, b: Principal): boolean {
   return a.issuer === b.issuer && a.subject === b.subject && a.kind === b.kind
@@ -623,10 +570,6 @@ function approved(today: Exclude<Decision, { effect: 'deny' }>, why: readonly Re
   return { effect: 'permit', reasons: [...why, ...approvals], obligations: today.obligations }
 }
 
-function sameTerms(a: Permitted, b: Permitted): boolean {
-  return a.policy === b.policy && JSON.stringify(a.decision.obligations) === JSON.stringify(b.decision.obligations)
-}
-
 function holdFix(entry: HoldEntry): string {
   switch (entry.state) {
     case 'pending':
@@ -639,14 +582,6 @@ function holdFix(entry: HoldEntry): string {
     default:
       return 'ask again: POST /v1/query'
   }
-}
-
-/** SHA-256 over what makes two requests the same. */
-async function digestOf({ connection, statement }: Stated): Promise<string> {
-  const { text, parameters, bounds } = statement
-  const bytes = new TextEncoder().encode(JSON.stringify([connection, text, parameters, bounds]))
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** What `work` comes to, or the signal's reason if that comes first. */

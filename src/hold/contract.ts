@@ -96,8 +96,7 @@ export type KeyState =
   | { readonly state: 'conflict'; readonly exchange: string }
   | { readonly state: 'settled'; readonly exchange: string; readonly outcome: KeyOutcome }
 
-/** `ran`: read the upstream job's answer again. `held`: answer with the hold. `denied`, `failed`: the same problem. */
+/** `ran`: the job of this exchange holds the answer. `held`: answer with the hold. */
 export type KeyOutcome =
   | { readonly kind: 'ran'; readonly exchange: Permitted }
   | { readonly kind: 'held'; readonly hold: string }
-  | { readonly kind: 'problem'; readonly problem: Readonly<Record<string, unknown>>; readonly status: number }

@@ -1,0 +1,84 @@
+/** Idempotency keys: a request that is sent again is answered with what the first one came to, and runs nothing twice. */
+import type { Decided, Held, Permitted, Stated } from './exchange.ts'
+import { Failure } from './failure.ts'
+import type { HoldEntry, KeyOutcome, Store } from './hold/contract.ts'
+import type { Clock } from './runtime.ts'
+
+/**
+ * `fresh`: go on, under the id of the first exchange with this key (one's own where it is the first): the upstream job
+ * bears it, so that a job which ran already is found instead of run again. `held`: this hold waits already.
+ */
+export type FirstOfKey =
+  | { readonly kind: 'fresh'; readonly id: string }
+  | { readonly kind: 'held'; readonly hold: HoldEntry }
+
+export class Once {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #keyMs: number
+
+  constructor(store: Store, clock: Clock, keyMs: number) {
+    this.#store = store
+    this.#clock = clock
+    this.#keyMs = keyMs
+  }
+
+  /** Throws `idempotency-conflict` for a key of another request, `idempotency-running` while the first is undecided. */
+  async claim(exchange: Permitted | Held, key: string | undefined): Promise<FirstOfKey> {
+    if (key === undefined) return { kind: 'fresh', id: exchange.id }
+    const owner = { issuer: exchange.principal.issuer, subject: exchange.principal.subject }
+    const at = this.#clock.now()
+    const requestDigest = await digestOf(exchange)
+    const claim = { owner, key, requestDigest, exchange: exchange.id, at, expiresAt: at + this.#keyMs }
+    const claimed = await this.#store.claimKey(claim)
+    switch (claimed.state) {
+      case 'conflict':
+        throw new Failure('idempotency-conflict', `the key \`${key}\` belongs to another request`, {
+          fix: 'send a new `Idempotency-Key` with a new request',
+        })
+      case 'running':
+        throw new Failure('idempotency-running', `the first request with the key \`${key}\` is still being decided`, {
+          retryAfter: 1,
+        })
+      case 'fresh':
+        await this.#store.settleKey(owner, key, outcomeOf(exchange))
+        return { kind: 'fresh', id: exchange.id }
+      case 'settled':
+        return this.#repeat(exchange, key, claimed.outcome)
+    }
+  }
+
+  async #repeat(exchange: Permitted | Held, key: string, outcome: KeyOutcome): Promise<FirstOfKey> {
+    if (outcome.kind === 'held') {
+      const hold = await this.#store.hold(outcome.hold)
+      // Where the key was settled and the hold never opened, this request is the first that can.
+      return hold === undefined ? { kind: 'fresh', id: outcome.hold } : { kind: 'held', hold }
+    }
+    // Other masks or bounds than the first answer had: giving that answer again would go round today's policy.
+    if (isPermitted(exchange) && sameTerms(outcome.exchange, exchange))
+      return { kind: 'fresh', id: outcome.exchange.id }
+    throw new Failure('idempotency-conflict', `policy has changed since the first request with the key \`${key}\``, {
+      fix: 'send a new `Idempotency-Key`',
+    })
+  }
+}
+
+function outcomeOf(exchange: Permitted | Held): KeyOutcome {
+  return isPermitted(exchange) ? { kind: 'ran', exchange } : { kind: 'held', hold: exchange.id }
+}
+
+function isPermitted(exchange: Decided): exchange is Permitted {
+  return exchange.decision.effect === 'permit'
+}
+
+function sameTerms(a: Permitted, b: Permitted): boolean {
+  return a.policy === b.policy && JSON.stringify(a.decision.obligations) === JSON.stringify(b.decision.obligations)
+}
+
+/** SHA-256 over what makes two requests the same, as hex. */
+async function digestOf({ connection, statement }: Stated): Promise<string> {
+  const { text, parameters, bounds } = statement
+  const bytes = new TextEncoder().encode(JSON.stringify([connection, text, parameters, bounds]))
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
