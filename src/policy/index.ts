@@ -1,0 +1,6 @@
+/** Policies: documents in, decisions out. */
+export { isClean, runCases, type CaseFailure, type CaseReport } from './cases.ts'
+export type { Explained } from './decide.ts'
+export { isCasesFile, loadPolicies, type LoadedPolicies, type PolicyDefaults, type SourceFile } from './load.ts'
+export { isProblems, renderProblem, type Problem, type Problems } from './problem.ts'
+export type { FactType, FactTypes, PluginVocabulary, Vocabulary } from './vocabulary.ts'

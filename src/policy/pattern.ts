@@ -1,0 +1,109 @@
+/**
+ * Resource patterns. A resource is dotted: `shop.orders`, `other-project.shop.orders`,
+ * `shop.INFORMATION_SCHEMA.TABLES`.
+ *
+ * - `*` stands for any characters within one dotted part, `**` for any characters at all, dots included.
+ * - A leading `!` takes away: a list matches what any plain pattern matches and no `!` pattern does. Order is nothing.
+ * - Upper and lower case differ, as they do in BigQuery.
+ *
+ * A wildcard table (`shop.events_*`) is one use that stands for many tables. Whoever permits it must permit them all;
+ * whoever denies, holds or takes away one of them has denied, held or taken away the use.
+ */
+
+/** A pattern is refused when it holds anything else. */
+export const PATTERN = /^!?[^\p{C}!`]{1,1024}$/u
+
+interface Glob {
+  readonly tokens: readonly Token[]
+  /** Whether all that `resource` stands for is matched: a `*` in it is a character that only a wildcard matches. */
+  matches(resource: string): boolean
+}
+
+/** A list of patterns, compiled once. */
+export interface Patterns {
+  /** All that `resource` stands for is matched: what a permit needs. */
+  covers(resource: string): boolean
+  /** Something that `resource` stands for is matched: enough for a deny or a hold. */
+  touches(resource: string): boolean
+}
+
+/** Compiles a list that has at least one plain pattern. */
+export function compilePatterns(list: readonly string[]): Patterns {
+  const plain = list.filter((pattern) => !pattern.startsWith('!')).map(glob)
+  const without = list.filter((pattern) => pattern.startsWith('!')).map((pattern) => glob(pattern.slice(1)))
+  return {
+    covers: (resource) =>
+      plain.some((pattern) => pattern.matches(resource)) && !without.some((pattern) => overlaps(pattern, resource)),
+    touches: (resource) =>
+      // Taken away only where all of it is: part of a wildcard table may be left.
+      plain.some((pattern) => overlaps(pattern, resource)) && !without.some((pattern) => pattern.matches(resource)),
+  }
+}
+
+/** A name with `*` for any characters, such as `DROP_*`. */
+export function compileName(pattern: string): RegExp {
+  return new RegExp(`^${pattern.split('*').map(escape).join('.*')}$`)
+}
+
+function glob(text: string): Glob {
+  const parts = text.split(/(\*+)/)
+  const pattern = parts.flatMap((part): readonly Token[] =>
+    part.startsWith('*') ? [{ any: part.length > 1 ? 'all' : 'part' }] : characters(part),
+  )
+  if (parts.length > 5) return { tokens: pattern, matches: (resource) => meet(pattern, characters(resource)) }
+  // At most two wildcards: a regular expression is faster, and cannot backtrack worse than quadratically.
+  const source = parts
+    .map((part) => (part.startsWith('*') ? (part.length > 1 ? '.*' : '[^.]*') : escape(part)))
+    .join('')
+  const regex = new RegExp(`^${source}$`, 'su')
+  return { tokens: pattern, matches: (resource) => regex.test(resource) }
+}
+
+function escape(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`)
+}
+
+/** Whether the pattern matches something that the resource stands for. A `*` in a resource is a run without dots. */
+function overlaps(pattern: Glob, resource: string): boolean {
+  if (!resource.includes('*')) return pattern.matches(resource)
+  return meet(
+    pattern.tokens,
+    characters(resource).map((token): Token => (token.char === '*' ? { any: 'part' } : token)),
+  )
+}
+
+type Token = { readonly any: 'part' | 'all'; readonly char?: never } | { readonly any?: never; readonly char: string }
+
+function characters(text: string): readonly Token[] {
+  return Array.from(text, (char) => ({ char }))
+}
+
+/** Whether two globs have a text in common: reachability over pairs of positions, so quadratic and no more. */
+function meet(a: readonly Token[], b: readonly Token[]): boolean {
+  const width = b.length + 1
+  const seen = new Set<number>([0])
+  const open = [0]
+  const reach = (i: number, j: number): void => {
+    const key = i * width + j
+    if (seen.has(key)) return
+    seen.add(key)
+    open.push(key)
+  }
+  for (let key = open.pop(); key !== undefined; key = open.pop()) {
+    const i = Math.floor(key / width)
+    const j = key % width
+    const left = a[i]
+    const right = b[j]
+    if (left === undefined && right === undefined) return true
+    if (left?.any !== undefined) {
+      reach(i + 1, j)
+      if (right !== undefined && (right.any !== undefined || left.any === 'all' || right.char !== '.')) reach(i, j + 1)
+    }
+    if (right?.any !== undefined) {
+      reach(i, j + 1)
+      if (left !== undefined && (left.any !== undefined || right.any === 'all' || left.char !== '.')) reach(i + 1, j)
+    }
+    if (left?.char !== undefined && right?.char !== undefined && left.char === right.char) reach(i + 1, j + 1)
+  }
+  return false
+}

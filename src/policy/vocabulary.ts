@@ -1,0 +1,18 @@
+/** What policy documents may name: the facts, options and obligations that the installed plugins provide. */
+
+export type FactType = 'number' | 'boolean' | 'string' | 'list'
+
+/** Variable → field → type, as a plugin declares them: `{ risk: { score: 'number' } }`. */
+export type FactTypes = Readonly<Record<string, Readonly<Record<string, FactType>>>>
+
+export interface Vocabulary {
+  readonly plugins: Readonly<Record<string, PluginVocabulary>>
+  /** By obligation name: what checks a rule's terms, and throws with words for the operator. */
+  readonly obligations: Readonly<Record<string, { parse(input: unknown): unknown }>>
+}
+
+export interface PluginVocabulary {
+  /** Checks a document's options for this plugin, and throws with words for the operator. */
+  readonly options: { parse(input: unknown): unknown }
+  readonly facts?: FactTypes
+}
