@@ -1,0 +1,28 @@
+/** `npm run -s token -- agent` prints a fresh token of the sandbox's issuer: just the token and a newline. */
+import { describeIdentities, identityNamed } from './issuer/identities.ts'
+
+/** Where `npm start` runs the issuer. */
+const DEFAULT_ISSUER = 'http://127.0.0.1:9052'
+
+const [name = ''] = process.argv.slice(2)
+if (identityNamed(name) === undefined) {
+  const problem = name === '' ? 'say whose token' : `no identity \`${name}\``
+  console.error(`${problem}: npm run -s token -- <identity>\n\n${describeIdentities()}`)
+  process.exitCode = 2
+} else {
+  const issuer = process.env['SLUICE_SANDBOX_ISSUER'] ?? DEFAULT_ISSUER
+  try {
+    console.log(await fetchToken(issuer, name))
+  } catch (error) {
+    console.error(`the issuer at ${issuer} does not answer; start the sandbox first: npm start`)
+    if (process.env['DEBUG'] !== undefined) console.error(error)
+    process.exitCode = 1
+  }
+}
+
+async function fetchToken(issuer: string, identity: string): Promise<string> {
+  const response = await fetch(`${issuer}/dev/token/${identity}`, { signal: AbortSignal.timeout(10_000) })
+  if (!response.ok) throw new Error(`status ${response.status}`)
+  const { access_token: token } = (await response.json()) as { access_token: string }
+  return token
+}
