@@ -1,0 +1,186 @@
+/** Outcomes of the journey as HTTP: rows that stream, holds, denials. */
+import { typeText, type Batch, type Completed, type Decided, type OutputColumn, type Subject } from '../src/exchange.ts'
+import { Failure } from '../src/failure.ts'
+import type { Answered, Outcome } from '../src/gateway.ts'
+import type { HoldEntry, HoldState } from '../src/hold/contract.ts'
+import { asElements } from '../src/rows.ts'
+import { denialAnswer } from './problem.ts'
+
+export type Format = 'json' | 'ndjson'
+
+/** The first of our formats that the header takes. Throws `not-acceptable` where it takes neither. */
+export function formatOf(accept: string | undefined): Format {
+  const types = (accept ?? '*/*').split(',').map((part) => part.split(';')[0]?.trim().toLowerCase())
+  for (const type of types) {
+    if (type === 'application/x-ndjson' || type === 'application/ndjson') return 'ndjson'
+    if (type === 'application/json' || type === '*/*' || type === 'application/*') return 'json'
+  }
+  throw new Failure('not-acceptable', 'answers are `application/json` or `application/x-ndjson`', {
+    fix: 'send `Accept: application/json`',
+  })
+}
+
+/** What the journey came to, as HTTP. */
+export function outcomeAnswer(outcome: Outcome, format: Format): Response {
+  switch (outcome.kind) {
+    case 'denied':
+      return denialAnswer(outcome.exchange)
+    case 'held':
+      return heldAnswer(outcome.hold)
+    case 'answer':
+      return new Response(format === 'json' ? jsonBody(outcome) : ndjsonBody(outcome), {
+        headers: {
+          'Content-Type': format === 'json' ? 'application/json' : 'application/x-ndjson',
+          'Sluice-Exchange': outcome.exchange.id,
+        },
+      })
+  }
+}
+
+/** A header line, one array per row, a trailer line. */
+function ndjsonBody(answered: Answered): ReadableStream<Uint8Array> {
+  return bodyOf(answered.rows, {
+    head: `${JSON.stringify({ ...headOf(answered) })}\n`,
+    batch: (batch) => [batch.bytes],
+    tail: (completed) => `${JSON.stringify(tailOf(completed))}\n`,
+  })
+}
+
+function jsonBody(answered: Answered): ReadableStream<Uint8Array> {
+  const head = JSON.stringify(headOf(answered))
+  let first = true
+  return bodyOf(answered.rows, {
+    head: `${head.slice(0, -1)},"rows":[`,
+    batch(batch) {
+      const elements = asElements(batch)
+      if (first) {
+        first = false
+        return [elements]
+      }
+      return [COMMA, elements]
+    },
+    tail: (completed) => `],${JSON.stringify(tailOf(completed)).slice(1)}`,
+  })
+}
+
+const COMMA = new TextEncoder().encode(',')
+
+interface Writer {
+  readonly head: string
+  batch(batch: Batch): readonly Uint8Array[]
+  tail(completed: Completed): string
+}
+
+/**
+ * Pulled: nothing is read from the upstream that the client has not made room for. A client that leaves returns the rows
+ * early, which cancels the job and records the cut. Should even the record fail, the body breaks off without its tail.
+ */
+function bodyOf(rows: Answered['rows'], writer: Writer): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  let started = false
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (!started) {
+          started = true
+          controller.enqueue(encoder.encode(writer.head))
+          return
+        }
+        const next = await rows.next()
+        if (next.done === true) {
+          controller.enqueue(encoder.encode(writer.tail(next.value)))
+          controller.close()
+          return
+        }
+        for (const bytes of writer.batch(next.value)) controller.enqueue(bytes)
+      },
+      async cancel() {
+        await rows.return(undefined as never)
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+function headOf({ exchange, columns }: Answered) {
+  return { exchange: exchange.id, columns: columns.map(columnBody), decision: decisionBody(exchange) }
+}
+
+function tailOf({ rowCount, ending, cut, statistics }: Completed) {
+  return { rowCount, ending, ...(cut !== undefined && { cut }), statistics }
+}
+
+export function columnBody({ name, type, masked }: OutputColumn) {
+  return { name, type: typeText(type), ...(masked !== undefined && { masked }) }
+}
+
+export function decisionBody({ decision, policy }: Decided) {
+  return { effect: decision.effect, reasons: decision.reasons, policy }
+}
+
+/** 202: where to look, when, and what happens next. */
+function heldAnswer(hold: HoldEntry): Response {
+  const { id } = hold
+  return new Response(JSON.stringify({ exchange: id, hold: holdBody(hold) }), {
+    status: 202,
+    headers: {
+      'Content-Type': 'application/json',
+      Location: `/v1/holds/${id}`,
+      'Retry-After': '5',
+      'Sluice-Exchange': id,
+    },
+  })
+}
+
+export function holdBody({ id, state, exchange, createdAt, expiresAt, decisions, outcome }: HoldEntry) {
+  const { principal, statement, decision, connection, purpose } = exchange
+  return {
+    id,
+    state,
+    connection,
+    requester: subjectText(principal),
+    ...(principal.actsFor && { actsFor: subjectText(principal.actsFor) }),
+    ...(purpose !== undefined && { purpose }),
+    statement: { kind: statement.kind, text: statement.text, uses: statement.uses },
+    ...(statement.estimate && { estimatedBytes: statement.estimate.bytes }),
+    reasons: decision.reasons,
+    approvers: decision.approvers,
+    createdAt: new Date(createdAt).toISOString(),
+    expiresAt: new Date(expiresAt).toISOString(),
+    decisions: decisions.map(({ by, effect, comment, at }) => ({
+      by: subjectText(by),
+      effect,
+      comment,
+      at: new Date(at).toISOString(),
+    })),
+    ...(outcome && { outcome }),
+    next: nextOf(id, state),
+  }
+}
+
+function nextOf(id: string, state: HoldState): string {
+  switch (state) {
+    case 'pending':
+      return `a person decides; wait with GET /v1/holds/${id}?wait=25, then POST /v1/holds/${id}/run once it is approved`
+    case 'approved':
+      return `run it, once: POST /v1/holds/${id}/run`
+    case 'running':
+      return 'it runs now; the call that started it gets the answer'
+    case 'done':
+      return 'it ran; an approval is good for one run'
+    case 'rejected':
+      return 'an approver said no; read their comment before you ask for something else'
+    case 'expired':
+      return 'nobody decided in time; ask again if it still matters: POST /v1/query'
+    case 'withdrawn':
+      return 'it was taken back; nothing ran'
+    case 'failed':
+      return 'it was approved and the upstream refused it; nothing ran'
+    case 'unknown':
+      return 'it was started and its end was not seen; look up the job before asking again'
+  }
+}
+
+function subjectText({ issuer, subject }: Subject): string {
+  return `${issuer}:${subject}`
+}

@@ -1,0 +1,33 @@
+/** `/healthz`, `/readyz`, `/metrics`: for operators; no data, no names of people. */
+import { z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Health } from '../src/health.ts'
+import { describe } from './describe.ts'
+
+export function mountHealth(app: OpenAPIHono, health: Health): void {
+  describe(app, {
+    method: 'get',
+    path: '/healthz',
+    summary: 'The process lives',
+    open: true,
+    answers: { 200: { description: 'it does', shape: z.object({ status: z.literal('ok') }) } },
+  })
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+
+  const parts = z.object({
+    status: z.enum(['ready', 'not-ready']),
+    parts: z.record(z.string(), z.object({ ready: z.boolean(), problem: z.string().optional() })),
+  })
+  describe(app, {
+    method: 'get',
+    path: '/readyz',
+    summary: 'Every part is ready; says which is not',
+    open: true,
+    answers: { 200: { description: 'all are', shape: parts }, 503: { description: 'some are not', shape: parts } },
+  })
+  app.get('/readyz', async (c) => {
+    const state = await health.check(c.req.raw.signal)
+    return c.json(state, state.status === 'ready' ? 200 : 503)
+  })
+
+  app.get('/metrics', (c) => c.body(health.metrics(), 200, { 'Content-Type': 'text/plain; version=0.0.4' }))
+}

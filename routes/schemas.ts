@@ -1,0 +1,145 @@
+/** The shapes of the HTTP surface: each body is parsed by the schema that `/openapi.json` shows. */
+import { z } from '@hono/zod-openapi'
+
+/** Longest statement that is read, in characters; analysis has its own bound. */
+const SQL_MOST = 262_144
+
+export const QueryBody = z
+  .strictObject({
+    connection: z
+      .string()
+      .min(1)
+      .max(128)
+      .openapi({ description: 'a connection of GET /v1/connections', example: 'warehouse' }),
+    sql: z
+      .string()
+      .min(1)
+      .max(SQL_MOST)
+      .openapi({ description: 'one statement', example: 'SELECT name FROM shop.customers LIMIT 3' }),
+    params: z
+      .union([z.record(z.string(), z.unknown()), z.array(z.unknown())])
+      .optional()
+      .openapi({
+        description:
+          'named (`{"id": 5}`) or positional (`[5]`) parameters; `{"type": "NUMERIC", "value": "1.10"}` gives a type that JSON lacks',
+      }),
+    maxRows: z.int().optional().openapi({ description: 'rows to answer with at the most' }),
+    timeoutMs: z.int().optional().openapi({ description: 'milliseconds that the whole answer may take' }),
+    purpose: z.string().max(2000).optional().openapi({ description: 'why; approvers and auditors read it' }),
+  })
+  .openapi('Query')
+
+export const CommentBody = z
+  .strictObject({ comment: z.string().max(4000).default('').openapi({ description: 'why; it is recorded' }) })
+  .openapi('Comment')
+
+export const AuditBody = z
+  .strictObject({
+    sql: z.string().min(1).max(SQL_MOST).openapi({ description: 'one read-only statement over the audit views' }),
+    params: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .default({})
+      .openapi({ description: 'values for `{name:Type}` in the statement' }),
+  })
+  .openapi('AuditQuery')
+
+export const ReasonShape = z
+  .object({
+    code: z.string(),
+    because: z.string(),
+    fix: z.string().optional(),
+    where: z.string().optional(),
+  })
+  .openapi('Reason')
+
+export const ProblemShape = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    exchange: z.string(),
+    reasons: z.array(ReasonShape),
+    fix: z.string().optional(),
+    where: z.string().optional(),
+  })
+  .openapi('Problem')
+
+export const ColumnShape = z
+  .object({
+    name: z.string(),
+    type: z.string().openapi({ description: 'in GoogleSQL', example: 'ARRAY<STRUCT<kind STRING, value STRING>>' }),
+    masked: z.string().optional().openapi({ description: 'the strategy that its values went through' }),
+  })
+  .openapi('Column')
+
+export const StatisticsShape = z
+  .object({
+    bytesProcessed: z.number().optional(),
+    bytesBilled: z.number().optional(),
+    cacheHit: z.boolean().optional(),
+    rowsAffected: z.number().optional(),
+    durationMs: z.number(),
+  })
+  .openapi('Statistics')
+
+export const DecisionShape = z
+  .object({ effect: z.enum(['permit', 'hold', 'deny']), reasons: z.array(ReasonShape), policy: z.string() })
+  .openapi('Decision')
+
+export const AnswerShape = z
+  .object({
+    exchange: z.string(),
+    columns: z.array(ColumnShape),
+    rows: z
+      .array(z.array(z.unknown()))
+      .openapi({ description: 'one array per row; docs/encodings.md says how each type is written' }),
+    rowCount: z.int(),
+    ending: z.enum(['whole', 'cut']),
+    cut: z.string().optional().openapi({ description: 'why it was cut: `max-rows`, or a failure code' }),
+    statistics: StatisticsShape,
+    decision: DecisionShape,
+  })
+  .openapi('Answer')
+
+export const HoldShape = z
+  .object({
+    id: z.string(),
+    state: z.enum(['pending', 'approved', 'rejected', 'expired', 'withdrawn', 'running', 'done', 'failed', 'unknown']),
+    connection: z.string(),
+    requester: z.string(),
+    actsFor: z.string().optional(),
+    purpose: z.string().optional(),
+    statement: z.object({
+      kind: z.string(),
+      text: z.string(),
+      uses: z.array(z.object({ action: z.string(), resource: z.string() })),
+    }),
+    estimatedBytes: z.number().optional(),
+    reasons: z.array(ReasonShape),
+    approvers: z.array(z.object({ groups: z.array(z.string()) })),
+    createdAt: z.string(),
+    expiresAt: z.string(),
+    decisions: z.array(z.object({ by: z.string(), effect: z.string(), comment: z.string(), at: z.string() })),
+    outcome: z.object({ code: z.string(), detail: z.string() }).optional(),
+    next: z.string().openapi({ description: 'what happens next, in words' }),
+  })
+  .openapi('Hold')
+
+export const HeldShape = z.object({ exchange: z.string(), hold: HoldShape }).openapi('Held')
+
+export const PreflightShape = z
+  .object({
+    exchange: z.string(),
+    decision: DecisionShape,
+    statement: z.object({ kind: z.string(), uses: z.array(z.object({ action: z.string(), resource: z.string() })) }),
+    columns: z.array(ColumnShape),
+    masks: z.array(z.object({ resource: z.string(), column: z.string(), strategy: z.string() })),
+    findings: z.array(
+      z.object({ kind: z.string(), where: z.string().optional(), count: z.number().optional() }).loose(),
+    ),
+    estimatedBytes: z.number().optional(),
+    approvers: z.array(z.object({ groups: z.array(z.string()) })).optional(),
+  })
+  .openapi('Preflight')

@@ -1,0 +1,70 @@
+/** Whether each part is ready, and figures for Prometheus. */
+import type { AuditLog } from './audit/contract.ts'
+import { asFailure, type Failure } from './failure.ts'
+import type { Inflight } from './inflight.ts'
+
+/** A part's name and its own way of finding out: resolves when it is ready. */
+export interface Probe {
+  readonly name: string
+  readonly ready: (signal: AbortSignal) => Promise<void>
+}
+
+export interface Readiness {
+  readonly status: 'ready' | 'not-ready'
+  readonly parts: Readonly<Record<string, { readonly ready: boolean; readonly problem?: string }>>
+}
+
+/** Longest that one part may take to answer. */
+const PROBE_MS = 2000
+
+export class Health {
+  readonly #probes: readonly Probe[]
+  readonly #audit: AuditLog
+  readonly #inflight: Inflight
+
+  constructor(probes: readonly Probe[], audit: AuditLog, inflight: Inflight) {
+    this.#probes = probes
+    this.#audit = audit
+    this.#inflight = inflight
+  }
+
+  async check(signal: AbortSignal): Promise<Readiness> {
+    const checked = await Promise.all(
+      this.#probes.map(async ({ name, ready }) => {
+        const problem = await problemOf(ready, AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]))
+        return [name, problem === undefined ? { ready: true } : { ready: false, problem: problem.message }] as const
+      }),
+    )
+    const journal = this.#audit.status().writable
+      ? { ready: true }
+      : { ready: false, problem: 'the audit journal takes no writes' }
+    const parts = { ...Object.fromEntries(checked), journal }
+    return { status: Object.values(parts).every((part) => part.ready) ? 'ready' : 'not-ready', parts }
+  }
+
+  /** In Prometheus' text format. */
+  metrics(): string {
+    const { writable, backlogRecords, backlogBytes, deliveredAt } = this.#audit.status()
+    const gauges: readonly (readonly [string, string, number])[] = [
+      ['sluice_inflight', 'requests under way', this.#inflight.count],
+      ['sluice_audit_journal_writable', '1 while the journal takes records', writable ? 1 : 0],
+      ['sluice_audit_backlog_records', 'records that are durable here and not yet in ClickHouse', backlogRecords],
+      ['sluice_audit_backlog_bytes', 'bytes of them', backlogBytes],
+      ['sluice_audit_delivered_timestamp_seconds', 'time of the last delivery', (deliveredAt ?? 0) / 1000],
+    ]
+    return gauges
+      .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
+      .join('')
+  }
+}
+
+async function problemOf(ready: Probe['ready'], signal: AbortSignal): Promise<Failure | undefined> {
+  const late = new Promise<Failure>((resolve) => {
+    signal.addEventListener('abort', () => resolve(asFailure(undefined, 'upstream-late')), { once: true })
+  })
+  try {
+    return await Promise.race([ready(signal).then(() => undefined), late])
+  } catch (error) {
+    return asFailure(error, 'upstream-failed')
+  }
+}
