@@ -25,7 +25,8 @@ export async function startPart(name: PartName, options: { port: number; data: s
     process.execPath,
     [join(import.meta.dirname, name, 'main.ts'), '--port', String(options.port), '--data', options.data],
     // UV_THREADPOOL_SIZE: the embedded engines hold a libuv thread for as long as a query runs.
-    { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, UV_THREADPOOL_SIZE: '16' } },
+    // detached: Ctrl-C goes to the terminal's whole process group, and the parts must outlive the gateway's last record.
+    { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: { ...process.env, UV_THREADPOOL_SIZE: '16' } },
   )
   const errors: string[] = []
   child.stderr.on('data', (chunk: Buffer) => {
