@@ -82,7 +82,7 @@ function compile(environment: Environment, expression: string): Condition | Reje
     const error = checked.error
     const range = error !== undefined && 'range' in error ? error.range : undefined
     const place = range === undefined ? '' : ` (character ${range.start + 1})`
-    const summary = error !== undefined && 'summary' in error ? String(error.summary) : 'not an expression'
+    const summary = error !== undefined && 'summary' in error ? error.summary : 'not an expression'
     return { rejected: `a condition in CEL: ${summary.slice(0, 200)}${place}` }
   }
   if (checked.type !== 'bool') return { rejected: `a condition that is true or false; this one is a ${checked.type}` }

@@ -97,13 +97,13 @@ function concerns(rule: CompiledRule, kind: string, uses: readonly ResourceUse[]
  */
 function touches(rule: CompiledRule, use: ResourceUse): boolean {
   if (!rule.matchesAction(use.action)) return false
-  return rule.resources === undefined || (use.resource !== '' && rule.resources.touches(use.resource))
+  return rule.resources === undefined || rule.resources.touches(use.resource)
 }
 
 /** Enough to permit: all of what the use stands for is named. */
 function covers(rule: CompiledRule, use: ResourceUse): boolean {
   if (!rule.matchesAction(use.action)) return false
-  return rule.resources === undefined || (use.resource !== '' && rule.resources.covers(use.resource))
+  return rule.resources === undefined || rule.resources.covers(use.resource)
 }
 
 /** Whether a rule gives its consent to a use. A hold that names no resource escalates; it opens nothing. */
@@ -162,7 +162,7 @@ function reasonOf(rule: CompiledRule, uses: readonly ResourceUse[]): Reason {
     code: rule.code,
     because: rule.because,
     ...(rule.fix === undefined ? {} : { fix: rule.fix }),
-    ...(met === undefined ? {} : { where: met.resource }),
+    ...(met === undefined || met.resource === '' ? {} : { where: met.resource }),
   }
 }
 

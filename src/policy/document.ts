@@ -169,9 +169,9 @@ function expectation(issue: z.core.$ZodRawIssue | z.core.$ZodIssue): string | un
     case 'invalid_value':
       return `one of ${issue.values.map((value) => `\`${String(value)}\``).join(', ')}`
     case 'too_small':
-      return `${size(issue.origin, issue.inclusive === false ? 'more than' : 'at least', Number(issue.minimum))}`
+      return size(issue.origin, issue.inclusive === false ? 'more than' : 'at least', Number(issue.minimum))
     case 'too_big':
-      return `${size(issue.origin, issue.inclusive === false ? 'less than' : 'at most', Number(issue.maximum))}`
+      return size(issue.origin, issue.inclusive === false ? 'less than' : 'at most', Number(issue.maximum))
     case 'unrecognized_keys':
       return 'known keys only'
     case 'invalid_key':
@@ -259,10 +259,9 @@ function forbiddenKey(value: unknown, path: Path): Path | undefined {
 
 /** The keys that a JSON Schema knows at `path`, over all alternatives. */
 function knownKeys(schema: unknown, path: readonly PropertyKey[]): readonly string[] {
-  const root = schema
-  let nodes = alternatives(schema, root)
+  let nodes = alternatives(schema)
   for (const step of path) {
-    nodes = nodes.flatMap((node) => alternatives(descend(node, step), root))
+    nodes = nodes.flatMap((node) => alternatives(descend(node, step)))
   }
   return [...new Set(nodes.flatMap((node) => Object.keys(isRecord(node['properties']) ? node['properties'] : {})))]
 }
@@ -275,12 +274,12 @@ function descend(node: Record<string, unknown>, step: PropertyKey): unknown {
   return node['additionalProperties']
 }
 
-function alternatives(node: unknown, root: unknown): readonly Record<string, unknown>[] {
+function alternatives(node: unknown): readonly Record<string, unknown>[] {
   if (!isRecord(node)) return []
   const found = [node]
   for (const word of ['anyOf', 'oneOf', 'allOf']) {
     const inner = node[word]
-    if (Array.isArray(inner)) found.push(...inner.flatMap((each) => alternatives(each, root)))
+    if (Array.isArray(inner)) found.push(...inner.flatMap((each) => alternatives(each)))
   }
   return found
 }

@@ -4,6 +4,7 @@
  *
  * - `*` stands for any characters within one dotted part, `**` for any characters at all, dots included.
  * - A leading `!` takes away: a list matches what any plain pattern matches and no `!` pattern does. Order is nothing.
+ * - The empty pattern stands for a statement that names no resource, such as `SELECT 1`; no other pattern does.
  * - Upper and lower case differ, as they do in BigQuery.
  *
  * A wildcard table (`shop.events_*`) is one use that stands for many tables. Whoever permits it must permit them all;
@@ -11,7 +12,7 @@
  */
 
 /** A pattern is refused when it holds anything else. */
-export const PATTERN = /^!?[^\p{C}!`]{1,1024}$/u
+export const PATTERN = /^!?[^\p{C}!`]{0,1024}$/u
 
 interface Glob {
   readonly tokens: readonly Token[]
@@ -46,17 +47,19 @@ export function compileName(pattern: string): RegExp {
 }
 
 function glob(text: string): Glob {
+  if (text === '') return { tokens: [], matches: (resource) => resource === '' }
   const parts = text.split(/(\*+)/)
   const pattern = parts.flatMap((part): readonly Token[] =>
     part.startsWith('*') ? [{ any: part.length > 1 ? 'all' : 'part' }] : characters(part),
   )
-  if (parts.length > 5) return { tokens: pattern, matches: (resource) => meet(pattern, characters(resource)) }
+  if (parts.length > 5)
+    return { tokens: pattern, matches: (resource) => resource !== '' && meet(pattern, characters(resource)) }
   // At most two wildcards: a regular expression is faster, and cannot backtrack worse than quadratically.
   const source = parts
     .map((part) => (part.startsWith('*') ? (part.length > 1 ? '.*' : '[^.]*') : escape(part)))
     .join('')
   const regex = new RegExp(`^${source}$`, 'su')
-  return { tokens: pattern, matches: (resource) => regex.test(resource) }
+  return { tokens: pattern, matches: (resource) => resource !== '' && regex.test(resource) }
 }
 
 function escape(text: string): string {

@@ -1,19 +1,11 @@
 /** The shape of policy documents and of the cases beside them. */
 import * as z from 'zod'
+import { parseDuration } from './duration.ts'
 import { MAX_CONDITION_LENGTH } from './condition.ts'
 import { PATTERN } from './pattern.ts'
 
 /** Shortest and longest time that a hold may wait, in milliseconds. */
 export const HOLD_EXPIRY = { min: 60_000, max: 30 * 86_400_000 } as const
-
-const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-
-/** Milliseconds of `500ms`, `30s`, `5m`, `1h`, `7d`; `undefined` for any other text. */
-export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
-  if (match === null) return undefined
-  return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS]
-}
 
 /** A duration from `min` to `max` milliseconds, both of which `words` names: `a duration from 1m to 30d`. */
 function duration(min: number, max: number, words: string) {
