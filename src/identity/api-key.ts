@@ -62,5 +62,5 @@ export async function identifyApiKey(key: string, keys: ReadonlyMap<string, ApiK
   if (kept.expires !== undefined && now >= kept.expires) {
     throw new Failure('credential-refused', 'the API key has expired')
   }
-  return { issuer: 'keys', subject: kept.subject, kind: 'service', plane: 'agents', groups: kept.groups }
+  return { issuer: 'keys', subject: kept.subject, kind: 'service', plane: 'agents', groups: [...kept.groups] }
 }

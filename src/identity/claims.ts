@@ -15,6 +15,12 @@ type Claims = Readonly<Record<string, unknown>>
  */
 export function principalOf(claims: Claims, plane: Plane, issuer: IssuerOptions): Principal {
   const mapping = issuer.claims ?? {}
+  // RFC 7800: whoever shows it must also hold a key. We cannot ask for that proof, so a stolen one would do.
+  if (claims['cnf'] !== undefined) {
+    throw refused('the token is bound to a key (`cnf`), which cannot be checked here', {
+      fix: `ask issuer \`${issuer.name}\` for a plain bearer token`,
+    })
+  }
   const subject = nameAt(claims, mapping.subject ?? 'sub', 'subject')
   if (subject === undefined) throw refused('the token names no subject')
   const actsFor = actingFor(claims, subject, issuer)

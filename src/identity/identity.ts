@@ -76,7 +76,9 @@ export function createIdentity(options: IdentityOptions, runtime: Runtime): Mana
     const candidates = await issuer.keys.matching(unproven.header, signal)
     const { claims, until } = await proveToken(token, candidates.keys, issuer.options, runtime.clock.now())
     checkAudience(claims, plane, issuer.options)
-    return { principal: principalOf(claims, plane, issuer.options), issuer, until, keys: candidates.content }
+    // Frozen: it is shared by every request with this token, and nobody may promote themselves for the next one.
+    const principal = frozen(principalOf(claims, plane, issuer.options))
+    return { principal, issuer, until, keys: candidates.content }
   }
 
   return {
@@ -85,7 +87,7 @@ export function createIdentity(options: IdentityOptions, runtime: Runtime): Mana
       if (!token.startsWith(API_KEY_PREFIX)) return identifyToken(token, plane, signal)
       const principal = await identifyApiKey(token, apiKeys, runtime.clock.now())
       if (plane === 'people') throw new Failure('wrong-plane', 'this is for people and the API key is for agents')
-      return principal
+      return frozen(principal)
     },
     async ready(signal) {
       await Promise.all([...issuers.values()].map((issuer) => issuer.keys.usable(signal)))
@@ -99,4 +101,10 @@ export function createIdentity(options: IdentityOptions, runtime: Runtime): Mana
 function indexed(keys: readonly ApiKey[]): ReadonlyMap<string, ApiKey> {
   checkApiKeys(keys)
   return new Map(keys.map((key) => [key.id, key]))
+}
+
+function frozen(principal: Principal): Principal {
+  Object.freeze(principal.groups)
+  if (principal.actsFor !== undefined) Object.freeze(principal.actsFor)
+  return Object.freeze(principal)
 }

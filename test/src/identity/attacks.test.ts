@@ -265,6 +265,11 @@ describe('claims', () => {
       'credential-refused: the token has over 1000 groups',
     ],
     [
+      'a token bound to a key',
+      { cnf: { jkt: 'x' } },
+      'credential-refused: the token is bound to a key (`cnf`), which cannot be checked here',
+    ],
+    [
       'a delegation that nobody explained',
       { act: { sub: 'x' } },
       'credential-refused: the token says who acts for whom, and the gateway is not told how to read it',

@@ -109,6 +109,18 @@ describe('remembered tokens', () => {
     expect(await identify(b)).not.toBe(second)
   })
 
+  test('cannot be promoted by whoever got the principal first', async () => {
+    const made = await newApiKey()
+    const apiKey: ApiKey = { id: made.id, hash: made.hash, subject: 's', groups: ['a'], plane: 'agents' }
+    const { identify } = stage([key.public], { claims: { actsFor: 'for' } }, { apiKeys: [apiKey] })
+    for (const credential of [await sign(key, claims({ for: 'ann' })), made.key]) {
+      const principal = await identify(credential)
+      expect(() => (principal.groups as string[]).push('admins')).toThrow(TypeError)
+      expect(() => Object.assign(principal, { kind: 'person' })).toThrow(TypeError)
+      expect(principal.actsFor === undefined || Object.isFrozen(principal.actsFor)).toBe(true)
+    }
+  })
+
   test('a refused token is not remembered', async () => {
     const { identify, pass } = stage([key.public])
     const early = await sign(key, claims({ nbf: NOW / 1000 + 60, iat: undefined }))
