@@ -18,6 +18,8 @@ export interface PolicySet {
   denyByName(named: Named): Deny | undefined
   /** Options per plugin name for this principal on this connection, parsed when the set was loaded. */
   pluginOptions(principal: Principal, connection: string): ReadonlyMap<string, PluginOptions>
+  /** The options of every document, so that a plugin is made for each before the set is in force. */
+  readonly configured: readonly { readonly plugin: string; readonly options: PluginOptions }[]
   /** Whether any document applies to this principal on this connection. */
   reaches(principal: Principal, connection: string): boolean
 }

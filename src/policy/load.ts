@@ -51,7 +51,9 @@ export async function loadPolicies(
 ): Promise<LoadedPolicies | Problems> {
   const problems: Problem[] = []
   const compiler = createCompiler(vocabulary)
-  if (typeof compiler !== 'function') return { problems: [startProblem(compiler)] }
+  if (typeof compiler !== 'function') return { problems: [startProblem('plugins', compiler.rejected)] }
+  // Without a document everything is denied; whoever starts like that has named the wrong folder.
+  if (files.length === 0) return { problems: [startProblem('policies', 'at least one policy document')] }
   const documents: Compiled[] = []
   const canonical: unknown[] = []
   const names = new Map<string, string>()
@@ -80,6 +82,7 @@ function policySet(documents: readonly Compiled[], vocabulary: Vocabulary, diges
     decide: (exchange) => decide(documents, exchange, vocabulary).decision,
     explain: (exchange) => decide(documents, exchange, vocabulary),
     denyByName: (named) => denyByName(documents, named),
+    configured: documents.flatMap(({ plugins }) => [...plugins].map(([plugin, options]) => ({ plugin, options }))),
     reaches: (principal, connection) => documents.some((document) => document.applies(principal, connection)),
     pluginOptions(principal, connection) {
       const chosen = new Map<string, PluginOptions>()
@@ -92,14 +95,8 @@ function policySet(documents: readonly Compiled[], vocabulary: Vocabulary, diges
   }
 }
 
-function startProblem(rejected: Rejected): Problem {
-  return {
-    file: 'plugins',
-    line: 1,
-    column: 1,
-    key: '',
-    expected: `facts with names of their own: ${rejected.rejected}`,
-  }
+function startProblem(file: string, expected: string): Problem {
+  return { file, line: 1, column: 1, key: '', expected }
 }
 
 function readDocument(file: SourceFile): { document: YamlDocument; value: PolicyDocument } | Problems {

@@ -141,6 +141,7 @@ export function journey(broken: {
     decide: broken.decide ?? (() => PERMIT),
     denyByName: broken.denyByName ?? (() => undefined),
     pluginOptions: () => new Map(),
+    configured: [],
     reaches: () => true,
   }
   const gateway = new Gateway({
