@@ -1,0 +1,29 @@
+/**
+ * One process per folder. The lock is the kernel's (SQLite's, on an empty database held in an exclusive transaction): it
+ * ends with the process however that ends, and no process id that was given out again, here or in another container, can
+ * be taken for the one that held it.
+ */
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Failure } from '../failure.ts'
+
+export interface FolderLock {
+  release(): void
+}
+
+/** Takes the folder for this process. Throws `audit-unavailable` where another has it. */
+export function lockFolder(dir: string): FolderLock {
+  let held: DatabaseSync | undefined
+  try {
+    held = new DatabaseSync(join(dir, 'lock'))
+    held.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
+  } catch (cause) {
+    held?.close()
+    throw new Failure('audit-unavailable', `the audit journal in \`${dir}\` is in use by another process`, {
+      cause,
+      fix: 'give each gateway its own data folder',
+    })
+  }
+  const database = held
+  return { release: () => database.close() }
+}
