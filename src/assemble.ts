@@ -1,0 +1,244 @@
+/**
+ * Configuration → parts → gateway. Where concrete things meet; the one long import list. What only one machine can make
+ * (files, databases, client libraries) it is handed as a `Machine`.
+ */
+import { Approvals } from './approvals.ts'
+import type { AuditLog, AuditReader } from './audit/contract.ts'
+import { Auditor } from './auditor.ts'
+import { createCatalog } from './catalog/index.ts'
+import type { Config, ConnectionConfig } from './config.ts'
+import type { Connector } from './connection/contract.ts'
+import { Directory } from './directory.ts'
+import { Door } from './door.ts'
+import type { Principal } from './exchange.ts'
+import { Failure } from './failure.ts'
+import type { ActivePlugin } from './fulfil.ts'
+import { Gateway, type Connection, type InForce, type Limits } from './gateway.ts'
+import { Health, type Probe } from './health.ts'
+import type { Store } from './hold/contract.ts'
+import type { ApiKey } from './identity/api-key.ts'
+import { createIdentity } from './identity/identity.ts'
+import { Inflight } from './inflight.ts'
+import type { Hooks, Plugin } from './plugin.ts'
+import {
+  isProblems,
+  loadPolicies,
+  renderProblem,
+  type LoadedPolicies,
+  type SourceFile,
+  type Vocabulary,
+} from './policy/index.ts'
+import type { PolicySet } from './policy/contract.ts'
+import type { Runtime } from './runtime.ts'
+import { createStatements } from './statement/index.ts'
+
+/** What the entry makes for its machine. */
+export interface Machine {
+  readonly runtime: Runtime
+  /** The parser of GoogleSQL, compiled. */
+  readonly parser: WebAssembly.Module
+  readonly plugins: readonly Plugin[]
+  readonly apiKeys: readonly ApiKey[]
+  /** Names this gateway; the same after a restart over the same data. */
+  readonly writer: string
+  readonly version: string
+  /** The policy documents as they are now. */
+  readPolicies(): Promise<readonly SourceFile[]>
+  openStore(): Promise<Store>
+  openAudit(): Promise<AuditLog>
+  openReader(): Promise<(AuditReader & { close(): Promise<void> }) | undefined>
+  connect(name: string, config: ConnectionConfig): Connector
+}
+
+/** The gateway with all that serves it. */
+export interface Assembled {
+  readonly gateway: Gateway
+  readonly approvals: Approvals
+  readonly auditor: Auditor
+  readonly directory: Directory
+  readonly health: Health
+  /** Loads the policies anew. Where anything is wrong with them the old ones stay; the answer says what. */
+  reload(): Promise<{ readonly digest: string } | { readonly problems: readonly string[] }>
+  /** Finishes or records what is under way, within the grace that the configuration gives, and closes every part. */
+  close(): Promise<void>
+}
+
+/** How often what ran out of time is looked for. */
+const EXPIRY_EVERY_MS = 1000
+
+/** Makes everything and starts it. Rejects, with what is wrong in words, before anything is served. */
+export async function assemble(config: Config, machine: Machine): Promise<Assembled> {
+  const { runtime, writer } = machine
+  const workshop = await Workshop.open(config, machine)
+  let force = await workshop.load(await machine.readPolicies())
+  if ('problems' in force) throw new Failure('internal', `the policies are refused\n${force.problems.join('\n')}`)
+
+  const identity = createIdentity({ issuers: config.issuers, apiKeys: machine.apiKeys }, runtime)
+  const audit = await machine.openAudit()
+  const store = await machine.openStore()
+  const reader = await machine.openReader()
+  const connections = new Map(
+    Object.entries(config.connections).map(([name, options]) => [name, connect(machine, name, options)]),
+  )
+  const statements = createStatements(machine.parser)
+  const inflight = new Inflight(config.listeners.gateway.maxConcurrent)
+  const door = new Door({ runtime, identity, audit, inflight })
+  const limits = limitsOf(config)
+  const inForce = (): InForce => force as InForce
+  const shared = { runtime, door, audit, store, statements, connections, inForce, limits }
+
+  const approvals = new Approvals(shared)
+  await audit.append(
+    gatewayRecord(runtime, 'started', `sluice ${machine.version} with policies ${force.policies.digest}`),
+  )
+  await approvals.recover(writer)
+  const stopExpiry = repeat(runtime, 'expire holds', EXPIRY_EVERY_MS, () => approvals.expire())
+
+  return {
+    gateway: new Gateway({ ...shared, writer }),
+    approvals,
+    auditor: new Auditor({ ...shared, groups: config.auditors.groups, ...(reader && { reader }) }),
+    directory: new Directory(shared),
+    health: new Health(probes(identity, store, connections, reader), audit, inflight),
+    async reload() {
+      const next = await workshop.load(await machine.readPolicies())
+      if ('problems' in next) return next
+      if (next.policies.digest !== (force as InForce).policies.digest) {
+        // Recorded before it decides anything; what cannot be recorded does not come into force.
+        await audit.append(gatewayRecord(runtime, 'policy', `policies ${next.policies.digest} in force`))
+      }
+      force = next
+      return { digest: next.policies.digest }
+    },
+    async close() {
+      await inflight.drain(config.listeners.gateway.shutdownGrace)
+      await stopExpiry()
+      await audit.append(gatewayRecord(runtime, 'stopped', 'as told'))
+      await audit.close()
+      await Promise.all([store.close(), reader?.close(), ...[...connections.values()].map((c) => c.connector.close())])
+    },
+  }
+}
+
+/** Makes plugins, and policy sets with the plugins that they configure. */
+export class Workshop {
+  readonly #machine: Machine
+  readonly #usual: ReadonlyMap<string, Hooks>
+  readonly #config: Config
+  readonly vocabulary: Vocabulary
+
+  private constructor(config: Config, machine: Machine, usual: ReadonlyMap<string, Hooks>) {
+    this.#config = config
+    this.#machine = machine
+    this.#usual = usual
+    this.vocabulary = vocabularyOf(machine.plugins, usual)
+  }
+
+  /** Every plugin with the options of `sluice.yaml`, or its defaults. */
+  static async open(config: Config, machine: Pick<Machine, 'plugins' | 'runtime'> & Machine): Promise<Workshop> {
+    const usual = new Map<string, Hooks>()
+    for (const plugin of machine.plugins) {
+      const options = plugin.options.parse(config.plugins[plugin.name])
+      usual.set(plugin.name, await plugin.create(options, machine.runtime))
+    }
+    return new Workshop(config, machine, usual)
+  }
+
+  /** A set with every plugin instance that it may ask for, made before it decides anything. */
+  async load(files: readonly SourceFile[]): Promise<InForce | { readonly problems: readonly string[] }> {
+    const loaded = await loadPolicies(files, this.vocabulary, { expiresInMs: this.#config.holds.expiresIn })
+    if (isProblems(loaded)) return { problems: loaded.problems.map(renderProblem) }
+    const made = new Map<string, Hooks>()
+    for (const { plugin: name, options } of loaded.configured) {
+      const plugin = this.#machine.plugins.find((candidate) => candidate.name === name)
+      if (plugin === undefined) return { problems: [`no plugin \`${name}\``] }
+      made.set(`${name} ${options.key}`, await plugin.create(options.options, this.#machine.runtime))
+    }
+    return { policies: loaded, plugins: (principal, connection) => this.#active(loaded, made, principal, connection) }
+  }
+
+  #active(
+    policies: PolicySet,
+    made: ReadonlyMap<string, Hooks>,
+    principal: Principal,
+    connection: string,
+  ): readonly ActivePlugin[] {
+    const chosen = policies.pluginOptions(principal, connection)
+    return [...this.#usual].map(([name, usual]) => {
+      const options = chosen.get(name)
+      const hooks = options === undefined ? usual : made.get(`${name} ${options.key}`)
+      if (hooks === undefined) throw new Failure('internal', `the plugin \`${name}\` was not made for these options`)
+      return { name, hooks }
+    })
+  }
+}
+
+/** What policy documents may name, as the plugins provide it. */
+export function vocabularyOf(plugins: readonly Plugin[], usual: ReadonlyMap<string, Hooks>): Vocabulary {
+  const obligations = [...usual.values()].flatMap((hooks) => Object.entries(hooks.fulfil ?? {}))
+  return {
+    plugins: Object.fromEntries(
+      plugins.map(({ name, options, facts }) => [name, { options, ...(facts !== undefined && { facts }) }]),
+    ),
+    obligations: Object.fromEntries(obligations.map(([name, { terms }]) => [name, terms])),
+  }
+}
+
+export type { LoadedPolicies }
+
+function connect(machine: Machine, name: string, config: ConnectionConfig): Connection {
+  const connector = machine.connect(name, config)
+  const schemas = createCatalog(connector.metadata, { ttlMs: config.metadataTtl, clock: machine.runtime.clock })
+  return { connector, schemas, maxBytesBilled: config.maximumBytesBilled }
+}
+
+function limitsOf({ query }: Config): Limits {
+  return {
+    defaultMaxRows: query.defaultMaxRows,
+    maxRows: query.maxRows,
+    defaultTimeoutMs: query.defaultTimeout,
+    maxTimeoutMs: query.maxTimeout,
+    inspectMs: query.inspectTimeout,
+    keyMs: query.idempotencyKeys,
+  }
+}
+
+function probes(
+  identity: { ready(signal: AbortSignal): Promise<void> },
+  store: Store,
+  connections: ReadonlyMap<string, Connection>,
+  reader: AuditReader | undefined,
+): readonly Probe[] {
+  return [
+    { name: 'identity', ready: (signal) => identity.ready(signal) },
+    { name: 'store', ready: (signal) => store.ready(signal) },
+    ...[...connections].map(([name, { connector }]): Probe => {
+      return { name: `connection ${name}`, ready: (signal) => connector.ready(signal) }
+    }),
+    ...(reader === undefined ? [] : [{ name: 'clickhouse', ready: (signal: AbortSignal) => reader.ready(signal) }]),
+  ]
+}
+
+function gatewayRecord(runtime: Runtime, kind: 'started' | 'stopped' | 'policy', note: string) {
+  return { kind, at: runtime.clock.now(), exchange: runtime.newId(), surface: 'gateway', note } as const
+}
+
+/** Runs `work` again and again, never twice at once; the answer stops it and waits for what is under way. */
+function repeat(runtime: Runtime, name: string, everyMs: number, work: () => Promise<void>): () => Promise<void> {
+  let stopped = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let running = Promise.resolve()
+  const round = (): void => {
+    running = work()
+      .catch((error: unknown) => runtime.log('warn', 'background work failed', { work: name }, error))
+      .then(() => {
+        if (!stopped) timer = setTimeout(round, everyMs)
+      })
+  }
+  timer = setTimeout(round, everyMs)
+  return async () => {
+    stopped = true
+    clearTimeout(timer)
+    await running
+  }
+}

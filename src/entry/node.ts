@@ -1,0 +1,250 @@
+/** Sluice on Node: reads files, makes the machine, serves, stops in order. */
+import { randomUUID } from 'node:crypto'
+import { watch } from 'node:fs'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { dirname, join, resolve } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
+import { createApp } from '../../routes/index.ts'
+import { plugins } from '../../plugins/index.ts'
+import { assemble, type Assembled, type Machine } from '../assemble.ts'
+import { openClickHouse } from '../audit/clickhouse.node.ts'
+import { openAuditLog } from '../audit/log.node.ts'
+import { createReader } from '../audit/reader/index.ts'
+import { isProblems, parseApiKeys, parseConfig, renderProblem, type ApiKeyConfig, type Config } from '../config.ts'
+import { connectBigQuery } from '../connection/bigquery/client.node.ts'
+import { openSqliteStore } from '../hold/sqlite.node.ts'
+import { isCasesFile, type SourceFile } from '../policy/index.ts'
+import type { LogLevel, Runtime } from '../runtime.ts'
+import { createRuntime } from './runtime.ts'
+
+/** A configuration file, read and checked, and the folder that its relative paths start from. */
+export interface Loaded {
+  readonly config: Config
+  readonly base: string
+}
+
+/** Words for whoever has to mend a file; printed without a stack. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+}
+
+/** Largest configuration, policy or key file. */
+const FILE_MOST = 4 * 1024 * 1024
+
+/** How long after the last change of a policy file the set is loaded anew. */
+const SETTLE_MS = 200
+
+export async function loadConfig(path: string): Promise<Loaded> {
+  const text = await readText(path)
+  const config = parseConfig(text, path, (name) => process.env[name], parsers())
+  if (isProblems(config)) throw new Refusal(config.problems.map(renderProblem).join('\n'))
+  return { config, base: dirname(resolve(path)) }
+}
+
+/** The policy documents and cases of the configured folder, by path. */
+export async function readPolicyFiles({ config, base }: Loaded): Promise<readonly SourceFile[]> {
+  const folder = resolve(base, config.policies)
+  let names: string[]
+  try {
+    names = await readdir(folder)
+  } catch (cause) {
+    throw new Refusal(`the policies folder ${folder} cannot be read`, { cause })
+  }
+  const files = names.filter((name) => /\.ya?ml$/.test(name)).toSorted()
+  return Promise.all(
+    files.map(async (name) => ({ path: join(config.policies, name), text: await readText(join(folder, name)) })),
+  )
+}
+
+export interface Serving {
+  readonly url: string
+  readonly assembled: Assembled
+  /** Takes nothing new, finishes or records what is under way, closes. */
+  stop(): Promise<void>
+}
+
+/** Serves the configuration until `stop`. Rejects with a Refusal where the operator has something to mend. */
+export async function serve(loaded: Loaded): Promise<Serving> {
+  const { config, base } = loaded
+  const { host, port, requestTimeout, maxBodyBytes } = config.listeners.gateway
+  const runtime = createRuntime({ base, level: logLevel() })
+  const machine = await nodeMachine(loaded, runtime)
+  const assembled = await assemble(config, machine)
+  const app = createApp({
+    ...assembled,
+    runtime,
+    version: machine.version,
+    maxBodyBytes,
+    maxWaitSeconds: Math.floor(config.holds.maxWait / 1000),
+  })
+  const server = createServer(
+    { requestTimeout, headersTimeout: 15_000, keepAliveTimeout: 30_000, maxHeaderSize: 32_768 },
+    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+  )
+  const url = await listen(server, host, port).catch(async (error: unknown) => {
+    await assembled.close()
+    throw error
+  })
+  const unwatch = watchPolicies(resolve(base, config.policies), runtime, () => reload(assembled, runtime))
+  runtime.log('info', 'listening', { url, writer: machine.writer, version: machine.version })
+  return {
+    url,
+    assembled,
+    async stop() {
+      unwatch()
+      // No new connections; what is under way goes on until `close` has drained it.
+      const closed = new Promise<void>((done) => server.close(() => done()))
+      await assembled.close()
+      server.closeIdleConnections()
+      server.closeAllConnections()
+      await closed
+      runtime.log('info', 'stopped', { writer: machine.writer })
+    },
+  }
+}
+
+/** Loads the policies anew and says what came of it. */
+export async function reload(assembled: Assembled, runtime: Runtime): Promise<void> {
+  try {
+    const result = await assembled.reload()
+    if ('digest' in result) runtime.log('info', 'policies loaded', { policy: result.digest })
+    else for (const problem of result.problems) runtime.log('error', 'policies refused; the old ones stay', { problem })
+  } catch (error) {
+    runtime.log('error', 'policies could not be loaded; the old ones stay', {}, error)
+  }
+}
+
+async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
+  const { config, base } = loaded
+  const data = resolve(base, config.data)
+  await mkdir(data, { recursive: true, mode: 0o700 })
+  const writer = await writerOf(data)
+  const { clickhouse, journal, retainDays } = config.audit
+  const clickhouseOptions = clickhouse && {
+    url: clickhouse.url,
+    username: clickhouse.username,
+    database: clickhouse.database,
+    requestTimeoutMs: clickhouse.requestTimeout,
+    ...(clickhouse.password !== undefined && { password: await runtime.secrets.read(clickhouse.password) }),
+  }
+  return {
+    runtime,
+    writer,
+    parser: await parserModule(),
+    plugins,
+    apiKeys: await readApiKeys(loaded),
+    version: await versionOf(),
+    readPolicies: async () => (await readPolicyFiles(loaded)).filter((file) => !isCasesFile(file.path)),
+    openStore: () => openSqliteStore({ path: join(data, 'state.db'), clock: runtime.clock, writer }),
+    openAudit: () =>
+      openAuditLog({
+        dir: join(data, 'journal'),
+        writer,
+        clock: runtime.clock,
+        newId: runtime.newId,
+        log: runtime.log,
+        limits: { maxBytes: journal.maxBytes, segmentBytes: journal.segmentBytes },
+        retainDays,
+        ...(clickhouseOptions && {
+          clickhouse: openClickHouse(clickhouseOptions),
+          database: clickhouseOptions.database,
+        }),
+      }),
+    async openReader() {
+      if (clickhouseOptions === undefined) return undefined
+      const client = openClickHouse(clickhouseOptions)
+      return { ...createReader({ client, database: clickhouseOptions.database }), close: () => client.close() }
+    },
+    connect: (name, options) => connectBigQuery(name, options, base),
+  }
+}
+
+/** `bq2cst`'s grammar as a WebAssembly module: read here because its own glue reads files. */
+async function parserModule(): Promise<WebAssembly.Module> {
+  const require = createRequire(import.meta.url)
+  const path = join(dirname(require.resolve('bq2cst')), 'bq2cst_bg.wasm')
+  return WebAssembly.compile(await readFile(path))
+}
+
+/** A name of this gateway's own, kept with its data. */
+async function writerOf(data: string): Promise<string> {
+  const path = join(data, 'writer')
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch {
+    const writer = randomUUID()
+    await writeFile(path, writer, { flag: 'wx', mode: 0o600 })
+    return writer
+  }
+}
+
+async function readApiKeys({ config, base }: Loaded): Promise<readonly ApiKeyConfig[]> {
+  const { file, list = [] } = config.apiKeys
+  if (file === undefined) return list
+  const keys = parseApiKeys(await readText(resolve(base, file)), file)
+  if (isProblems(keys)) throw new Refusal(keys.problems.map(renderProblem).join('\n'))
+  return [...list, ...keys]
+}
+
+async function versionOf(): Promise<string> {
+  for (const path of ['../../package.json', '../../../package.json']) {
+    try {
+      const { version } = JSON.parse(await readFile(join(import.meta.dirname, path), 'utf8')) as { version: string }
+      return version
+    } catch {
+      continue // one folder deeper once it is built
+    }
+  }
+  return 'unknown'
+}
+
+async function readText(path: string): Promise<string> {
+  let bytes: Buffer
+  try {
+    bytes = await readFile(path)
+  } catch (cause) {
+    throw new Refusal(`${path} cannot be read: ${(cause as NodeJS.ErrnoException).code ?? 'unknown reason'}`, { cause })
+  }
+  if (bytes.byteLength > FILE_MOST) throw new Refusal(`${path} is larger than ${FILE_MOST} bytes`)
+  return bytes.toString('utf8')
+}
+
+async function listen(server: Server, host: string, port: number): Promise<string> {
+  await new Promise<void>((done, fail) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE'
+      fail(taken ? new Refusal(`port ${port} is taken; set SLUICE_PORT to another`, { cause: error }) : error)
+    })
+    server.listen(port, host, done)
+  })
+  const address = server.address() as AddressInfo
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+}
+
+/** Calls `changed` a moment after the last change in the folder. */
+function watchPolicies(folder: string, runtime: Runtime, changed: () => Promise<void>): () => void {
+  let timer: NodeJS.Timeout | undefined
+  const watcher = watch(folder, () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => runtime.background('load policies', changed()), SETTLE_MS)
+  })
+  watcher.on('error', (error) => runtime.log('warn', 'the policies folder is no longer watched', {}, error))
+  return () => {
+    clearTimeout(timer)
+    watcher.close()
+  }
+}
+
+/** The installed plugins' option schemas, for checking `sluice.yaml`. */
+function parsers() {
+  return Object.fromEntries(plugins.map(({ name, options }) => [name, { options }]))
+}
+
+function logLevel(): LogLevel {
+  const level = process.env['SLUICE_LOG'] ?? 'info'
+  if (level === 'debug' || level === 'info' || level === 'warn' || level === 'error') return level
+  throw new Refusal(`SLUICE_LOG is \`${level}\`; it may be debug, info, warn or error`)
+}
