@@ -20,10 +20,10 @@ export class Page {
   #whole = false
 
   /**
-   * Reads as far as `rows`, or the whole page when the token of the next one was not seen before them: it may stand
+   * Reads as far as `rows`, or the whole page when `needed` members were not all seen before them: they may stand
    * behind. Throws `upstream-failed` where it is not the JSON of a page.
    */
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, needed: readonly string[]) {
     this.bytes = bytes
     this.#expect('{')
     let rowsAt: number | undefined
@@ -36,7 +36,7 @@ export class Page {
       }
       if (rowsAt !== undefined) this.#fail()
       rowsAt = this.#at
-      if (typeof this.#members['pageToken'] === 'string' && this.#members['schema'] !== undefined) break
+      if (needed.every((member) => this.#members[member] !== undefined)) break
       this.#skip()
     }
     this.rowsAt = rowsAt

@@ -84,7 +84,8 @@ function elementType(field: FieldSchema, depth: number): SqlType {
 
 function scalar(type: string): ScalarType {
   const kind = SCALARS.get(type)
-  if (kind === undefined) throw new Failure('upstream-failed', `the warehouse sent a type that is not known, \`${type}\``)
+  if (kind === undefined)
+    throw new Failure('upstream-failed', `the warehouse sent a type that is not known, \`${type}\``)
   return kind
 }
 

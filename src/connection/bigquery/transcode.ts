@@ -119,7 +119,12 @@ export class RowReader {
     }
   }
 
-  /** The offset behind the `]` that closes `rows`; known once `read` has answered `undefined`. */
+  /** Whether every row of the page was read. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** The offset behind the `]` that closes `rows`, once they have `ended`. */
   get end(): number {
     return this.#in
   }

@@ -1,0 +1,245 @@
+/**
+ * The client over `@google-cloud/bigquery`, which brings the job API and Google's ways of authenticating. Its retries
+ * and its conversion of rows are left aside: ours know what is idempotent, and lose nothing.
+ */
+import { BigQuery } from '@google-cloud/bigquery'
+import { GoogleAuth, Impersonated, PassThroughClient, type AuthClient } from 'google-auth-library'
+import type { Principal } from '../../exchange.ts'
+import { Failure } from '../../failure.ts'
+import type { BigQueryApi, BigQueryClients, JobResource, QueryJob } from './client.ts'
+import { UpstreamError } from './errors.ts'
+
+/** How the gateway proves itself to BigQuery. */
+export type Credentials =
+  /** Application Default Credentials. */
+  | { readonly type: 'adc' }
+  /** A service account's key file. */
+  | { readonly type: 'keyFile'; readonly path: string }
+  /** No credential at all: for a sandbox on loopback. */
+  | { readonly type: 'none' }
+  /** Group → service account. The first of these groups that a principal is in decides; in none, nothing runs. */
+  | { readonly type: 'impersonate'; readonly accounts: Readonly<Record<string, string>>; readonly keyFile?: string }
+
+export interface ClientOptions {
+  readonly project: string
+  readonly location?: string
+  /** Origin of the API; absent: Google's. */
+  readonly apiEndpoint?: string
+  readonly credentials: Credentials
+  /** Longest that a request about a job may take, in milliseconds. Default 30,000. */
+  readonly controlMs?: number
+}
+
+const SCOPE = 'https://www.googleapis.com/auth/bigquery'
+const CONTROL_MS = 30_000
+/** Service accounts whose clients, with their tokens, are kept. */
+const MAX_CLIENTS = 256
+
+/** Throws `internal` where the options cannot be meant. Nothing is asked of Google before the first request. */
+export function createBigQueryClients(options: ClientOptions): BigQueryClients {
+  // The library obeys this variable above its own options, and would send our tokens wherever it points.
+  if (process.env['BIGQUERY_EMULATOR_HOST'] !== undefined) {
+    throw new Failure('internal', '`BIGQUERY_EMULATOR_HOST` is set: name the endpoint in the configuration instead')
+  }
+  const { credentials } = options
+  if (credentials.type === 'none' && !isLoopback(options.apiEndpoint)) {
+    throw new Failure('internal', 'credentials `none` are for an `apiEndpoint` on loopback only')
+  }
+  const source = ownAuth(credentials)
+  const own = apiOf(options, source)
+  if (credentials.type !== 'impersonate') return { own, as: () => own, close: async () => {} }
+
+  const accounts = new Map(Object.entries(credentials.accounts))
+  const impersonating = new Map<string, BigQueryApi>()
+  const asAccount = (account: string): BigQueryApi => {
+    const known = impersonating.get(account)
+    if (known !== undefined) return known
+    if (impersonating.size >= MAX_CLIENTS) impersonating.delete(impersonating.keys().next().value ?? '')
+    const made = impersonated(options, source, account)
+    impersonating.set(account, made)
+    return made
+  }
+  return {
+    own,
+    as: (principal) => asAccount(accountFor(principal, accounts)),
+    close: async () => impersonating.clear(),
+  }
+}
+
+/** The service account that a principal runs as. Never the gateway's own: whom nobody mapped, nobody meant. */
+function accountFor(principal: Principal, accounts: ReadonlyMap<string, string>): string {
+  for (const [group, account] of accounts) if (principal.groups.includes(group)) return account
+  throw new Failure('upstream-refused', 'no service account is configured for any of your groups', {
+    fix: 'have one of your groups mapped to a service account in this connection',
+  })
+}
+
+function ownAuth(credentials: Credentials): GoogleAuth {
+  if (credentials.type === 'none') return new GoogleAuth({ authClient: new PassThroughClient() })
+  const keyFile = credentials.type === 'keyFile' ? credentials.path : undefined
+  const impersonator = credentials.type === 'impersonate' ? credentials.keyFile : undefined
+  // To impersonate, the source needs more than BigQuery's scope.
+  const scopes = credentials.type === 'impersonate' ? [SCOPE, 'https://www.googleapis.com/auth/cloud-platform'] : SCOPE
+  const keyFilename = keyFile ?? impersonator
+  return new GoogleAuth({ scopes, ...(keyFilename === undefined ? {} : { keyFilename }) })
+}
+
+/** An API as `account`, whose source of tokens is found when it is first used. */
+function impersonated(options: ClientOptions, source: GoogleAuth, account: string): BigQueryApi {
+  let made: Promise<BigQueryApi> | undefined
+  const ready = async (): Promise<BigQueryApi> => {
+    try {
+      made ??= source.getClient().then((sourceClient) => {
+        const target = new Impersonated({
+          sourceClient,
+          targetPrincipal: account,
+          targetScopes: [SCOPE],
+          lifetime: 3600,
+        })
+        return apiOf(options, new GoogleAuth({ authClient: target as AuthClient }))
+      })
+      return await made
+    } catch (error) {
+      made = undefined
+      throw upstreamError(error)
+    }
+  }
+  return {
+    insert: async (job) => (await ready()).insert(job),
+    job: async (id, location) => (await ready()).job(id, location),
+    cancel: async (id, location) => (await ready()).cancel(id, location),
+    get: async (path, query, maxBytes, signal) => (await ready()).get(path, query, maxBytes, signal),
+  }
+}
+
+function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
+  const bigquery = new BigQuery({
+    projectId: options.project,
+    ...(options.location === undefined ? {} : { location: options.location }),
+    ...(options.apiEndpoint === undefined ? {} : { apiEndpoint: options.apiEndpoint }),
+    // `Service` takes a GoogleAuth too; the type of `BigQueryOptions` only knows the narrower one.
+    ...({ authClient: auth, timeout: options.controlMs ?? CONTROL_MS } as object),
+    userAgent: 'sluice',
+    autoRetry: false,
+  })
+  // The library fills `{{projectId}}` into every string of a body that it serialises itself, statements and their
+  // parameters included. What runs must be what was decided, so bodies are serialised here, before it sees them.
+  bigquery.interceptors.push({
+    request: (request) => {
+      if (request.json === undefined) return request
+      const { json, ...rest } = request
+      return { ...rest, body: JSON.stringify(json), headers: { ...rest.headers, 'Content-Type': 'application/json' } }
+    },
+  })
+  return {
+    async insert(job: QueryJob) {
+      try {
+        const [made] = await bigquery.createQueryJob(job as Parameters<BigQuery['createQueryJob']>[0])
+        return made.metadata as JobResource
+      } catch (error) {
+        // `status.errors` may be mere warnings; only `errorResult` says that a job failed.
+        const made = (error as { response?: JobResource } | undefined)?.response
+        if (made?.status?.state !== undefined && made.jobReference !== undefined) return made
+        throw upstreamError(error)
+      }
+    },
+    async job(id, location) {
+      try {
+        const [metadata] = await bigquery.job(id, location === undefined ? {} : { location }).getMetadata()
+        return metadata as JobResource
+      } catch (error) {
+        throw upstreamError(error)
+      }
+    },
+    async cancel(id, location) {
+      try {
+        await bigquery.job(id, location === undefined ? {} : { location }).cancel()
+      } catch (error) {
+        throw upstreamError(error)
+      }
+    },
+    async get(path, query, maxBytes, signal) {
+      const url = `${bigquery.baseUrl}/${path.map(segment).join('/')}?${new URLSearchParams(query).toString()}`
+      try {
+        const { data } = await bigquery.authClient.request<AsyncIterable<Uint8Array>>({
+          url,
+          signal,
+          responseType: 'stream',
+          retry: false,
+          maxRedirects: 0,
+        })
+        return await collect(data, maxBytes)
+      } catch (error) {
+        signal.throwIfAborted()
+        throw error instanceof Failure ? error : upstreamError(error)
+      }
+    },
+  }
+}
+
+function segment(text: string): string {
+  if (text === '' || text === '.' || text === '..') throw new Failure('bad-request', 'a name in a path is not a name')
+  return encodeURIComponent(text)
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of stream) {
+    length += chunk.length
+    if (length > maxBytes) throw new Failure('upstream-failed', 'the warehouse sent more than can be held')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, length)
+}
+
+/** What both of Google's libraries throw, by shape; nothing of the request is kept. */
+interface LibraryError {
+  readonly code?: unknown
+  readonly status?: unknown
+  readonly message?: unknown
+  readonly errors?: readonly { readonly reason?: unknown; readonly message?: unknown }[]
+  readonly response?: { readonly status?: unknown; readonly data?: unknown; readonly statusCode?: unknown }
+}
+
+function upstreamError(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError) return error
+  const thrown = (typeof error === 'object' && error !== null ? error : {}) as LibraryError
+  const body = errorBody(thrown.response?.data)
+  const status = [thrown.response?.status, thrown.response?.statusCode, thrown.code, thrown.status, body?.code]
+    .map(Number)
+    .find((code) => code >= 400 && code <= 599)
+  const first = body?.errors?.[0] ?? thrown.errors?.[0]
+  const reason = typeof first?.reason === 'string' ? first.reason : undefined
+  const words = [first?.message, body?.message, status === undefined ? '' : thrown.message].find(
+    (text) => typeof text === 'string',
+  ) as string | undefined
+  return new UpstreamError(status, reason, words ?? '')
+}
+
+interface ErrorBody {
+  readonly code?: number
+  readonly message?: string
+  readonly errors?: readonly { readonly reason?: string; readonly message?: string }[]
+}
+
+function errorBody(data: unknown): ErrorBody | undefined {
+  const parsed = typeof data === 'string' ? parse(data) : data
+  if (typeof parsed !== 'object' || parsed === null) return undefined
+  const { error } = parsed as { error?: unknown }
+  return typeof error === 'object' && error !== null ? error : undefined
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isLoopback(endpoint: string | undefined): boolean {
+  if (endpoint === undefined || !URL.canParse(endpoint)) return false
+  const { hostname } = new URL(endpoint)
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+}
