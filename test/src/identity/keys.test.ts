@@ -33,6 +33,16 @@ describe('fetching', () => {
     expect(fetched).toEqual(FETCH)
   })
 
+  test('whoever asks while a fetch is under way joins it', async () => {
+    const { identity, fetched, answer } = stage([first.public])
+    const hanging = Promise.withResolvers<Response>()
+    answer('jwks', () => hanging.promise)
+    const asking = Array.from({ length: 100 }, () => identity.ready(ended))
+    hanging.resolve(Response.json({ keys: [first.public] }))
+    await Promise.all(asking)
+    expect(fetched).toEqual(FETCH)
+  })
+
   test('`ready` fetches them before any token, and says so when it cannot', async () => {
     const { identity, fetched, answer, pass } = stage([first.public])
     answer('jwks', down)
