@@ -1,0 +1,1008 @@
+/**
+ * GoogleSQL's grammar, as far as we stand for it: tokens → typed tree. What no rule here names is refused where it stands;
+ * every token is consumed by exactly one rule.
+ */
+import type { ScalarType, SqlField, SqlType } from '../exchange.ts'
+import type { Refusal } from './contract.ts'
+import { refuse, type Token } from './lexer.ts'
+import type {
+  Aliased,
+  Body,
+  Call,
+  Cte,
+  Expression,
+  FromItem,
+  Item,
+  JoinItem,
+  Name,
+  Path,
+  Query,
+  Select,
+  Star,
+  Window,
+} from './syntax.ts'
+import { JOIN_WORDS, NAMESPACES, RESERVED, TYPES } from './words.ts'
+
+/** Carries a Refusal out of the grammar or the binder; never leaves this folder. */
+export class Stop extends Error {
+  readonly refusal: Refusal
+  constructor(refusal: Refusal) {
+    super(refusal.message)
+    this.refusal = refusal
+  }
+}
+
+/** Levels of expression and query inside one another. Below what the stack of Node and workerd bears, by far. */
+const DEPTH = 400
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Reads queries and expressions from tokens. `Statements` (grammar-statement.ts) reads what stands around them. */
+export class Grammar {
+  readonly text: string
+  readonly tokens: readonly Token[]
+  #at = 0
+  #depth = 0
+  /** Positional parameters met so far. */
+  positional = 0
+
+  constructor(text: string, tokens: readonly Token[]) {
+    this.text = text
+    this.tokens = tokens
+  }
+
+  // ── tokens ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The token `ahead` of the next one; the last is `end`, for ever. */
+  peek(ahead = 0): Token {
+    const token = this.tokens[Math.min(this.#at + ahead, this.tokens.length - 1)]
+    if (token === undefined) throw new Error('a text has no tokens')
+    return token
+  }
+
+  next(): Token {
+    const token = this.peek()
+    if (token.kind !== 'end') this.#at++
+    return token
+  }
+
+  is(...words: readonly string[]): boolean {
+    return words.every((word, i) => this.peek(i).word === word)
+  }
+
+  isAny(...words: readonly string[]): boolean {
+    return this.peek().word !== '' && words.includes(this.peek().word)
+  }
+
+  /** Consumes these words if they are next. */
+  take(...words: readonly string[]): boolean {
+    if (!this.is(...words)) return false
+    this.#at += words.length
+    return true
+  }
+
+  need(...words: readonly string[]): Token {
+    const token = this.peek()
+    if (!this.take(...words)) this.unexpected(words.map((word) => `\`${word}\``).join(' '))
+    return token
+  }
+
+  stop(at: number, code: string, message: string, fix?: string): never {
+    throw new Stop(refuse(this.text, at, code, message, fix))
+  }
+
+  unsupported(code: string, what: string, fix?: string): never {
+    return this.stop(this.peek().start, `unsupported-${code}`, `${what} is not supported`, fix)
+  }
+
+  unexpected(expected: string): never {
+    const token = this.peek()
+    if (token.kind === 'end') return this.stop(token.start, 'unparseable', `the text ends where ${expected} is expected`)
+    const shown = token.kind === 'string' || token.kind === 'bytes' || token.kind === 'number' ? 'a literal' : undefined
+    const said = shown ?? `\`${this.text.slice(token.start, token.end)}\``
+    return this.stop(token.start, 'unparseable', `${said} stands where ${expected} is expected`)
+  }
+
+  // ── names ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A name that is no reserved word, unless quoted or behind a point. */
+  name(expected = 'a name', afterPoint = false): Name {
+    const token = this.peek()
+    const bare = token.kind === 'name' && (afterPoint || !RESERVED.has(token.word))
+    if (!bare && token.kind !== 'quoted') this.unexpected(expected)
+    this.next()
+    return { text: token.value, quoted: token.kind === 'quoted', start: token.start, end: token.end }
+  }
+
+  /** An alias, with or without `AS`; `stops` are words that may not be one without `AS`. */
+  alias(): Name | undefined {
+    const explicit = this.take('AS')
+    const token = this.peek()
+    if (explicit) return this.#plain(this.name('an alias'))
+    if (token.kind === 'quoted') {
+      // ``FROM c`p.d.t` ``: one reader sees a path where the other sees an alias.
+      if (this.#at > 0 && this.tokens[this.#at - 1]?.end === token.start) {
+        this.stop(token.start, 'unparseable', 'an alias is glued to what it names', 'put `AS` between them')
+      }
+      return this.#plain(this.name())
+    }
+    if (token.kind !== 'name' || RESERVED.has(token.word) || this.#opensClause(token)) return undefined
+    return this.name()
+  }
+
+  #opensClause(token: Token): boolean {
+    const bracket = this.peek(1).word === '('
+    if (bracket && /^(UN)?PIVOT$|^MATCH_RECOGNIZE$/.test(token.word)) return true
+    return token.word === 'OFFSET' || (token.word === 'UNPIVOT' && /^(INCLUDE|EXCLUDE)$/.test(this.peek(1).word))
+  }
+
+  /** Aliases with points could pass for paths. */
+  #plain(name: Name): Name {
+    if (/[.`]/.test(name.text)) this.stop(name.start, 'unsupported-alias', 'an alias with a point in it is not supported')
+    return name
+  }
+
+  names(): Name[] {
+    this.need('(')
+    const names = [this.name()]
+    while (this.take(',')) names.push(this.name())
+    this.need(')')
+    return names
+  }
+
+  /**
+   * A table's path: `a.b`, `` `p-1.d.t` ``, `p-1.d.t`. Quoted parts are split at their points; a dashed first part must be
+   * bare throughout and without blanks.
+   */
+  path(): Path {
+    const start = this.peek().start
+    const parts = [this.#firstPart()]
+    while (this.take('.')) parts.push(this.name('a name', true))
+    const end = this.tokens[this.#at - 1]?.end ?? start
+    const names = parts.flatMap((part) => (part.quoted ? splitQuoted(part) : [part]))
+    if (names.length > 5 || names.some((name) => name.text === '')) {
+      this.stop(start, 'unparseable', `\`${this.text.slice(start, end)}\` is not a table's path`)
+    }
+    return { start, end, names }
+  }
+
+  #firstPart(): Name {
+    const first = this.name('a table')
+    if (first.quoted || !this.is('-')) return first
+    let end = first.end
+    let text = first.text
+    while (this.is('-') && this.peek().start === end) {
+      const part = this.peek(1)
+      if ((part.kind !== 'name' && part.kind !== 'number') || part.start !== end + 1 || !/^\w+$/.test(part.value)) {
+        this.next()
+        this.unexpected('the rest of a dashed name without blanks (or write the path in backticks)')
+      }
+      this.next()
+      this.next()
+      text += `-${part.value}`
+      end = part.end
+    }
+    return { text, quoted: false, start: first.start, end }
+  }
+
+  // ── queries ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #nest<T>(read: () => T): T {
+    if (++this.#depth > DEPTH) this.stop(this.peek().start, 'too-deep', `the statement nests deeper than ${DEPTH}`)
+    const value = read()
+    this.#depth--
+    return value
+  }
+
+  /** Whether a query, bracketed or not, is next. */
+  opensQuery(): boolean {
+    return this.isAny('SELECT', 'WITH', 'FROM') || this.#bracketsQuery(0)
+  }
+
+  /**
+   * Whether the bracket `ahead` holds a query, and not an expression or join that begins with one:
+   * `((SELECT 1) UNION ALL …)` does, `((SELECT 1) + 1)` and `((SELECT 1) JOIN t)` do not.
+   */
+  #bracketsQuery(ahead: number): boolean {
+    if (this.peek(ahead).word !== '(') return false
+    if (/^(SELECT|WITH|FROM)$/.test(this.peek(ahead + 1).word)) return true
+    if (!this.#bracketsQuery(ahead + 1)) return false
+    let close = ahead + 1
+    for (let depth = 0; this.peek(close).kind !== 'end'; close++) {
+      const { word } = this.peek(close)
+      if (word === '(') depth++
+      if (word === ')' && --depth === 0) break
+    }
+    return /^(UNION|INTERSECT|EXCEPT|ORDER|LIMIT|\))$/.test(this.peek(close + 1).word)
+  }
+
+  query(): Query {
+    return this.#nest(() => {
+      const { start } = this.peek()
+      const recursive = this.is('WITH', 'RECURSIVE')
+      const ctes = this.take('WITH') ? this.#ctes() : []
+      const body = this.#set()
+      const orderBy = this.take('ORDER', 'BY') ? this.#ordered() : []
+      const limited = this.take('LIMIT')
+      if (limited) this.#limit()
+      if (this.is('|>')) this.unsupported('pipe', 'pipe syntax', 'write it as SELECT … FROM … WHERE …')
+      if (this.is('FOR', 'UPDATE')) this.unsupported('clause', '`FOR UPDATE`')
+      return { start, recursive, ctes, body, orderBy, limited }
+    })
+  }
+
+  #limit(): void {
+    if (!this.take('ALL')) this.expression()
+    if (this.take('OFFSET')) this.expression()
+  }
+
+  #ctes(): Cte[] {
+    this.take('RECURSIVE')
+    const ctes: Cte[] = []
+    do {
+      const name = this.#plain(this.name('the name of a common table expression'))
+      this.need('AS')
+      this.need('(')
+      ctes.push({ name, query: this.query() })
+      this.need(')')
+      if (this.is('WITH', 'DEPTH')) this.unsupported('clause', '`WITH DEPTH`')
+    } while (this.take(','))
+    return ctes
+  }
+
+  #set(): Body {
+    const { start } = this.peek()
+    const arms = [this.#arm()]
+    let operator: string | undefined
+    while (this.isAny('UNION', 'INTERSECT', 'EXCEPT', 'FULL', 'LEFT', 'INNER')) {
+      if (this.isAny('FULL', 'LEFT', 'INNER')) this.unsupported('set-operation', 'a set operation by name')
+      const word = this.next().word
+      const quantity = this.isAny('ALL', 'DISTINCT') ? this.next().word : this.unexpected('`ALL` or `DISTINCT`')
+      if (operator !== undefined && operator !== `${word} ${quantity}`) {
+        this.stop(start, 'unparseable', 'different set operations stand side by side', 'put brackets around one of them')
+      }
+      if (this.isAny('BY', 'CORRESPONDING', 'STRICT')) this.unsupported('set-operation', 'a set operation by name')
+      operator = `${word} ${quantity}`
+      arms.push(this.#arm())
+    }
+    const [only] = arms
+    return arms.length === 1 && only !== undefined ? only : { is: 'set', start, arms }
+  }
+
+  #arm(): Body {
+    const { start } = this.peek()
+    if (this.take('(')) {
+      const query = this.query()
+      this.need(')')
+      return { is: 'nested', start, query }
+    }
+    if (this.is('FROM')) this.unsupported('pipe', 'a query that begins with `FROM`', 'begin with `SELECT`')
+    if (!this.is('SELECT')) this.unexpected('`SELECT`')
+    return this.#select()
+  }
+
+  #select(): Select {
+    const { start } = this.need('SELECT')
+    if (this.is('WITH')) this.unsupported('clause', '`SELECT WITH`')
+    if (!this.take('DISTINCT')) this.take('ALL')
+    const as = this.is('AS') ? this.#selectAs() : undefined
+    const select: Mutable<Select> = { is: 'select', start, items: this.#items(), groupBy: [], windows: [] }
+    if (as !== undefined) select.as = as
+    if (this.take('FROM')) select.from = this.from()
+    if (this.take('WHERE')) select.where = this.expression()
+    if (this.take('GROUP')) select.groupBy = this.#groupBy()
+    if (this.take('HAVING')) select.having = this.expression()
+    if (this.take('QUALIFY')) select.qualify = this.expression()
+    if (this.take('WINDOW')) select.windows = this.#windows()
+    return select
+  }
+
+  #selectAs(): 'STRUCT' | 'VALUE' {
+    this.need('AS')
+    if (this.take('STRUCT')) return 'STRUCT'
+    if (this.take('VALUE')) return 'VALUE'
+    return this.unexpected('`STRUCT` or `VALUE`')
+  }
+
+  #items(): Item[] {
+    const items = [this.#item()]
+    // A comma may stand behind the last item.
+    while (this.take(',') && !this.isAny('FROM', ')', ';') && this.peek().kind !== 'end') items.push(this.#item())
+    return items
+  }
+
+  #item(): Item {
+    const { start } = this.peek()
+    if (this.take('*')) return this.#star(start)
+    const value = this.expression()
+    if (this.take('.', '*')) return this.#star(start, value)
+    const alias = this.alias()
+    return alias === undefined ? { is: 'value', value } : { is: 'value', value, alias }
+  }
+
+  #star(start: number, of?: Expression): Star {
+    const except = this.take('EXCEPT') ? this.names() : []
+    const replace: { value: Expression; alias: Name }[] = []
+    if (this.take('REPLACE')) {
+      this.need('(')
+      do {
+        const value = this.expression()
+        this.need('AS')
+        replace.push({ value, alias: this.name('the column to replace') })
+      } while (this.take(','))
+      this.need(')')
+    }
+    return { is: 'star', start, except, replace, ...(of !== undefined && { of }) }
+  }
+
+  #groupBy(): Expression[] {
+    if (this.take('ALL')) return []
+    this.need('BY')
+    if (this.take('ALL')) return []
+    const items: Expression[] = []
+    do items.push(...this.#grouping())
+    while (this.take(','))
+    return items
+  }
+
+  #grouping(): Expression[] {
+    const sets = this.take('GROUPING', 'SETS')
+    if (!sets && !(this.isAny('ROLLUP', 'CUBE') && this.peek(1).word === '(')) return [this.expression()]
+    if (!sets) this.next()
+    this.need('(')
+    const items: Expression[] = []
+    do {
+      if (sets && this.take('(', ')')) continue
+      items.push(...this.#grouping())
+    } while (this.take(','))
+    this.need(')')
+    return items
+  }
+
+  #windows(): { name: Name; window: Window }[] {
+    const windows: { name: Name; window: Window }[] = []
+    do {
+      const name = this.name('the name of a window')
+      this.need('AS')
+      windows.push({ name, window: this.#window() })
+    } while (this.take(','))
+    return windows
+  }
+
+  #ordered(): Expression[] {
+    const items: Expression[] = []
+    do {
+      items.push(this.expression())
+      if (!this.take('ASC')) this.take('DESC')
+      if (this.take('NULLS') && !this.take('FIRST')) this.need('LAST')
+    } while (this.take(','))
+    return items
+  }
+
+  // ── FROM ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Commas and joins bind alike, from the left: `a, b JOIN c ON …` may name `a` in its condition. */
+  from(commas = true): FromItem {
+    return this.#nest(() => {
+      let left = this.#primaryItem()
+      for (;;) {
+        const { start } = this.peek()
+        if (commas && this.take(',')) {
+          left = { is: 'join', start, kind: ',', left, right: this.#primaryItem(), using: [] }
+        } else if (this.isAny(...JOIN_WORDS)) left = this.#join(left)
+        else return left
+      }
+    })
+  }
+
+  #join(left: FromItem): JoinItem {
+    const { start } = this.peek()
+    const kind = this.#joinKind()
+    const right = this.#primaryItem()
+    const join: Mutable<JoinItem> = { is: 'join', start, kind, left, right, using: [] }
+    if (kind === 'CROSS') return join
+    if (this.take('ON')) join.on = this.expression()
+    else if (this.take('USING')) join.using = this.names()
+    // `FROM t JOIN t.items`: a join with an array path or UNNEST needs no condition.
+    else if (kind !== 'INNER' && kind !== 'LEFT') this.unexpected('`ON` or `USING`')
+    if (this.isAny('ON', 'USING')) this.unsupported('join', 'a join whose condition stands behind another join')
+    return join
+  }
+
+  #joinKind(): string {
+    if (this.take('CROSS')) {
+      this.need('JOIN')
+      return 'CROSS'
+    }
+    let kind = 'INNER'
+    if (this.isAny('LEFT', 'RIGHT', 'FULL')) {
+      kind = this.next().word
+      this.take('OUTER')
+    } else this.take('INNER')
+    this.need('JOIN')
+    return kind
+  }
+
+  /** One table, subquery or array, without joins. */
+  source(): FromItem {
+    return this.#primaryItem()
+  }
+
+  #primaryItem(): FromItem {
+    const { start } = this.peek()
+    if (this.is('LATERAL')) this.unsupported('join', '`LATERAL`')
+    if (this.is('UNNEST')) return this.#unnest()
+    if (this.is('(')) return this.#bracketed(start)
+    return this.#tableItem()
+  }
+
+  #bracketed(start: number): FromItem {
+    if (this.#bracketsQuery(0)) {
+      this.need('(')
+      const query = this.query()
+      this.need(')')
+      const alias = this.alias()
+      this.#noPivot()
+      return { is: 'subquery', start, query, ...(alias !== undefined && { alias }) }
+    }
+    this.need('(')
+    const item = this.from(false)
+    this.need(')')
+    return item
+  }
+
+  #unnest(): FromItem {
+    const { start } = this.need('UNNEST')
+    this.need('(')
+    const of = this.expression()
+    if (this.is(',') || this.is('AS')) this.unsupported('unnest', '`UNNEST` of several arrays')
+    this.need(')')
+    const alias = this.alias()
+    const offset = this.#offset()
+    this.#noPivot()
+    return { is: 'unnest', start, of, ...(alias !== undefined && { alias }), ...(offset !== undefined && { offset }) }
+  }
+
+  /** `WITH OFFSET [AS o]`; its name is `offset` where none is given. */
+  #offset(): Name | undefined {
+    const { start, end } = this.peek()
+    if (!this.take('WITH', 'OFFSET')) return undefined
+    return this.alias() ?? { text: 'offset', quoted: false, start, end }
+  }
+
+  #tableItem(): FromItem {
+    const path = this.path()
+    if (this.is('(')) {
+      const name = path.names.map((n) => n.text).join('.')
+      this.stop(path.start, 'unsupported-table-function', `the table function \`${name}\` is not supported`)
+    }
+    const aliasEarly = this.alias()
+    const offset = this.#offset()
+    this.#noPivot()
+    const extra: Expression[] = []
+    let fixed: string | undefined
+    if (this.take('FOR')) {
+      fixed = 'time-travel'
+      extra.push(this.asOf())
+    }
+    const alias = aliasEarly ?? (fixed === undefined ? undefined : this.alias())
+    if (this.take('TABLESAMPLE')) {
+      fixed ??= 'tablesample'
+      this.#sample()
+    }
+    this.#noPivot()
+    return {
+      is: 'table',
+      start: path.start,
+      path,
+      extra,
+      ...(alias !== undefined && { alias }),
+      ...(offset !== undefined && { offset }),
+      ...(fixed !== undefined && { fixed }),
+    }
+  }
+
+  /** Behind `FOR`. */
+  asOf(): Expression {
+    if (!this.take('SYSTEM_TIME')) this.need('SYSTEM', 'TIME')
+    this.need('AS', 'OF')
+    return this.expression()
+  }
+
+  #sample(): void {
+    this.need('SYSTEM', '(')
+    this.expression()
+    this.need('PERCENT', ')')
+  }
+
+  #noPivot(): void {
+    const { word } = this.peek()
+    if (/^(UN)?PIVOT$/.test(word)) this.unsupported('pivot', `\`${word}\``, 'use conditional aggregation instead')
+    if (word === 'MATCH_RECOGNIZE') this.unsupported('match-recognize', '`MATCH_RECOGNIZE`')
+  }
+
+  // ── expressions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  expression(): Expression {
+    return this.#nest(() => this.#or())
+  }
+
+  #chain(words: readonly string[], operand: () => Expression): Expression {
+    const { start } = this.peek()
+    const operands = [operand()]
+    let operator = ''
+    while (this.isAny(...words)) {
+      operator = this.next().word
+      operands.push(operand())
+    }
+    const [only] = operands
+    return operands.length === 1 && only !== undefined ? only : { is: 'operator', start, operator, operands }
+  }
+
+  #or(): Expression {
+    return this.#chain(['OR'], () => this.#chain(['AND'], () => this.#not()))
+  }
+
+  #not(): Expression {
+    const { start } = this.peek()
+    if (!this.take('NOT')) return this.#comparison()
+    return { is: 'operator', start, operator: 'NOT', operands: [this.#nest(() => this.#not())] }
+  }
+
+  #comparison(): Expression {
+    const { start } = this.peek()
+    let left = this.#bitOr()
+    for (;;) {
+      if (this.isAny('=', '<', '>', '<=', '>=', '<>', '!=')) {
+        const operator = this.next().word
+        left = { is: 'operator', start, operator, operands: [left, this.#bitOr()] }
+      } else if (this.take('IS')) left = { is: 'operator', start, operator: 'IS', operands: [left, ...this.#is()] }
+      else if (this.isAny('LIKE', 'BETWEEN', 'IN') || (this.is('NOT') && /^(LIKE|BETWEEN|IN)$/.test(this.peek(1).word))) {
+        this.take('NOT')
+        left = this.#membership(start, left)
+      } else return left
+    }
+  }
+
+  #is(): Expression[] {
+    this.take('NOT')
+    if (this.take('DISTINCT', 'FROM')) return [this.#bitOr()]
+    if (!this.isAny('NULL', 'TRUE', 'FALSE', 'UNKNOWN')) this.unexpected('`NULL`, `TRUE`, `FALSE` or `DISTINCT FROM`')
+    this.next()
+    return []
+  }
+
+  #membership(start: number, left: Expression): Expression {
+    const operator = this.next().word
+    if (operator === 'BETWEEN') {
+      const low = this.#bitOr()
+      this.need('AND')
+      return { is: 'operator', start, operator, operands: [left, low, this.#bitOr()] }
+    }
+    if (operator === 'LIKE' && !this.isAny('ANY', 'SOME', 'ALL')) {
+      return { is: 'operator', start, operator, operands: [left, this.#bitOr()] }
+    }
+    if (operator === 'LIKE') this.next()
+    if (this.take('UNNEST')) {
+      this.need('(')
+      const array = this.expression()
+      this.need(')')
+      return { is: 'operator', start, operator, operands: [left, array] }
+    }
+    if (this.is('(') && this.#bracketsQuery(0)) {
+      this.need('(')
+      const query = this.query()
+      this.need(')')
+      return { is: 'in', start, of: left, query }
+    }
+    return { is: 'operator', start, operator, operands: [left, ...this.#bracketedList()] }
+  }
+
+  #bracketedList(): Expression[] {
+    this.need('(')
+    const items = [this.expression()]
+    while (this.take(',')) items.push(this.expression())
+    this.need(')')
+    return items
+  }
+
+  #bitOr(): Expression {
+    return this.#chain(['|'], () => this.#chain(['^'], () => this.#chain(['&'], () => this.#shift())))
+  }
+
+  #shift(): Expression {
+    const { start } = this.peek()
+    let left = this.#sum()
+    for (;;) {
+      // `>>` is two tokens, as in `ARRAY<STRUCT<a INT64>>`.
+      const right = this.is('>', '>') && this.peek().end === this.peek(1).start
+      if (!right && !this.is('<<')) return left
+      this.next()
+      if (right) this.next()
+      left = { is: 'operator', start, operator: right ? '>>' : '<<', operands: [left, this.#sum()] }
+    }
+  }
+
+  #sum(): Expression {
+    return this.#chain(['+', '-'], () => this.#chain(['*', '/', '||'], () => this.#unary()))
+  }
+
+  #unary(): Expression {
+    const { start } = this.peek()
+    if (!this.isAny('-', '+', '~')) return this.#postfix()
+    const operator = this.next().word
+    return { is: 'operator', start, operator: `unary ${operator}`, operands: [this.#nest(() => this.#unary())] }
+  }
+
+  #postfix(): Expression {
+    let of = this.#primary()
+    for (;;) {
+      const { start } = this.peek()
+      if (this.is('.') && this.peek(1).word !== '*') {
+        this.next()
+        if (this.is('(')) this.unsupported('call', 'a chained call')
+        const name = this.name('a field', true)
+        if (this.is('(')) this.unsupported('call', 'a call on a value')
+        of = { is: 'field', start: of.start, of, name }
+      } else if (this.take('[')) {
+        const index = this.expression()
+        this.need(']')
+        of = { is: 'element', start: of.start, of, index }
+      } else if (this.is('COLLATE')) this.stop(start, 'unsupported-collate', '`COLLATE` is not supported')
+      else return of
+    }
+  }
+
+  #primary(): Expression {
+    const token = this.peek()
+    switch (token.kind) {
+      case 'number':
+      case 'string':
+      case 'bytes':
+        this.next()
+        return this.#literal(token, literalType(token))
+      case 'parameter':
+        this.next()
+        if (token.value === '') this.positional++
+        return { is: 'parameter', start: token.start, name: token.value === '' ? undefined : token.value }
+      case 'quoted':
+        return this.#pathOrCall()
+      case 'name':
+        return this.#word(token)
+      default:
+        return this.#symbol(token)
+    }
+  }
+
+  #symbol(token: Token): Expression {
+    if (this.is('[')) return this.#array(token.start, undefined)
+    if (!this.is('(')) this.unexpected('an expression')
+    if this.#bracketsQuery(0) {
+      return { is: 'subquery', start: token.start, as: 'scalar', query: this.#bracketedQuery() }
+    }
+    const items = this.#bracketedList()
+    const [only] = items
+    if (items.length === 1 && only !== undefined) return only
+    return { is: 'struct', start: token.start, items: items.map((value) => ({ value })), type: undefined }
+  }
+
+  #bracketedQuery(): Query {
+    this.need('(')
+    const query = this.query()
+    this.need(')')
+    return query
+  }
+
+  #literal(token: Token, type: SqlType | undefined, truth?: boolean): Expression {
+    const text = this.text.slice(token.start, token.end)
+    return { is: 'literal', start: token.start, type, text, ...(truth !== undefined && { truth }) }
+  }
+
+  /** What begins with a bare word: literals, special forms, typed literals; else a path or a call. */
+  #word(token: Token): Expression {
+    const { start, word } = token
+    const behind = this.peek(1)
+    switch (word) {
+      case 'NULL':
+        this.next()
+        return this.#literal(token, undefined)
+      case 'TRUE':
+      case 'FALSE':
+        this.next()
+        return this.#literal(token, { kind: 'BOOL' }, word === 'TRUE')
+      case 'CASE':
+        return this.#case(start)
+      case 'CAST':
+      case 'SAFE_CAST':
+        if (behind.word === '(') return this.#cast(start)
+        break
+      case 'EXTRACT':
+        if (behind.word === '(') return this.#extract(start)
+        break
+      case 'EXISTS':
+        this.next()
+        return { is: 'subquery', start, as: 'exists', query: this.#bracketedQuery() }
+      case 'INTERVAL':
+        return this.#interval(start)
+      case 'ARRAY':
+        return this.#arrayWord(start)
+      case 'STRUCT':
+        return this.#struct(start)
+      case 'NEW':
+        return this.unsupported('new', '`NEW`')
+      case 'RANGE':
+        if (behind.word === '<') return this.unsupported('range', 'a RANGE literal', 'use `RANGE(a, b)`')
+        break
+    }
+    const type = TYPES.get(word)
+    if (type !== undefined && behind.kind === 'string' && LITERAL_TYPES.has(type)) {
+      this.next()
+      this.next()
+      return { is: 'literal', start, type: { kind: type }, text: '' }
+    }
+    return this.#pathOrCall()
+  }
+
+  #case(start: number): Expression {
+    this.need('CASE')
+    const tests = this.is('WHEN') ? [] : [this.expression()]
+    const results: Expression[] = []
+    if (!this.is('WHEN')) this.unexpected('`WHEN`')
+    while (this.take('WHEN')) {
+      tests.push(this.expression())
+      this.need('THEN')
+      results.push(this.expression())
+    }
+    if (this.take('ELSE')) results.push(this.expression())
+    this.need('END')
+    return { is: 'case', start, tests, results }
+  }
+
+  #cast(start: number): Expression {
+    this.next()
+    this.need('(')
+    const of = this.expression()
+    this.need('AS')
+    const to = this.type()
+    const extra = this.take('FORMAT') ? [this.expression()] : []
+    if (this.take('AT', 'TIME', 'ZONE')) extra.push(this.expression())
+    this.need(')')
+    return { is: 'cast', start, of, to, extra }
+  }
+
+  #extract(start: number): Expression {
+    this.next()
+    this.need('(')
+    const part = this.name('a date part').text.toUpperCase()
+    if (this.is('(')) {
+      this.need('(')
+      this.name('a weekday')
+      this.need(')')
+    }
+    this.need('FROM')
+    const of = this.expression()
+    const extra = this.take('AT', 'TIME', 'ZONE') ? [this.expression()] : []
+    this.need(')')
+    return { is: 'extract', start, part, of, extra }
+  }
+
+  #interval(start: number): Expression {
+    this.need('INTERVAL')
+    const of = this.expression()
+    this.#part()
+    if (this.take('TO')) this.#part()
+    return { is: 'interval', start, of }
+  }
+
+  #part(): void {
+    if (!DATE_PARTS.has(this.peek().word)) this.unexpected('a date part')
+    this.next()
+  }
+
+  #arrayWord(start: number): Expression {
+    this.need('ARRAY')
+    if (this.is('(')) return { is: 'subquery', start, as: 'array', query: this.#bracketedQuery() }
+    let type: SqlType | undefined
+    if (this.take('<')) {
+      type = { kind: 'ARRAY', of: this.type() }
+      this.need('>')
+    }
+    return this.#array(start, type)
+  }
+
+  #array(start: number, type: SqlType | undefined): Expression {
+    this.need('[')
+    const items: Expression[] = []
+    if (!this.is(']')) {
+      do items.push(this.expression())
+      while (this.take(','))
+    }
+    this.need(']')
+    return { is: 'array', start, items, type }
+  }
+
+  #struct(start: number): Expression {
+    this.need('STRUCT')
+    const type = this.is('<') ? this.#structType() : undefined
+    this.need('(')
+    const items: Aliased[] = []
+    if (!this.is(')')) {
+      do {
+        const value = this.expression()
+        const alias = this.take('AS') ? this.name('the name of a field') : undefined
+        items.push(alias === undefined ? { value } : { value, alias })
+      } while (this.take(','))
+    }
+    this.need(')')
+    return { is: 'struct', start, items, type }
+  }
+
+  // ── paths and calls ────────────────────────────────────────────────────────────────────────────────────────────
+
+  #pathOrCall(): Expression {
+    const { start, word } = this.peek()
+    if (RESERVED.has(word) && !(CALLABLE.has(word) && this.peek(1).word === '(')) this.unexpected('an expression')
+    const token = this.next()
+    const names: Name[] = [{ text: token.value, quoted: token.kind === 'quoted', start, end: token.end }]
+    while (this.is('.') && (this.peek(1).kind === 'name' || this.peek(1).kind === 'quoted')) {
+      this.next()
+      names.push(this.name('a field', true))
+      if (this.is('(')) return this.#call(start, names)
+    }
+    return this.is('(') ? this.#call(start, names) : { is: 'path', start, names }
+  }
+
+  #call(start: number, names: readonly Name[]): Call {
+    let name = names.map((n) => n.text.toUpperCase()).join('.')
+    if (names.some((n) => n.quoted)) this.stop(start, 'unsupported-routine', 'a call by a quoted name is not supported')
+    if (name.startsWith('SAFE.')) name = name.slice('SAFE.'.length)
+    const [space, ...rest] = name.split('.')
+    if (rest.length > 1 || (rest.length === 1 && !NAMESPACES.has(space ?? ''))) {
+      this.stop(start, 'unsupported-routine', `the routine \`${name.toLowerCase()}\` is not supported`, 'call built-in functions only')
+    }
+    this.need('(')
+    const call: Mutable<Call> = { is: 'call', start, name, arguments: [], extra: [] }
+    this.take('DISTINCT')
+    if (this.take('*')) call.arguments = []
+    else if (!this.is(')')) call.arguments = this.#arguments()
+    call.extra = this.#callExtra()
+    this.need(')')
+    if (this.is('WITH', 'GROUP') || this.is('WITHIN')) this.unsupported('call', `\`${this.peek().word}\``)
+    if (this.take('OVER')) call.over = this.#window()
+    return call
+  }
+
+  #arguments(): Expression[] {
+    const items: Expression[] = []
+    do {
+      // `name => value`; a date part is a path that the binder knows by the function.
+      if (this.peek(1).word === '=>') {
+        this.name('an argument')
+        this.next()
+      }
+      if (this.isAny('SELECT', 'WITH')) this.unsupported('call', 'a query without brackets as an argument')
+      if (this.isAny('TABLE', 'MODEL', 'DESCRIPTOR')) this.unsupported('call', `a \`${this.peek().word}\` argument`)
+      const value = this.expression()
+      if (this.is('->')) this.unsupported('lambda', 'a lambda')
+      if (this.is('AS')) this.unsupported('call', 'an argument with an alias')
+      items.push(value)
+    } while (this.take(','))
+    return items
+  }
+
+  #callExtra(): Expression[] {
+    const extra: Expression[] = []
+    if (this.isAny('IGNORE', 'RESPECT')) {
+      this.next()
+      this.need('NULLS')
+    }
+    if (this.take('HAVING')) {
+      if (!this.take('MAX')) this.need('MIN')
+      extra.push(this.expression())
+    }
+    if (this.take('ORDER', 'BY')) extra.push(...this.#ordered())
+    if (this.take('LIMIT')) extra.push(this.expression())
+    return extra
+  }
+
+  #window(): Window {
+    if (!this.is('(')) return { name: this.name('a window'), parts: [] }
+    this.need('(')
+    const window: { name?: Name; parts: Expression[] } = { parts: [] }
+    if (!this.isAny('PARTITION', 'ORDER', 'ROWS', 'RANGE', ')')) window.name = this.name('a window')
+    if (this.take('PARTITION', 'BY')) {
+      do window.parts.push(this.expression())
+      while (this.take(','))
+    }
+    if (this.take('ORDER', 'BY')) window.parts.push(...this.#ordered())
+    if (this.isAny('ROWS', 'RANGE')) this.#frame()
+    this.need(')')
+    return window
+  }
+
+  #frame(): void {
+    this.next()
+    if (!this.take('BETWEEN')) return this.#bound()
+    this.#bound()
+    this.need('AND')
+    this.#bound()
+  }
+
+  #bound(): void {
+    if (this.take('CURRENT', 'ROW')) return
+    if (!this.take('UNBOUNDED')) this.#bitOr()
+    if (!this.take('PRECEDING')) this.need('FOLLOWING')
+  }
+
+  // ── types ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  type(): SqlType {
+    return this.#nest(() => {
+      const token = this.peek()
+      if (token.word === 'STRUCT') {
+        this.next()
+        return this.#structType()
+      }
+      if (token.word === 'ARRAY' || (token.word === 'RANGE' && this.peek(1).word === '<')) {
+        this.next()
+        this.need('<')
+        const of = this.type()
+        this.need('>')
+        return { kind: token.word as 'ARRAY' | 'RANGE', of }
+      }
+      const kind: ScalarType | undefined = TYPES.get(token.word)
+      if (kind === undefined) this.unexpected('a type')
+      this.next()
+      if (this.is('(')) this.#sizes()
+      return { kind }
+    })
+  }
+
+  /** `STRING(10)`, `NUMERIC(10, 2)`: sizes are no part of our types. */
+  #sizes(): void {
+    this.need('(')
+    do if (this.next().kind !== 'number') this.unexpected('a number')
+    while (this.take(','))
+    this.need(')')
+  }
+
+  #structType(): SqlType {
+    this.need('<')
+    const fields: SqlField[] = []
+    if (!this.is('>')) {
+      do {
+        const named = this.peek(1).kind === 'name'
+        const name = named ? this.name('the name of a field').text : ''
+        fields.push({ name, type: this.type() })
+      } while (this.take(','))
+    }
+    this.need('>')
+    return { kind: 'STRUCT', fields }
+  }
+}
+
+/** Reserved words that are functions too. */
+const CALLABLE = new Set(['IF', 'LEFT', 'RIGHT', 'RANGE', 'COLLATE', 'GROUPING', 'ANY'])
+
+const LITERAL_TYPES = new Set<ScalarType>(['DATE', 'TIME', 'DATETIME', 'TIMESTAMP', 'NUMERIC', 'BIGNUMERIC', 'JSON'])
+
+export const DATE_PARTS: ReadonlySet<string> = new Set(
+  (
+    'MICROSECOND MILLISECOND SECOND MINUTE HOUR DAY DAYOFWEEK DAYOFYEAR WEEK ISOWEEK MONTH QUARTER YEAR ISOYEAR ' +
+    'NANOSECOND DATE TIME DATETIME'
+  ).split(' '),
+)
+
+function literalType(token: Token): SqlType {
+  if (token.kind === 'string') return { kind: 'STRING' }
+  if (token.kind === 'bytes') return { kind: 'BYTES' }
+  return { kind: /^(0[xX].*|[0-9]+)$/.test(token.value) ? 'INT64' : 'FLOAT64' }
+}
+
+/** `` `p.d.t` `` names three things; a domain-scoped project (`example.com:p`) keeps its point. */
+function splitQuoted(name: Name): Name[] {
+  const colon = name.text.indexOf(':')
+  const scope = colon === -1 ? '' : name.text.slice(0, colon + 1)
+  const parts = name.text.slice(scope.length).split('.')
+  return parts.map((text, i) => ({ ...name, text: i === 0 ? scope + text : text }))
+}

@@ -1,0 +1,165 @@
+/** The typed tree of a statement: what the grammar makes of tokens. Positions are offsets in the text. */
+import type { SqlType } from '../exchange.ts'
+
+/** A name as written. */
+export interface Name {
+  readonly text: string
+  readonly quoted: boolean
+  readonly start: number
+  readonly end: number
+}
+
+interface Placed {
+  readonly start: number
+}
+
+export type Expression = Placed &
+  (
+    | { readonly is: 'literal'; readonly type: SqlType | undefined; readonly truth?: boolean; readonly text: string }
+    | { readonly is: 'parameter'; readonly name: string | undefined }
+    | { readonly is: 'path'; readonly names: readonly Name[] }
+    | { readonly is: 'field'; readonly of: Expression; readonly name: Name }
+    | { readonly is: 'element'; readonly of: Expression; readonly index: Expression }
+    | Call
+    | { readonly is: 'cast'; readonly of: Expression; readonly to: SqlType; readonly extra: readonly Expression[] }
+    | { readonly is: 'case'; readonly tests: readonly Expression[]; readonly results: readonly Expression[] }
+    | { readonly is: 'operator'; readonly operator: string; readonly operands: readonly Expression[] }
+    | { readonly is: 'extract'; readonly part: string; readonly of: Expression; readonly extra: readonly Expression[] }
+    | { readonly is: 'interval'; readonly of: Expression }
+    | { readonly is: 'subquery'; readonly as: 'scalar' | 'array' | 'exists'; readonly query: Query }
+    | { readonly is: 'in'; readonly of: Expression; readonly query: Query }
+    | { readonly is: 'array'; readonly items: readonly Expression[]; readonly type: SqlType | undefined }
+    | { readonly is: 'struct'; readonly items: readonly Aliased[]; readonly type: SqlType | undefined }
+  )
+
+export interface Call extends Placed {
+  readonly is: 'call'
+  /** Upper case, dotted where it has a namespace, without `SAFE.`. */
+  readonly name: string
+  readonly arguments: readonly Expression[]
+  /** `HAVING MAX x`, `ORDER BY x`, `LIMIT n` inside the brackets. */
+  readonly extra: readonly Expression[]
+  readonly over?: Window
+}
+
+export interface Aliased {
+  readonly value: Expression
+  readonly alias?: Name
+}
+
+export interface Window {
+  readonly name?: Name
+  readonly parts: readonly Expression[]
+}
+
+export interface Query extends Placed {
+  readonly recursive: boolean
+  readonly ctes: readonly Cte[]
+  readonly body: Body
+  readonly orderBy: readonly Expression[]
+  readonly limited: boolean
+}
+
+export interface Cte {
+  readonly name: Name
+  readonly query: Query
+}
+
+export type Body =
+  | Select
+  | (Placed & { readonly is: 'set'; readonly arms: readonly Body[] })
+  | (Placed & { readonly is: 'nested'; readonly query: Query })
+
+export interface Select extends Placed {
+  readonly is: 'select'
+  readonly as?: 'STRUCT' | 'VALUE'
+  readonly items: readonly Item[]
+  readonly from?: FromItem
+  readonly where?: Expression
+  readonly groupBy: readonly Expression[]
+  readonly having?: Expression
+  readonly qualify?: Expression
+  readonly windows: readonly { readonly name: Name; readonly window: Window }[]
+}
+
+export type Item = ({ readonly is: 'value' } & Aliased) | Star
+
+export interface Star extends Placed {
+  readonly is: 'star'
+  readonly of?: Expression
+  readonly except: readonly Name[]
+  readonly replace: readonly { readonly value: Expression; readonly alias: Name }[]
+}
+
+export type FromItem = TableItem | UnnestItem | SubqueryItem | JoinItem
+
+export interface TableItem extends Placed {
+  readonly is: 'table'
+  readonly path: Path
+  readonly alias?: Name
+  readonly offset?: Name
+  /** Why no subquery may take its place. */
+  readonly fixed?: string
+  readonly extra: readonly Expression[]
+}
+
+export interface UnnestItem extends Placed {
+  readonly is: 'unnest'
+  readonly of: Expression
+  readonly alias?: Name
+  readonly offset?: Name
+}
+
+export interface SubqueryItem extends Placed {
+  readonly is: 'subquery'
+  readonly query: Query
+  readonly alias?: Name
+}
+
+export interface JoinItem extends Placed {
+  readonly is: 'join'
+  /** `,`, `CROSS`, `INNER`, `LEFT`, `RIGHT`, `FULL`. */
+  readonly kind: string
+  readonly left: FromItem
+  readonly right: FromItem
+  readonly on?: Expression
+  readonly using: readonly Name[]
+}
+
+/** A table's name: one to five parts after quoted parts are split at their points. */
+export interface Path extends Placed {
+  readonly names: readonly Name[]
+  readonly end: number
+}
+
+export interface Assignment {
+  readonly target: readonly Name[]
+  readonly value: Expression
+}
+
+/** A statement: BigQuery's name for its kind, its targets, what it reads. */
+export interface Tree extends Placed {
+  readonly kind: string
+  readonly does: Does
+  /** What is changed, and how. */
+  readonly targets: readonly { readonly path: Path; readonly actions: readonly ChangeAction[]; readonly dataset?: true }[]
+  /** Tables named outside a query: `COPY t`, `CLONE t`, `LIKE t`. */
+  readonly copies: readonly { readonly path: Path; readonly extra: readonly Expression[] }[]
+  readonly features: readonly { readonly name: string; readonly start: number }[]
+}
+
+export type ChangeAction = 'write' | 'define' | 'delete' | 'administer'
+
+export type Does =
+  | { readonly is: 'query'; readonly query: Query; readonly exports: boolean }
+  | { readonly is: 'insert'; readonly columns: readonly Name[]; readonly query?: Query; readonly values: readonly Expression[] }
+  | { readonly is: 'update'; readonly alias?: Name; readonly set: readonly Assignment[]; readonly from?: FromItem; readonly where?: Expression }
+  | { readonly is: 'delete'; readonly alias?: Name; readonly where?: Expression }
+  | {
+      readonly is: 'merge'
+      readonly alias?: Name
+      readonly source: FromItem
+      readonly on: Expression
+      readonly whens: readonly { readonly source: boolean; readonly target: boolean; readonly values: readonly Expression[] }[]
+    }
+  | { readonly is: 'define'; readonly query?: Query }
