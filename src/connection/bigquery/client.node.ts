@@ -2,11 +2,14 @@
  * The client over `@google-cloud/bigquery`, which brings the job API and Google's ways of authenticating. Its retries
  * and its conversion of rows are left aside: ours know what is idempotent, and lose nothing.
  */
+import { isAbsolute, join } from 'node:path'
 import { BigQuery } from '@google-cloud/bigquery'
-import { GoogleAuth, Impersonated, PassThroughClient, type AuthClient } from 'google-auth-library'
+import { GoogleAuth, Impersonated, PassThroughClient } from 'google-auth-library'
 import type { Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
+import type { Connector } from '../contract.ts'
 import type { BigQueryApi, BigQueryClients, JobResource, QueryJob } from './client.ts'
+import { createBigQueryConnector } from './connector.ts'
 import { UpstreamError } from './errors.ts'
 
 /** How the gateway proves itself to BigQuery. */
@@ -30,10 +33,56 @@ export interface ClientOptions {
   readonly controlMs?: number
 }
 
+type Interceptor = BigQuery['interceptors'][number]
+
 const SCOPE = 'https://www.googleapis.com/auth/bigquery'
 const CONTROL_MS = 30_000
 /** Service accounts whose clients, with their tokens, are kept. */
 const MAX_CLIENTS = 256
+
+/** A connection as `sluice.yaml` describes it. */
+export interface BigQueryConnection {
+  readonly project: string
+  readonly location?: string
+  readonly apiEndpoint?: string
+  readonly defaultDataset?: string
+  readonly credentials: Credentials
+  readonly labels?: Readonly<Record<string, string>>
+  /** The most rows that a page is asked to hold. */
+  readonly pageRows?: number
+  readonly quietErrors?: boolean
+}
+
+/** The connector of a configured connection. Paths of key files start from the folder `base`. */
+export function connectBigQuery(name: string, connection: BigQueryConnection, base: string): Connector {
+  const { project, location, apiEndpoint, defaultDataset, labels, pageRows, quietErrors } = connection
+  const clients = createBigQueryClients({
+    project,
+    credentials: within(base, connection.credentials),
+    ...(location === undefined ? {} : { location }),
+    ...(apiEndpoint === undefined ? {} : { apiEndpoint }),
+  })
+  return createBigQueryConnector(
+    {
+      name,
+      project,
+      clock: { now: () => Date.now(), monotonic: () => performance.now() },
+      ...(location === undefined ? {} : { location }),
+      ...(defaultDataset === undefined ? {} : { dataset: defaultDataset }),
+      ...(labels === undefined ? {} : { labels }),
+      ...(quietErrors === undefined ? {} : { quietErrors }),
+      ...(pageRows === undefined ? {} : { paging: { maxPageRows: pageRows } }),
+    },
+    clients,
+  )
+}
+
+function within(base: string, credentials: Credentials): Credentials {
+  const from = (path: string): string => (isAbsolute(path) ? path : join(base, path))
+  if (credentials.type === 'keyFile') return { ...credentials, path: from(credentials.path) }
+  if (credentials.type !== 'impersonate' || credentials.keyFile === undefined) return credentials
+  return { ...credentials, keyFile: from(credentials.keyFile) }
+}
 
 /** Throws `internal` where the options cannot be meant. Nothing is asked of Google before the first request. */
 export function createBigQueryClients(options: ClientOptions): BigQueryClients {
@@ -96,7 +145,7 @@ function impersonated(options: ClientOptions, source: GoogleAuth, account: strin
           targetScopes: [SCOPE],
           lifetime: 3600,
         })
-        return apiOf(options, new GoogleAuth({ authClient: target as AuthClient }))
+        return apiOf(options, new GoogleAuth({ authClient: target }))
       })
       return await made
     } catch (error) {
@@ -124,13 +173,7 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
   })
   // The library fills `{{projectId}}` into every string of a body that it serialises itself, statements and their
   // parameters included. What runs must be what was decided, so bodies are serialised here, before it sees them.
-  bigquery.interceptors.push({
-    request: (request) => {
-      if (request.json === undefined) return request
-      const { json, ...rest } = request
-      return { ...rest, body: JSON.stringify(json), headers: { ...rest.headers, 'Content-Type': 'application/json' } }
-    },
-  })
+  bigquery.interceptors.push({ request: serialised as (request: object) => ReturnType<Interceptor['request']> })
   return {
     async insert(job: QueryJob) {
       try {
@@ -177,6 +220,13 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
   }
 }
 
+/** The same request with its body as text. */
+function serialised(request: { readonly json?: unknown; readonly headers?: object }): object {
+  const { json, ...rest } = request
+  if (json === undefined) return request
+  return { ...rest, body: JSON.stringify(json), headers: { ...rest.headers, 'Content-Type': 'application/json' } }
+}
+
 function segment(text: string): string {
   if (text === '' || text === '.' || text === '..') throw new Failure('bad-request', 'a name in a path is not a name')
   return encodeURIComponent(text)
@@ -212,8 +262,8 @@ function upstreamError(error: unknown): UpstreamError {
   const first = body?.errors?.[0] ?? thrown.errors?.[0]
   const reason = typeof first?.reason === 'string' ? first.reason : undefined
   const words = [first?.message, body?.message, status === undefined ? '' : thrown.message].find(
-    (text) => typeof text === 'string',
-  ) as string | undefined
+    (text): text is string => typeof text === 'string',
+  )
   return new UpstreamError(status, reason, words ?? '')
 }
 
