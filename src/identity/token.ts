@@ -19,11 +19,21 @@ const DEFAULT_TOLERANCE_SECONDS = 30
 export function parseToken(token: string): UnprovenToken {
   const parts = token.split('.')
   if (parts.length === 5) throw refused('the token is encrypted', 'ask for a signed token')
-  const [header, claims] = parts
-  if (parts.length !== 3 || header === undefined || claims === undefined) {
+  const [header, claims, signature] = parts
+  if (parts.length !== 3 || header === undefined || claims === undefined || signature === undefined) {
     throw refused('the token is not a JWT', 'send a JWT of a configured issuer or an API key')
   }
+  // The last character has bits that mean nothing: one token, one spelling.
+  if (!parts.every(isCanonical)) throw refused('the token is not base64url as it must be written')
   return { header: parsePart(header, 'header'), claims: parsePart(claims, 'claims') }
+}
+
+function isCanonical(part: string): boolean {
+  try {
+    return base64url.encode(base64url.decode(part)) === part
+  } catch {
+    return false
+  }
 }
 
 function parsePart(part: string, what: string): Json {

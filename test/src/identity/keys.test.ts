@@ -60,6 +60,22 @@ describe('fetching', () => {
     expect(fetched).toEqual([JWKS])
   })
 
+  test('an issuer that never answers, or never ends, is given up at the deadline', async () => {
+    const silent = (signal: AbortSignal) =>
+      new Promise<Response>((_, reject) => signal.addEventListener('abort', () => reject(new Error('given up'))))
+    const dripping = (signal: AbortSignal) =>
+      new Response(
+        new ReadableStream({
+          start: (stream) => signal.addEventListener('abort', () => stream.error(new Error('given up'))),
+        }),
+      )
+    for (const answerer of [silent, dripping]) {
+      const { identify, answer } = stage([first.public], {}, { keys: { deadlineMs: 5 } })
+      answer('jwks', answerer)
+      expect(await refusal(identify(token))).toBe(UNAVAILABLE)
+    }
+  })
+
   test('one who leaves does not end the fetch for the others', async () => {
     const { identity, answer, identify } = stage([first.public])
     const hanging = Promise.withResolvers<Response>()

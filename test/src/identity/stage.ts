@@ -32,6 +32,9 @@ export async function signingKey(alg: string, kid?: string): Promise<SigningKey>
   return { alg, kid: name, private: pair.privateKey, public: { ...jwk, alg, kid: name, use: 'sig' } }
 }
 
+/** What an issuer says; it is told when the asker gives up. */
+type Answer = (signal: AbortSignal) => Response | Promise<Response>
+
 export interface Stage {
   readonly identity: ManagedIdentity
   readonly runtime: Runtime
@@ -41,7 +44,7 @@ export interface Stage {
   /** What the issuer publishes. */
   readonly publish: (...keys: JWK[]) => void
   /** Replaces an answer; `undefined` restores it. */
-  readonly answer: (path: 'discovery' | 'jwks', response: (() => Response | Promise<Response>) | undefined) => void
+  readonly answer: (path: 'discovery' | 'jwks', response: Answer | undefined) => void
   /** Moves the clock. */
   readonly pass: (milliseconds: number) => void
   /** Waits for work in the background. */
@@ -57,7 +60,7 @@ export function stage(
 ): Stage {
   let published = [...keys]
   let elapsed = 0
-  const answers = new Map<string, () => Response | Promise<Response>>()
+  const answers = new Map<string, Answer>()
   const fetched: string[] = []
   const logged: string[] = []
   const background: Promise<unknown>[] = []
@@ -73,7 +76,7 @@ export function stage(
       await Promise.resolve()
       const discovery = url === `${ISSUER}/.well-known/openid-configuration`
       const chosen = answers.get(discovery ? 'discovery' : 'jwks')
-      if (chosen !== undefined) return chosen()
+      if (chosen !== undefined) return chosen(init.signal)
       if (discovery) return Response.json({ issuer: ISSUER, jwks_uri: `${ISSUER}/jwks` })
       if (url === `${ISSUER}/jwks`) return Response.json({ keys: published })
       throw new Error(`nobody may fetch ${url}`)
