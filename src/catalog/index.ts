@@ -84,7 +84,7 @@ async function listAll(metadata: Metadata, signal: AbortSignal): Promise<readonl
   for (let at = 0; at < datasets.length; at += LISTED_AT_ONCE) {
     const some = datasets.slice(at, at + LISTED_AT_ONCE)
     for (const tables of await Promise.all(some.map((dataset) => metadata.tables(dataset, signal)))) {
-      listed.push(...[...tables].sort((a, b) => (a.table < b.table ? -1 : 1)))
+      for (const table of [...tables].sort((a, b) => (a.table < b.table ? -1 : 1))) listed.push(table)
     }
     if (listed.length > MAX_LISTED)
       throw new Failure('upstream-failed', 'the warehouse has more tables than can be listed')
