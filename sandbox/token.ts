@@ -1,4 +1,6 @@
 /** `npm run -s token -- agent` prints a fresh token of the sandbox's issuer: just the token and a newline. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describeIdentities, identityNamed } from './issuer/identities.ts'
 
 /** Where `npm start` runs the issuer. */
@@ -10,13 +12,23 @@ if (identityNamed(name) === undefined) {
   console.error(`${problem}: npm run -s token -- <identity>\n\n${describeIdentities()}`)
   process.exitCode = 2
 } else {
-  const issuer = process.env['SLUICE_SANDBOX_ISSUER'] ?? DEFAULT_ISSUER
+  const issuer = process.env['SLUICE_SANDBOX_ISSUER'] ?? startedIssuer() ?? DEFAULT_ISSUER
   try {
     console.log(await fetchToken(issuer, name))
   } catch (error) {
     console.error(`the issuer at ${issuer} does not answer; start the sandbox first: npm start`)
     if (process.env['DEBUG'] !== undefined) console.error(error)
     process.exitCode = 1
+  }
+}
+
+/** Where `npm start` says that it runs the issuer: another port than usual, where that one was taken. */
+function startedIssuer(): string | undefined {
+  try {
+    const path = join(process.env['SLUICE_DATA'] ?? '.sluice', 'sandbox', 'urls.json')
+    return (JSON.parse(readFileSync(path, 'utf8')) as { issuer?: string }).issuer
+  } catch {
+    return undefined // nothing was started over this folder yet
   }
 }
 
