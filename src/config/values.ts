@@ -66,14 +66,16 @@ export function values(env: Env) {
     read: (text: string) => number | undefined,
     plain: boolean,
   ) =>
-    z.union(plain ? [z.number(), z.string()] : [z.string()], { error: () => words }).transform((value, ctx) => {
-      const number = typeof value === 'number' ? value : read(resolve(value, ctx) ?? '')
-      if (number === undefined || !Number.isSafeInteger(number) || number < min || number > max) {
-        ctx.addIssue({ code: 'custom', message: words })
-        return z.NEVER
-      }
-      return number
-    })
+    z
+      .union([z.string({ error: () => words }), ...(plain ? [z.number()] : [])], { error: () => words })
+      .transform((value, ctx) => {
+        const number = typeof value === 'number' ? value : read(resolve(value, ctx) ?? '')
+        if (number === undefined || !Number.isSafeInteger(number) || number < min || number > max) {
+          ctx.addIssue({ code: 'custom', message: words })
+          return z.NEVER
+        }
+        return number
+      })
 
   return {
     text,

@@ -49,12 +49,24 @@ export function createCompiler(vocabulary: Vocabulary): ((expression: string) =>
   for (const [owner, facts] of [['the gateway', OWN_FACTS] as const, ...owners]) {
     for (const [variable, fields] of Object.entries(facts ?? {})) {
       if (Object.hasOwn(variables, variable) || (OWN_VARIABLES as readonly string[]).includes(variable)) {
-        return { rejected: `${owner} declares the fact \`${variable}\`, which is taken` }
+        return { rejected: `facts with names of their own: ${owner} declares \`${variable}\`, which is taken` }
+      }
+      const unnamable = [variable, ...Object.keys(fields).map((field) => `${variable}.${field}`)].find(
+        (name) => !/^[a-z]\w{0,63}(?:\.[a-z]\w{0,63})?$/i.test(name),
+      )
+      if (unnamable !== undefined) {
+        return {
+          rejected: `facts with names of their own: ${owner} declares \`${unnamable}\`, which no condition could name`,
+        }
       }
       variables[variable] = Object.fromEntries(Object.entries(fields).map(([field, type]) => [field, CEL_TYPES[type]]))
     }
   }
-  for (const [name, schema] of Object.entries(variables)) environment.registerVariable({ name, schema })
+  try {
+    for (const [name, schema] of Object.entries(variables)) environment.registerVariable({ name, schema })
+  } catch {
+    return { rejected: 'facts with names of their own: a plugin declares one that CEL keeps for itself' }
+  }
   for (const name of OWN_VARIABLES) environment.registerVariable(name, 'string')
   allowMixedNumbers(environment)
   return (expression) => compile(environment, expression)

@@ -9,6 +9,9 @@ import type { Problem } from './problem.ts'
 /** Longest text of one document, in UTF-16 code units. */
 export const MAX_DOCUMENT_LENGTH = 1_048_576
 
+/** One slip in YAML makes many faults; the first few are the ones to read. */
+const MAX_FAULTS = 3
+
 export type Path = readonly (string | number)[]
 
 /** A text that is YAML, as plain values, with the place of each key. */
@@ -31,11 +34,11 @@ export function readYaml(file: string, text: string): YamlDocument | readonly Pr
       lineCounter: lines,
       prettyErrors: false,
       stringKeys: true,
-      logLevel: 'silent',
+      logLevel: 'error',
     })
     const faults = [...parsed.errors, ...parsed.warnings]
     if (faults.length > 0) {
-      return faults.slice(0, 20).map((fault) => {
+      return faults.slice(0, MAX_FAULTS).map((fault) => {
         const place = lines.linePos(fault.pos[0])
         return {
           file,
@@ -116,7 +119,7 @@ function issuesToProblems(
   for (const issue of issues) {
     const path = [...base, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))]
     if (issue.code === 'unrecognized_keys') {
-      const known = knownKeys(jsonSchema(), issue.path)
+      const known = knownKeys(jsonSchema(), issue.path, document.value)
       for (const key of issue.keys)
         problems.push(document.problem([...path, key], unknownKey(key, known), 'an unknown key'))
     } else {
@@ -175,7 +178,7 @@ function expectation(issue: z.core.$ZodRawIssue | z.core.$ZodIssue): string | un
     case 'unrecognized_keys':
       return 'known keys only'
     case 'invalid_key':
-      return 'another name as a key'
+      return issue.issues[0]?.message ?? 'another name as a key'
     default:
       return undefined
   }
@@ -257,11 +260,13 @@ function forbiddenKey(value: unknown, path: Path): Path | undefined {
   return undefined
 }
 
-/** The keys that a JSON Schema knows at `path`, over all alternatives. */
-function knownKeys(schema: unknown, path: readonly PropertyKey[]): readonly string[] {
-  let nodes = alternatives(schema)
+/** The keys that a JSON Schema knows at `path`, over the alternatives that the document's value does not rule out. */
+function knownKeys(schema: unknown, path: readonly PropertyKey[], value: unknown): readonly string[] {
+  let current = value
+  let nodes = alternatives(schema, current)
   for (const step of path) {
-    nodes = nodes.flatMap((node) => alternatives(descend(node, step)))
+    current = valueAt(current, [typeof step === 'number' ? step : String(step)])
+    nodes = nodes.flatMap((node) => alternatives(descend(node, step), current))
   }
   return [...new Set(nodes.flatMap((node) => Object.keys(isRecord(node['properties']) ? node['properties'] : {})))]
 }
@@ -274,14 +279,23 @@ function descend(node: Record<string, unknown>, step: PropertyKey): unknown {
   return node['additionalProperties']
 }
 
-function alternatives(node: unknown): readonly Record<string, unknown>[] {
-  if (!isRecord(node)) return []
+function alternatives(node: unknown, value: unknown): readonly Record<string, unknown>[] {
+  if (!isRecord(node) || isAnother(node, value)) return []
   const found = [node]
   for (const word of ['anyOf', 'oneOf', 'allOf']) {
     const inner = node[word]
-    if (Array.isArray(inner)) found.push(...inner.flatMap((each) => alternatives(each)))
+    if (Array.isArray(inner)) found.push(...inner.flatMap((each) => alternatives(each, value)))
   }
   return found
+}
+
+/** Whether the value's tag (`effect`, `type`) says that it is another alternative than this. */
+function isAnother(node: Record<string, unknown>, value: unknown): boolean {
+  if (!isRecord(value) || !isRecord(node['properties'])) return false
+  return Object.entries(node['properties']).some(
+    ([key, schema]) =>
+      isRecord(schema) && 'const' in schema && Object.hasOwn(value, key) && value[key] !== schema['const'],
+  )
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
