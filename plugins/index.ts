@@ -1,0 +1,7 @@
+/** The plugins that are installed. Deleting a folder and its line here uninstalls it. */
+import type { Plugin } from '../src/plugin.ts'
+import { limits } from './limits/index.ts'
+import { maskColumns } from './mask-columns/index.ts'
+import { sqlRisk } from './sql-risk/index.ts'
+
+export const plugins: readonly Plugin[] = [sqlRisk, maskColumns, limits]
