@@ -103,13 +103,15 @@ export class Journal {
   readonly #parts: JournalParts
   readonly #sealed: SealedSegment[]
   #current: Current
+  /** Of `#sealed`: they may be many, and each append asks. */
+  #sealedBytes: number
   #damaged: number
   #state: 'open' | 'broken' | 'closing' | 'closed' = 'open'
   #queue: Waiting[] = []
   #queuedBytes = 0
   #sealWanted = false
-  #sealTimer: NodeJS.Timeout | undefined
-  #probeTimer: NodeJS.Timeout | undefined
+  #sealTimer: ReturnType<typeof setTimeout> | undefined
+  #probeTimer: ReturnType<typeof setTimeout> | undefined
   #work: Promise<void> | undefined
   /** The write or sync under way; where it was too late, a new file waits for its end. */
   #io: Promise<unknown> = Promise.resolve()
@@ -120,6 +122,7 @@ export class Journal {
     this.#parts = parts
     this.#current = current
     this.#sealed = sealed
+    this.#sealedBytes = sealed.reduce((sum, { length }) => sum + length, 0)
     this.#damaged = damaged
   }
 
@@ -234,21 +237,31 @@ export class Journal {
   }
 
   #diskBytes(): number {
-    return this.#sealed.reduce((sum, { length }) => sum + length, this.#current.length)
+    return this.#sealedBytes + this.#current.length
   }
 
   #kick(): void {
     if (this.#work !== undefined) return
-    this.#work = this.#run().finally(() => {
+    this.#begin(this.#run())
+  }
+
+  /** One piece of work at a time; what was asked for while it ended is begun behind it. */
+  #begin(work: Promise<void>): void {
+    this.#work = work.finally(() => {
       this.#work = undefined
+      if (this.#hasWork()) this.#kick()
     })
+  }
+
+  #hasWork(): boolean {
+    return (this.#state === 'open' || this.#state === 'closing') && (this.#queue.length > 0 || this.#sealWanted)
   }
 
   /** Never rejects: whatever breaks ends in `#break`. */
   async #run(): Promise<void> {
     // Whoever appends in this turn shares the first write.
     await Promise.resolve()
-    while ((this.#state === 'open' || this.#state === 'closing') && (this.#queue.length > 0 || this.#sealWanted)) {
+    while (this.#hasWork()) {
       const batch = this.#takeBatch()
       try {
         if (batch.length > 0) await this.#commit(batch)
@@ -257,7 +270,6 @@ export class Journal {
         this.#break(batch, cause)
       }
     }
-    this.#sealWanted = false
   }
 
   #takeBatch(): readonly Waiting[] {
@@ -301,7 +313,8 @@ export class Journal {
 
   #forget(segment: number): void {
     const index = this.#sealed.findIndex((sealed) => sealed.segment === segment)
-    if (index >= 0) this.#sealed.splice(index, 1)
+    const [gone] = index < 0 ? [] : this.#sealed.splice(index, 1)
+    this.#sealedBytes -= gone?.length ?? 0
     if (this.#current.records > 0 && this.#sealTimer === undefined) this.#sealByAge()
   }
 
@@ -333,13 +346,14 @@ export class Journal {
     this.#current = { header, file, length: HEADER_BYTES, records: 0 }
     // An empty one is listed too: delivering nothing removes its file.
     this.#sealed.push({ segment: old.segment, records, length })
+    this.#sealedBytes += length
     this.onSealed()
   }
 
   /** Rejects when `io` does, or when it is late; what comes of it then is handed to `late`. */
   async #timely<T>(io: Promise<T>, late: (value: T) => void = () => {}): Promise<T> {
     this.#io = io.catch(() => {})
-    let timer: NodeJS.Timeout | undefined
+    let timer: ReturnType<typeof setTimeout> | undefined
     let isLate = false
     const bell = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -380,10 +394,7 @@ export class Journal {
   #probeAfter(pauseMs: number): void {
     this.#probeTimer = setTimeout(() => {
       if (this.#state !== 'broken' || this.#work !== undefined) return
-      this.#work = this.#probe(pauseMs).finally(() => {
-        this.#work = undefined
-        if (this.#queue.length > 0) this.#kick()
-      })
+      this.#begin(this.#probe(pauseMs))
     }, pauseMs).unref()
   }
 
@@ -460,7 +471,7 @@ async function recover(parts: JournalParts): Promise<Recovered> {
     sealed.push(sealedBetween(header, headers[index + 1]))
   }
   const rest = await recoverLast(parts, last)
-  if (rest.records === 0) return { next: last, sealed, damaged }
+  if (rest.records === 0) return { next: last, sealed, damaged: damaged + rest.setAside }
   return {
     next: {
       segment: last.segment + 1,

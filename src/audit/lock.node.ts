@@ -13,17 +13,15 @@ export interface FolderLock {
 
 /** Takes the folder for this process. Throws `audit-unavailable` where another has it. */
 export function lockFolder(dir: string): FolderLock {
-  let held: DatabaseSync | undefined
+  const database = new DatabaseSync(join(dir, 'lock'))
   try {
-    held = new DatabaseSync(join(dir, 'lock'))
-    held.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
+    return { release: () => database.close() }
   } catch (cause) {
-    held?.close()
+    database.close()
     throw new Failure('audit-unavailable', `the audit journal in \`${dir}\` is in use by another process`, {
       cause,
       fix: 'give each gateway its own data folder',
     })
   }
-  const database = held
-  return { release: () => database.close() }
 }

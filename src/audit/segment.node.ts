@@ -91,7 +91,7 @@ export function scan(raw: Uint8Array): Scanned {
   let at = HEADER_BYTES
   for (;;) {
     const payload = frameAt(bytes, at)
-    if (payload === undefined) break
+    if (payload.length === 0) break
     const placed =
       payload.readBigUInt64LE(payload.length - 16) === BigInt(header.segment) &&
       payload.readBigUInt64LE(payload.length - 8) === BigInt(header.firstSeq + rows.length)
@@ -102,11 +102,13 @@ export function scan(raw: Uint8Array): Scanned {
   return { header, rows, length: at }
 }
 
-function frameAt(bytes: Buffer, at: number): Buffer | undefined {
-  if (at + FRAME_HEAD_BYTES > bytes.length) return undefined
+/** The payload of the frame that begins there; empty where none does. */
+function frameAt(bytes: Buffer, at: number): Buffer {
+  const none = bytes.subarray(0, 0)
+  if (at + FRAME_HEAD_BYTES > bytes.length) return none
   const length = bytes.readUInt32LE(at)
   const start = at + FRAME_HEAD_BYTES
-  if (length < PLACE_BYTES || start + length > bytes.length) return undefined
+  if (length < PLACE_BYTES || start + length > bytes.length) return none
   const payload = bytes.subarray(start, start + length)
-  return crc32(payload) === bytes.readUInt32LE(at + 4) ? payload : undefined
+  return crc32(payload) === bytes.readUInt32LE(at + 4) ? payload : none
 }

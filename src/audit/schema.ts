@@ -1,0 +1,109 @@
+/**
+ * The audit tables and views in ClickHouse, as migrations that only go forward. Each statement may be run again, by this
+ * gateway or another at the same time, and changes nothing then.
+ */
+import { COLUMNS } from './record.ts'
+import { quote, viewSql, VIEWS } from './views.ts'
+
+/** What migrating asks of ClickHouse. Its session's database MUST exist already: `default`. */
+export interface Commander {
+  command(sql: string, signal?: AbortSignal): Promise<void>
+  query(request: { sql: string; format: string }, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>
+}
+
+/** Brings the database to the newest version. Rejects as ClickHouse does. */
+export type Migrator = (signal: AbortSignal) => Promise<void>
+
+interface Migration {
+  readonly version: number
+  readonly name: string
+  readonly statements: (database: string) => readonly string[]
+}
+
+/** Never edited once released: what a database has run, it does not run again. */
+const MIGRATIONS: readonly Migration[] = [
+  {
+    version: 1,
+    name: 'events and views',
+    statements: (database) => [eventsSql(database), ...VIEWS.map((view) => viewSql(database, view))],
+  },
+]
+
+/** `database` MUST be a plain identifier. */
+export function createMigrator(clickhouse: Commander, database: string): Migrator {
+  if (!/^[A-Za-z_]\w{0,62}$/.test(database)) throw new Error('the audit database has no plain name')
+  return async (signal) => {
+    await clickhouse.command(`CREATE DATABASE IF NOT EXISTS \`${database}\``, signal)
+    await clickhouse.command(
+      `CREATE TABLE IF NOT EXISTS \`${database}\`.migrations (version UInt32, name String, applied_at DateTime64(3, 'UTC')) ` +
+        `ENGINE = MergeTree ORDER BY version COMMENT 'versions of this schema'`,
+      signal,
+    )
+    const done = await versionOf(clickhouse, database, signal)
+    for (const { version, name, statements } of MIGRATIONS) {
+      if (version <= done) continue
+      for (const statement of statements(database)) await clickhouse.command(statement, signal)
+      await clickhouse.command(
+        `INSERT INTO \`${database}\`.migrations SELECT ${version}, ${quote(name)}, now64(3, 'UTC')`,
+        signal,
+      )
+    }
+    await checkEvents(clickhouse, database, signal)
+  }
+}
+
+async function versionOf(clickhouse: Commander, database: string, signal: AbortSignal): Promise<number> {
+  const answer = await textOf(
+    await clickhouse.query({ sql: `SELECT max(version) FROM \`${database}\`.migrations`, format: 'TSVRaw' }, signal),
+  )
+  const version = Number(answer.trim())
+  // Nothing is assumed of an answer that is no number: an older version would run again what was run.
+  if (answer.trim() === '' || !Number.isInteger(version)) throw new Error('the schema version cannot be read')
+  return version
+}
+
+/** Most bytes of an answer that is one line. */
+const MAX_ANSWER = 65_536
+
+async function textOf(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of stream as unknown as AsyncIterable<Uint8Array>) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > MAX_ANSWER) throw new Error('the answer is too long')
+  }
+  return text
+}
+
+/** A table that was dropped, while the record of its migration was not, is made again: empty is better than nowhere. */
+async function checkEvents(clickhouse: Commander, database: string, signal: AbortSignal): Promise<void> {
+  await clickhouse.command(eventsSql(database), signal)
+}
+
+/** Columns that sort or count well are stored as differences. */
+const STORAGE: Readonly<Record<string, string>> = {
+  ts: 'Delta(8), ZSTD(1)',
+  segment: 'Delta(8), ZSTD(1)',
+  writer_seq: 'Delta(8), ZSTD(1)',
+  statement: 'ZSTD(3)',
+  ran: 'ZSTD(3)',
+}
+
+function eventsSql(database: string): string {
+  const columns = COLUMNS.map(
+    ({ name, codec, comment }) =>
+      `\`${name}\` ${codec.type} COMMENT ${quote(comment)} CODEC(${STORAGE[name] ?? 'ZSTD(1)'})`,
+  )
+  return [
+    `CREATE TABLE IF NOT EXISTS \`${database}\`.events (`,
+    [
+      ...columns,
+      'INDEX ix_exchange exchange_id TYPE bloom_filter(0.01) GRANULARITY 1',
+      'INDEX ix_subject subject TYPE bloom_filter(0.01) GRANULARITY 1',
+      'INDEX ix_tables tables TYPE bloom_filter(0.01) GRANULARITY 1',
+    ].join(',\n'),
+    ') ENGINE = MergeTree PARTITION BY toYYYYMM(ts) ORDER BY (ts, record_id) TTL retain_until DELETE',
+    'SETTINGS non_replicated_deduplication_window = 10000',
+    `COMMENT 'every audit record as it was written'`,
+  ].join('\n')
+}

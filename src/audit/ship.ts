@@ -1,0 +1,185 @@
+/**
+ * Brings sealed segments to ClickHouse, oldest first, one at a time, for as long as it takes. A segment's bytes and its
+ * token never change, so that one sent twice (an answer was lost, a process was killed) is kept once.
+ */
+import type { Clock, Log } from '../runtime.ts'
+import { COLUMN_NAMES } from './record.ts'
+import type { Migrator } from './schema.ts'
+
+/** What the shipper asks of the journal. */
+export interface Segments<Sealed extends { readonly segment: number; readonly records: number }> {
+  readonly epoch: string
+  oldest(): Sealed | undefined
+  /** `undefined`: damaged. */
+  read(sealed: Sealed): Promise<Uint8Array | undefined>
+  delivered(sealed: Sealed): Promise<void>
+  setAside(sealed: Sealed): Promise<void>
+}
+
+/** What it asks of ClickHouse. Equal tokens insert once. */
+export interface Inserter {
+  insertRowBinary(
+    table: string,
+    columns: readonly string[],
+    bytes: Uint8Array,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<void>
+}
+
+export interface ShipLimits {
+  /** Longest that one try may take. */
+  readonly tryMs: number
+  /** First pause after a failed try; doubles up to `maxPauseMs`, each by chance between half and whole. */
+  readonly pauseMs: number
+  readonly maxPauseMs: number
+}
+
+export const SHIP_LIMITS: ShipLimits = { tryMs: 30_000, pauseMs: 200, maxPauseMs: 30_000 }
+
+export interface ShipperParts<Sealed extends { readonly segment: number; readonly records: number }> {
+  readonly segments: Segments<Sealed>
+  readonly inserter: Inserter
+  readonly migrator: Migrator
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits: ShipLimits
+}
+
+export interface ShipStatus {
+  readonly deliveredAt?: number
+  /** A code: `UNKNOWN_TABLE`, `ECONNREFUSED`, `late`. */
+  readonly problem?: string
+}
+
+export class Shipper<Sealed extends { readonly segment: number; readonly records: number }> {
+  readonly #parts: ShipperParts<Sealed>
+  readonly #closing = new AbortController()
+  #awake = Promise.withResolvers<void>()
+  #idle = Promise.withResolvers<void>()
+  #migrated = false
+  #deliveredAt: number | undefined
+  #problem: string | undefined
+  #running: Promise<void> | undefined
+
+  constructor(parts: ShipperParts<Sealed>) {
+    this.#parts = parts
+  }
+
+  /** Begins; nothing is awaited and nothing rejects. */
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** There is another sealed segment. */
+  wake(): void {
+    this.#awake.resolve()
+  }
+
+  status(): ShipStatus {
+    return {
+      ...(this.#deliveredAt !== undefined && { deliveredAt: this.#deliveredAt }),
+      ...(this.#problem !== undefined && { problem: this.#problem }),
+    }
+  }
+
+  /** Resolves when everything sealed is delivered, or after `boundMs`; ships nothing more. */
+  async close(boundMs: number): Promise<void> {
+    if (this.#running === undefined) return
+    this.wake()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, boundMs)))
+    while (this.#parts.segments.oldest() !== undefined) {
+      const first = await Promise.race([late.then(() => 'late'), this.#idle.promise])
+      if (first === 'late') break
+    }
+    clearTimeout(timer)
+    this.#closing.abort()
+    this.wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { limits, log } = this.#parts
+    let pauseMs = limits.pauseMs
+    while (!this.#closing.signal.aborted) {
+      try {
+        const sealed = await this.#next()
+        if (sealed === undefined) continue
+        await this.#ship(sealed, AbortSignal.any([this.#closing.signal, AbortSignal.timeout(limits.tryMs)]))
+        pauseMs = limits.pauseMs
+      } catch (cause) {
+        if (this.#closing.signal.aborted) return
+        // Whatever it was, the tables may be what is missing.
+        this.#migrated = false
+        this.#problem = problemOf(cause)
+        log('warn', 'audit records wait for ClickHouse', { problem: this.#problem, pauseMs }, cause)
+        await this.#pause(pauseMs * (0.5 + Math.random() / 2))
+        pauseMs = Math.min(pauseMs * 2, limits.maxPauseMs)
+      }
+    }
+  }
+
+  /** The oldest segment, or nothing once it was worth looking again. */
+  async #next(): Promise<Sealed | undefined> {
+    const sealed = this.#parts.segments.oldest()
+    if (sealed !== undefined) return sealed
+    this.#idle.resolve()
+    await this.#awake.promise
+    this.#awake = Promise.withResolvers()
+    this.#idle = Promise.withResolvers()
+    return undefined
+  }
+
+  async #ship(sealed: Sealed, signal: AbortSignal): Promise<void> {
+    const { segments, inserter, migrator, clock } = this.#parts
+    const bytes = await segments.read(sealed)
+    if (bytes === undefined) return segments.setAside(sealed)
+    if (sealed.records > 0) {
+      if (!this.#migrated) await migrator(signal)
+      this.#migrated = true
+      const token = `${segments.epoch}:${sealed.segment}`
+      await within(inserter.insertRowBinary('events', COLUMN_NAMES, bytes, token, signal), signal)
+      this.#deliveredAt = clock.now()
+      this.#problem = undefined
+    }
+    await segments.delivered(sealed)
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { signal } = this.#closing
+      const end = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, ms)
+      signal.addEventListener('abort', end)
+    })
+  }
+}
+
+/** `work`, or the signal's reason where that comes first: no client is trusted to heed its signal. */
+function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort)
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+const CODE = /^[A-Za-z0-9_]{1,64}$/
+
+/** A short code for people: ClickHouse's name for the error, or the system's. Never its message, which may quote data. */
+export function problemOf(error: unknown): string {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if (at.name === 'TimeoutError' || Reflect.get(at, 'code') === 'upstream-late') return 'late'
+    for (const key of ['type', 'code']) {
+      const value: unknown = Reflect.get(at, key)
+      if (typeof value === 'string' && CODE.test(value)) return value
+    }
+  }
+  return 'unknown'
+}

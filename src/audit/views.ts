@@ -1,0 +1,274 @@
+/** What auditors read: plainly named views over `events`, each column with a comment that says what it means. */
+
+/** Name, ClickHouse type, what it means, and the expression over `from` where it is not the name itself. */
+type ViewColumn = readonly [name: string, type: string, comment: string, expression?: string]
+
+export interface View {
+  readonly name: string
+  readonly comment: string
+  readonly columns: readonly ViewColumn[]
+  /** What stands behind FROM; `events` is `{db}.events`. */
+  readonly from: string
+}
+
+const TIME = "DateTime64(6, 'UTC')"
+const WORDS = 'Array(String)'
+
+const WHO: readonly ViewColumn[] = [
+  ['issuer', 'String', 'who vouched for the principal'],
+  ['principal', 'String', 'who asked', 'subject'],
+  ['principal_kind', 'String', 'agent, service or person'],
+  ['groups', WORDS, 'the groups of the principal'],
+  ['acts_for', 'String', 'the person for whom the agent acted', 'acts_for_subject'],
+]
+
+const STATEMENT: readonly ViewColumn[] = [
+  ['connection', 'String', 'the upstream'],
+  ['statement_kind', 'String', 'SELECT, INSERT, ...'],
+  ['statement', 'String', 'the text as it was analysed, or as it was sent where it was refused'],
+]
+
+/** The last, or first, value among an exchange's records of some kinds. */
+const last = (column: string, condition: string): string => `argMaxIf(e.${column}, (e.ts, e.writer_seq), ${condition})`
+const first = (column: string, condition: string): string => `argMinIf(e.${column}, (e.ts, e.writer_seq), ${condition})`
+const DECIDED = "e.kind = 'decided'"
+const COMPLETED = "e.kind = 'completed'"
+const ASKED = "e.kind IN ('decided', 'refused', 'completed', 'failed')"
+const BROKE = "e.kind IN ('refused', 'failed')"
+
+const EXCHANGES: View = {
+  name: 'exchanges',
+  comment: 'one row per exchange: who asked what, what was decided and why, and how it ended',
+  columns: [
+    ['exchange_id', 'UUID', 'the `Sluice-Exchange` header of the answer'],
+    ['asked_at', TIME, 'its first record, UTC', 'x_asked_at'],
+    ['ended_at', TIME, 'its last record, UTC', 'x_ended_at'],
+    ['surface', 'String', 'the door: query, preflight, ...', 'x_surface'],
+    ['issuer', 'String', 'who vouched for the principal', 'x_issuer'],
+    ['principal', 'String', 'who asked', 'x_subject'],
+    ['principal_kind', 'String', 'agent, service or person', 'x_principal_kind'],
+    ['groups', WORDS, 'the groups of the principal', 'x_groups'],
+    ['acts_for', 'String', 'the person for whom the agent acted', 'x_acts_for'],
+    ['connection', 'String', 'the upstream', 'x_connection'],
+    ['purpose', 'String', 'why, in the words of the requester', 'x_purpose'],
+    ['statement_kind', 'String', 'SELECT, INSERT, ...', 'x_statement_kind'],
+    ['statement', 'String', 'the text as it was analysed, or as it was sent where it was refused', 'x_statement'],
+    ['tables', WORDS, 'what it touches', 'x_tables'],
+    ['effect', 'String', 'the last decision: permit, hold, deny; empty where it was refused before', 'x_effect'],
+    ['reason_codes', WORDS, 'why, as codes', 'x_reason_codes'],
+    ['reason_texts', WORDS, 'why, in words', 'x_reason_texts'],
+    ['policy', 'String', 'digest of the policies that decided', 'x_policy'],
+    [
+      'outcome',
+      'String',
+      'answered, cut, failed, denied, held, foreseen (preflight), refused; unknown: permitted, and no end is recorded',
+      `multiIf(x_completed > 0, if(x_ending = 'cut', 'cut', 'answered'), x_failed > 0, 'failed',
+        x_surface = 'preflight' AND x_effect != '', 'foreseen', x_effect = 'deny', 'denied', x_effect = 'hold', 'held',
+        x_effect = 'permit', 'unknown', 'refused')`,
+    ],
+    [
+      'outcome_unknown',
+      'Bool',
+      'permitted, and neither an answer nor a failure is recorded: it runs, or the gateway died while it ran',
+      "x_effect = 'permit' AND x_completed = 0 AND x_failed = 0 AND x_surface != 'preflight'",
+    ],
+    ['row_count', 'Nullable(UInt64)', 'rows that were answered', 'x_row_count'],
+    ['byte_count', 'Nullable(UInt64)', 'bytes of rows that were answered', 'x_byte_count'],
+    ['masked', WORDS, '`table.column strategy` of each masked column', 'x_masked'],
+    ['ending', 'String', 'whole or cut', 'x_ending'],
+    ['cut', 'String', 'why it was cut', 'x_cut'],
+    ['failure_code', 'String', 'why it was refused or failed', 'x_failure_code'],
+    ['failure_message', 'String', 'the same in words', 'x_failure_message'],
+    ['hold_state', 'String', 'the last state of its hold; empty where it was not held', 'x_hold_state'],
+    ['ran', 'String', 'the text that truly ran, masks and all', 'x_ran'],
+    ['job', 'String', 'the job id of the upstream', 'x_job'],
+  ],
+  from: `(SELECT e.exchange_id AS exchange_id, min(e.ts) AS x_asked_at, max(e.ts) AS x_ended_at,
+    ${first('surface', ASKED)} AS x_surface, ${first('issuer', ASKED)} AS x_issuer,
+    ${first('subject', ASKED)} AS x_subject, ${first('principal_kind', ASKED)} AS x_principal_kind,
+    ${first('groups', ASKED)} AS x_groups, ${first('acts_for_subject', ASKED)} AS x_acts_for,
+    ${first('connection', ASKED)} AS x_connection, ${first('purpose', ASKED)} AS x_purpose,
+    ${first('statement_kind', ASKED)} AS x_statement_kind, ${first('statement', ASKED)} AS x_statement,
+    ${first('tables', ASKED)} AS x_tables,
+    ${last('effect', DECIDED)} AS x_effect, ${last('reason_codes', DECIDED)} AS x_reason_codes,
+    ${last('reason_texts', DECIDED)} AS x_reason_texts, ${last('policy', ASKED)} AS x_policy,
+    countIf(${COMPLETED}) AS x_completed, countIf(e.kind = 'failed') AS x_failed,
+    ${last('row_count', COMPLETED)} AS x_row_count, ${last('byte_count', COMPLETED)} AS x_byte_count,
+    arrayMap((t, c, s) -> concat(t, '.', c, ' ', s), ${last('masked_tables', COMPLETED)},
+      ${last('masked_columns', COMPLETED)}, ${last('masked_strategies', COMPLETED)}) AS x_masked,
+    ${last('ending', COMPLETED)} AS x_ending, ${last('cut', COMPLETED)} AS x_cut,
+    ${last('failure_code', BROKE)} AS x_failure_code, ${last('failure_message', BROKE)} AS x_failure_message,
+    ${last('hold_state', "e.kind = 'hold'")} AS x_hold_state,
+    ${last('ran', COMPLETED)} AS x_ran, ${last('job', COMPLETED)} AS x_job
+    FROM {events} AS e WHERE e.kind IN ('decided', 'refused', 'completed', 'failed', 'hold')
+    GROUP BY e.exchange_id HAVING countIf(${ASKED}) > 0)`,
+}
+
+const HOLDS: View = {
+  name: 'holds',
+  comment: 'one row per hold: who asked for what, who may approve, and what became of it',
+  columns: [
+    ['hold_id', 'String', 'of the hold', 'x_hold_id'],
+    ['exchange_id', 'UUID', 'the exchange that is held'],
+    ['state', 'String', 'pending, approved, rejected, expired, withdrawn, running, done, failed or unknown', 'x_state'],
+    ['asked_at', TIME, 'when it was first recorded, UTC', 'x_asked_at'],
+    ['expires_at', "Nullable(DateTime64(3, 'UTC'))", 'until when it may be approved', 'x_expires_at'],
+    ['principal', 'String', 'who asked', 'x_subject'],
+    ['acts_for', 'String', 'the person for whom the agent acted', 'x_acts_for'],
+    ['connection', 'String', 'the upstream', 'x_connection'],
+    ['statement', 'String', 'what is held', 'x_statement'],
+    ['reason_codes', WORDS, 'why it is held, as codes', 'x_reason_codes'],
+    ['reason_texts', WORDS, 'why it is held, in words', 'x_reason_texts'],
+    ['approver_groups', 'String', 'who may approve, as JSON', 'x_approver_groups'],
+    ['decided_by', 'String', 'who approved, rejected or withdrew it last', 'x_decided_by'],
+    ['comment', 'String', 'their words', 'x_comment'],
+  ],
+  from: `(SELECT e.exchange_id AS exchange_id, ${last('hold_id', "e.kind = 'hold'")} AS x_hold_id,
+    ${last('hold_state', "e.kind = 'hold'")} AS x_state, min(e.ts) AS x_asked_at,
+    ${first('hold_expires_at', "e.kind = 'decided' AND e.effect = 'hold'")} AS x_expires_at,
+    ${first('subject', DECIDED)} AS x_subject, ${first('acts_for_subject', DECIDED)} AS x_acts_for,
+    ${first('connection', DECIDED)} AS x_connection, ${first('statement', DECIDED)} AS x_statement,
+    ${first('reason_codes', "e.kind = 'decided' AND e.effect = 'hold'")} AS x_reason_codes,
+    ${first('reason_texts', "e.kind = 'decided' AND e.effect = 'hold'")} AS x_reason_texts,
+    ${first('approver_groups', "e.kind = 'decided' AND e.effect = 'hold'")} AS x_approver_groups,
+    ${last('subject', "e.hold_state IN ('approved', 'rejected', 'withdrawn')")} AS x_decided_by,
+    ${last('hold_comment', "e.hold_state IN ('approved', 'rejected', 'withdrawn')")} AS x_comment
+    FROM {events} AS e WHERE e.kind IN ('decided', 'hold')
+    GROUP BY e.exchange_id HAVING countIf(e.kind = 'hold') > 0)`,
+}
+
+const DECISIONS: View = {
+  name: 'decisions',
+  comment: 'each decision, as it was made before anything ran',
+  columns: [
+    ['decided_at', TIME, 'UTC', 'ts'],
+    ['exchange_id', 'UUID', 'the exchange'],
+    ['surface', 'String', 'the door: query or preflight'],
+    ...WHO,
+    ...STATEMENT,
+    ['tables', WORDS, 'what it touches'],
+    ['effect', 'String', 'permit, hold or deny'],
+    ['reason_codes', WORDS, 'why, as codes'],
+    ['reason_texts', WORDS, 'why, in words'],
+    ['obligations', 'String', 'what the permit demanded, as JSON'],
+    ['findings', 'String', 'what was known when it was decided, as JSON'],
+    ['estimated_bytes', 'Nullable(UInt64)', 'bytes that the dry run said it would read'],
+    ['policy', 'String', 'digest of the policies in force'],
+  ],
+  from: "{events} WHERE kind = 'decided'",
+}
+
+const APPROVALS: View = {
+  name: 'approvals',
+  comment: 'each word of a person on a hold: approved, rejected, or withdrawn by its requester',
+  columns: [
+    ['at', TIME, 'UTC', 'ts'],
+    ['hold_id', 'String', 'of the hold'],
+    ['exchange_id', 'UUID', 'the exchange that is held'],
+    ['state', 'String', 'approved, rejected or withdrawn', 'hold_state'],
+    ['issuer', 'String', 'who vouched for the person'],
+    ['principal', 'String', 'who decided', 'subject'],
+    ['groups', WORDS, 'their groups'],
+    ['comment', 'String', 'their words', 'hold_comment'],
+  ],
+  from: "{events} WHERE kind = 'hold' AND hold_state IN ('approved', 'rejected', 'withdrawn')",
+}
+
+const MASKED_COLUMNS: View = {
+  name: 'masked_columns',
+  comment: 'one row per masked column of each answer',
+  columns: [
+    ['at', TIME, 'UTC', 'ts'],
+    ['exchange_id', 'UUID', 'the exchange'],
+    ['principal', 'String', 'who asked', 'subject'],
+    ['connection', 'String', 'the upstream'],
+    ['table', 'String', 'the table', 'm_table'],
+    ['column', 'String', 'the column or field', 'm_column'],
+    ['strategy', 'String', 'how it was masked', 'm_strategy'],
+  ],
+  from: `{events} ARRAY JOIN masked_tables AS m_table, masked_columns AS m_column, masked_strategies AS m_strategy
+    WHERE kind = 'completed'`,
+}
+
+const FINDINGS: View = {
+  name: 'findings',
+  comment: 'one row per finding that a decision weighed',
+  columns: [
+    ['at', TIME, 'UTC', 'ts'],
+    ['exchange_id', 'UUID', 'the exchange'],
+    ['principal', 'String', 'who asked', 'subject'],
+    ['connection', 'String', 'the upstream'],
+    ['kind', 'String', 'plugin and kind', "JSONExtractString(f_finding, 'kind')"],
+    ['place', 'String', 'a resource, column or position', "JSONExtractString(f_finding, 'where')"],
+    ['times', 'UInt64', 'how often', "JSONExtractUInt(f_finding, 'count')"],
+    ['facts', 'String', 'what conditions of policies see, as JSON', "JSONExtractRaw(f_finding, 'facts')"],
+    ['effect', 'String', 'what was decided'],
+  ],
+  from: "{events} ARRAY JOIN JSONExtractArrayRaw(findings) AS f_finding WHERE kind = 'decided'",
+}
+
+const RESOURCES: View = {
+  name: 'resources',
+  comment: 'one row per action on each table or view that a decision was about',
+  columns: [
+    ['at', TIME, 'UTC', 'ts'],
+    ['exchange_id', 'UUID', 'the exchange'],
+    ['principal', 'String', 'who asked', 'subject'],
+    ['acts_for', 'String', 'the person for whom the agent acted', 'acts_for_subject'],
+    ['connection', 'String', 'the upstream'],
+    ['action', 'String', 'read, write, define, delete, ...', 'r_action'],
+    ['resource', 'String', 'the table or view', 'r_table'],
+    ['via', 'String', 'the view through which it is touched; empty where it is named in the text', 'r_via'],
+    ['effect', 'String', 'what was decided'],
+  ],
+  from: "{events} ARRAY JOIN actions AS r_action, tables AS r_table, vias AS r_via WHERE kind = 'decided'",
+}
+
+const DENIALS: View = {
+  name: 'denials',
+  comment: 'everything that was turned away: denied by policy, or refused before',
+  columns: [
+    ['at', TIME, 'UTC', 'ts'],
+    ['exchange_id', 'UUID', 'the exchange'],
+    ['turned_away', 'String', 'denied or refused', "if(kind = 'decided', 'denied', 'refused')"],
+    ['surface', 'String', 'the door'],
+    ...WHO,
+    ...STATEMENT,
+    ['tables', WORDS, 'what it would have touched'],
+    ['codes', WORDS, 'why, as codes', "if(kind = 'decided', reason_codes, [failure_code])"],
+    ['texts', WORDS, 'why, in words', "if(kind = 'decided', reason_texts, [failure_message])"],
+    ['policy', 'String', 'digest of the policies that decided'],
+  ],
+  from: "{events} WHERE kind = 'refused' OR (kind = 'decided' AND effect = 'deny')",
+}
+
+/** Every view of schema version 1. */
+export const VIEWS: readonly View[] = [
+  EXCHANGES,
+  DECISIONS,
+  HOLDS,
+  APPROVALS,
+  MASKED_COLUMNS,
+  FINDINGS,
+  RESOURCES,
+  DENIALS,
+]
+
+/** The statement that makes a view in `database`, a plain identifier. */
+export function viewSql(database: string, view: View): string {
+  const columns = view.columns.map(([name, type, comment]) => `\`${name}\` ${type} COMMENT ${quote(comment)}`)
+  const values = view.columns.map(
+    ([name, type, , expression = `\`${name}\``]) => `CAST(${expression}, ${quote(type)}) AS \`${name}\``,
+  )
+  const from = view.from.replace('{events}', `\`${database}\`.events`)
+  return [
+    `CREATE OR REPLACE VIEW \`${database}\`.\`${view.name}\` (${columns.join(', ')}) AS`,
+    `SELECT ${values.join(', ')} FROM ${from}`,
+    `COMMENT ${quote(view.comment)}`,
+  ].join('\n')
+}
+
+/** A ClickHouse string literal. */
+export function quote(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+}
