@@ -127,33 +127,37 @@ async function guarded<Value>(signal: AbortSignal | undefined, work: () => Promi
   }
 }
 
-/** Errors whose text speaks of the statement, never of what is in a row. */
-const ABOUT_THE_STATEMENT: ReadonlySet<string> = new Set([
-  'AMBIGUOUS_COLUMN_NAME',
-  'AMBIGUOUS_IDENTIFIER',
-  'ILLEGAL_AGGREGATION',
-  'ILLEGAL_TYPE_OF_ARGUMENT',
-  'MULTIPLE_EXPRESSIONS_FOR_ALIAS',
-  'NOT_AN_AGGREGATE',
-  'NUMBER_OF_ARGUMENTS_DOESNT_MATCH',
-  'NO_COMMON_TYPE',
-  'SYNTAX_ERROR',
-  'UNKNOWN_DATABASE',
-  'UNKNOWN_FUNCTION',
-  'UNKNOWN_IDENTIFIER',
-  'UNKNOWN_QUERY_PARAMETER',
-  'UNKNOWN_TABLE',
-  'UNKNOWN_TYPE',
-])
+/**
+ * By code, because the client reads an error's name out of its text and can be misled by it. These are the errors whose text
+ * speaks of the statement, never of what is in a row.
+ */
+const ABOUT_THE_STATEMENT: Readonly<Record<string, string>> = {
+  42: 'NUMBER_OF_ARGUMENTS_DOESNT_MATCH',
+  43: 'ILLEGAL_TYPE_OF_ARGUMENT',
+  46: 'UNKNOWN_FUNCTION',
+  47: 'UNKNOWN_IDENTIFIER',
+  50: 'UNKNOWN_TYPE',
+  60: 'UNKNOWN_TABLE',
+  62: 'SYNTAX_ERROR',
+  63: 'UNKNOWN_AGGREGATE_FUNCTION',
+  81: 'UNKNOWN_DATABASE',
+  179: 'MULTIPLE_EXPRESSIONS_FOR_ALIAS',
+  184: 'ILLEGAL_AGGREGATION',
+  207: 'AMBIGUOUS_IDENTIFIER',
+  215: 'NOT_AN_AGGREGATE',
+  352: 'AMBIGUOUS_COLUMN_NAME',
+  386: 'NO_COMMON_TYPE',
+  456: 'UNKNOWN_QUERY_PARAMETER',
+}
 
 /** Errors that say which bound was met. */
 const BOUNDS: Readonly<Record<string, string>> = {
-  TIMEOUT_EXCEEDED: 'it took longer than a query may',
-  TOO_SLOW: 'it took longer than a query may',
-  TOO_MANY_ROWS: 'it reads more rows than a query may',
-  TOO_MANY_BYTES: 'it reads more bytes than a query may',
-  TOO_MANY_ROWS_OR_BYTES: 'it answers with more than a query may',
-  MEMORY_LIMIT_EXCEEDED: 'it takes more memory than a query may',
+  158: 'it reads more rows than a query may',
+  159: 'it takes longer than a query may',
+  160: 'it takes longer than a query may',
+  241: 'it takes more memory than a query may',
+  307: 'it reads more bytes than a query may',
+  396: 'it answers with more than a query may',
 }
 
 /** Longest text of the server's that is passed on. */
@@ -176,13 +180,16 @@ function asUpstream(error: unknown, signal: AbortSignal | undefined): Failure {
 
 /** The server's own words may quote row values, so only those that cannot are repeated. */
 function refusal(error: ClickHouseError): Failure {
-  const type = error.type ?? `code ${error.code}`
-  const bound = BOUNDS[type]
+  const bound = BOUNDS[error.code]
   if (bound !== undefined) {
     return new Failure('upstream-refused', bound, { cause: error, fix: 'ask for a shorter time or fewer columns' })
   }
-  const words = ABOUT_THE_STATEMENT.has(type) ? `: ${error.message.slice(0, MESSAGE_CHARACTERS).trim()}` : ''
-  return new Failure('upstream-refused', `ClickHouse refused it with \`${type}\`${words}`, { cause: error })
+  const name = ABOUT_THE_STATEMENT[error.code]
+  if (name === undefined) {
+    return new Failure('upstream-refused', `ClickHouse refused it with code ${error.code}`, { cause: error })
+  }
+  const words = error.message.slice(0, MESSAGE_CHARACTERS).trim()
+  return new Failure('upstream-refused', `ClickHouse refused it with \`${name}\`: ${words}`, { cause: error })
 }
 
 /** A ClickHouse identifier, or several with dots between. */
