@@ -5,7 +5,8 @@
  * - `*` stands for any characters within one dotted part, `**` for any characters at all, dots included.
  * - A leading `!` takes away: a list matches what any plain pattern matches and no `!` pattern does. Order is nothing.
  * - The empty pattern stands for a statement that names no resource, such as `SELECT 1`; no other pattern does.
- * - Upper and lower case differ, as they do in BigQuery.
+ * - Upper and lower case differ in what is covered, as they do in BigQuery. They do not in what is touched or taken away:
+ *   a dataset can be made to ignore case, and another spelling must be no way around a deny.
  *
  * A wildcard table (`shop.events_*`) is one use that stands for many tables. Whoever permits it must permit them all;
  * whoever denies, holds or takes away one of them has denied, held or taken away the use.
@@ -30,15 +31,23 @@ export interface Patterns {
 
 /** Compiles a list that has at least one plain pattern. */
 export function compilePatterns(list: readonly string[]): Patterns {
-  const plain = list.filter((pattern) => !pattern.startsWith('!')).map(glob)
-  const without = list.filter((pattern) => pattern.startsWith('!')).map((pattern) => glob(pattern.slice(1)))
+  const plain = list.filter((pattern) => !pattern.startsWith('!'))
+  const without = list.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1))
+  const exact = { plain: plain.map(glob), without: without.map(glob) }
+  const loose = { plain: plain.map(lower).map(glob), without: without.map(lower).map(glob) }
   return {
     covers: (resource) =>
-      plain.some((pattern) => pattern.matches(resource)) && !without.some((pattern) => overlaps(pattern, resource)),
+      exact.plain.some((pattern) => pattern.matches(resource)) &&
+      !loose.without.some((pattern) => overlaps(pattern, lower(resource))),
     touches: (resource) =>
-      // Taken away only where all of it is: part of a wildcard table may be left.
-      plain.some((pattern) => overlaps(pattern, resource)) && !without.some((pattern) => pattern.matches(resource)),
+      // Taken away only where all of it is, in that very spelling: part of a wildcard table may be left.
+      loose.plain.some((pattern) => overlaps(pattern, lower(resource))) &&
+      !exact.without.some((pattern) => pattern.matches(resource)),
   }
+}
+
+function lower(text: string): string {
+  return text.toLowerCase()
 }
 
 /** A name with `*` for any characters, such as `DROP_*`. */

@@ -174,6 +174,22 @@ describe('a deny', () => {
     }
   })
 
+  test('is not got around by another spelling, where a dataset may ignore case', async () => {
+    const policies = await load(analysts(READ_SHOP + NO_PII))
+    expect(policies.decide(asking(['read shop.CUSTOMERS']))).toEqual({
+      effect: 'deny',
+      reasons: [
+        {
+          code: 'analysts/no-pii',
+          because: 'customers are personal',
+          fix: 'read shop.orders',
+          where: 'shop.CUSTOMERS',
+        },
+      ],
+    })
+    expect(policies.decide(asking(['read shop.INTERNAL_notes'])).effect).toBe('deny')
+  })
+
   test('does not reach a statement that leaves its resource out', async () => {
     const policies = await load(analysts(READ_SHOP + NO_PII))
     expect(policies.decide(asking(['read shop.orders']))).toEqual(PERMITTED)

@@ -10,7 +10,6 @@ describe('a list of patterns', () => {
     [['shop.*'], 'shop.a.b', false],
     [['shop.*'], 'xshop.a', false],
     [['shop.*'], 'shopxa', false],
-    [['shop.*'], 'SHOP.a', false],
     [['shop.**'], 'shop.a.b', true],
     [['**'], 'anything.at.all', true],
     [['**'], '', false],
@@ -52,6 +51,16 @@ describe('a list of patterns', () => {
   ])('%j and the wildcard table %j: all %s, any %s', (patterns, resource, all, any) => {
     const compiled = compilePatterns(patterns)
     expect([compiled.covers(resource), compiled.touches(resource)]).toEqual([all, any])
+  })
+
+  test('differs by case in what it covers, and not in what it touches or takes away', () => {
+    const shop = compilePatterns(['Shop.*', '!Shop.Secret'])
+    const of = (resource: string) => [shop.covers(resource), shop.touches(resource)]
+    expect(of('Shop.a')).toEqual([true, true])
+    expect(of('shop.A')).toEqual([false, true])
+    expect(of('Shop.Secret')).toEqual([false, false])
+    expect(of('Shop.SECRET')).toEqual([false, true])
+    expect(of('Shop.sec*')).toEqual([false, true])
   })
 
   test('agrees with a plain definition on every small text', () => {
