@@ -106,8 +106,9 @@ class StatementGrammar {
     const g = this.#g
     const values: Expression[] = []
     g.need('(')
-    do if (!g.take('DEFAULT')) values.push(g.expression())
-    while (g.take(','))
+    do {
+      if (!g.take('DEFAULT')) values.push(g.expression())
+    } while (g.take(','))
     g.need(')')
     return values
   }

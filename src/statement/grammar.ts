@@ -677,7 +677,7 @@ export class Grammar {
   #symbol(token: Token): Expression {
     if (this.is('[')) return this.#array(token.start, undefined)
     if (!this.is('(')) this.unexpected('an expression')
-    if this.#bracketsQuery(0) {
+    if (this.#bracketsQuery(0)) {
       return { is: 'subquery', start: token.start, as: 'scalar', query: this.#bracketedQuery() }
     }
     const items = this.#bracketedList()
@@ -961,8 +961,10 @@ export class Grammar {
   /** `STRING(10)`, `NUMERIC(10, 2)`: sizes are no part of our types. */
   #sizes(): void {
     this.need('(')
-    do if (this.next().kind !== 'number') this.unexpected('a number')
-    while (this.take(','))
+    do {
+      if (this.peek().kind !== 'number') this.unexpected('a number')
+      this.next()
+    } while (this.take(','))
     this.need(')')
   }
 

@@ -1,0 +1,292 @@
+/** Which of the names behind FROM are tables: a scope walk over the tree, before any schema is known. */
+import type { ResourceUse, TablePath } from '../exchange.ts'
+import type { Defaults } from './contract.ts'
+import type { Grammar } from './grammar.ts'
+import type { Body, Cte, Expression, FromItem, Path, Query, Select, TableItem, Tree } from './syntax.ts'
+
+/** What a name behind FROM stands for. */
+export type Meaning =
+  | { readonly is: 'table'; readonly table: NamedTable }
+  | { readonly is: 'cte'; readonly cte: Cte }
+  | { readonly is: 'array' }
+
+/** A table as the text names it. */
+export interface NamedTable {
+  readonly path: TablePath
+  readonly resource: string
+  readonly start: number
+  readonly end: number
+  /** What must be written behind a subquery in its place; absent where the text gives an alias. */
+  readonly alias?: string
+  readonly fixed?: string
+}
+
+export interface Names {
+  readonly meanings: ReadonlyMap<TableItem, Meaning>
+  /** Read tables, then targets and copies, each place once. */
+  readonly tables: readonly NamedTable[]
+  readonly uses: readonly ResourceUse[]
+  readonly paths: readonly TablePath[]
+}
+
+type Ctes = ReadonlyMap<string, Cte>
+type Aliases = ReadonlySet<string>
+const NO_CTES: Ctes = new Map()
+const NO_ALIASES: Aliases = new Set()
+
+/** Throws Stop where a path cannot be one. */
+export function resolveNames(tree: Tree, grammar: Grammar, defaults: Defaults): Names {
+  return new NameWalk(grammar, defaults).run(tree)
+}
+
+/** A path's place in the warehouse. Throws Stop. */
+export function tablePath(path: Path, grammar: Grammar, defaults: Defaults): { path: TablePath; resource: string } {
+  const parts = path.names.map((name) => name.text)
+  const shown = grammar.text.slice(path.start, path.end)
+  const no = (message: string, fix?: string): never => grammar.stop(path.start, 'unknown-table', message, fix)
+  if (parts.some((part) => /[\p{Cc}`$@/\\]/u.test(part)) || parts.slice(0, -1).some((part) => part.includes('*'))) {
+    no(`\`${shown}\` holds characters that a table's path may not`)
+  }
+  const schema = parts.findIndex((part) => part.toUpperCase() === 'INFORMATION_SCHEMA')
+  if (schema !== -1) return informationSchema(parts, schema, defaults, () => no(`\`${shown}\` is no view we know`))
+  if (parts.length > 3) no(`\`${shown}\` has more than three parts`, 'write it as `project.dataset.table`')
+  const [table = '', dataset = defaults.dataset, project = defaults.project] = parts.toReversed()
+  if (dataset === undefined) return no(`\`${shown}\` names no dataset`, 'write it as `dataset.table`')
+  if (/\*./.test(table)) no(`\`${shown}\` has its \`*\` not at the end`)
+  return { path: { project, dataset, table }, resource: resourceOf({ project, dataset, table }, defaults) }
+}
+
+/** `dataset.INFORMATION_SCHEMA.TABLES` is a resource of its own; so is `INFORMATION_SCHEMA.SCHEMATA` without a dataset. */
+function informationSchema(parts: readonly string[], at: number, defaults: Defaults, no: () => never) {
+  const view = parts.slice(at + 1)
+  const before = parts.slice(0, at)
+  if (view.length !== 1 || view[0] === undefined || before.length > 2) return no()
+  const [dataset, project = defaults.project] = before.toReversed()
+  const name = view[0].toUpperCase()
+  const path: TablePath =
+    dataset === undefined
+      ? { project, dataset: 'INFORMATION_SCHEMA', table: name }
+      : { project, dataset, table: `INFORMATION_SCHEMA.${name}` }
+  return { path, resource: resourceOf(path, defaults) }
+}
+
+/** `dataset.table` in the own project, `project.dataset.table` elsewhere. */
+export function resourceOf({ project, dataset, table }: TablePath, defaults: Defaults): string {
+  return project === defaults.project ? `${dataset}.${table}` : `${project}.${dataset}.${table}`
+}
+
+/** Sorted, each once. */
+export function sortedUses(uses: readonly ResourceUse[]): ResourceUse[] {
+  const byKey = new Map(uses.map((use) => [`${use.resource} ${use.action} ${use.via ?? ''}`, use]))
+  return [...byKey].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, use]) => use)
+}
+
+class NameWalk {
+  readonly #grammar: Grammar
+  readonly #defaults: Defaults
+  readonly #meanings = new Map<TableItem, Meaning>()
+  readonly #tables: NamedTable[] = []
+  readonly #uses: ResourceUse[] = []
+  readonly #paths = new Map<string, TablePath>()
+
+  constructor(grammar: Grammar, defaults: Defaults) {
+    this.#grammar = grammar
+    this.#defaults = defaults
+  }
+
+  run(tree: Tree): Names {
+    for (const target of tree.targets) this.#target(target)
+    for (const { path, extra } of tree.copies) {
+      this.#read(path, 'copied', undefined)
+      this.#all(extra, NO_CTES, NO_ALIASES)
+    }
+    this.#does(tree)
+    const paths = [...this.#paths].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path)
+    const tables = this.#tables.toSorted((a, b) => a.start - b.start)
+    return { meanings: this.#meanings, tables, uses: sortedUses(this.#uses), paths }
+  }
+
+  #target({ path, actions, dataset }: Tree['targets'][number]): void {
+    if (dataset) {
+      const [name = '', project = this.#defaults.project, ...more] = path.names.map((n) => n.text).toReversed()
+      if (more.length > 0 || /[\p{Cc}*`$@/\\]/u.test(name)) {
+        this.#grammar.stop(path.start, 'unparseable', 'a dataset is expected here')
+      }
+      const resource = project === this.#defaults.project ? name : `${project}.${name}`
+      for (const action of actions) this.#uses.push({ action, resource })
+      return
+    }
+    const place = tablePath(path, this.#grammar, this.#defaults)
+    const alias = path.names.at(-1)?.text ?? ''
+    this.#tables.push({ ...place, start: path.start, end: path.end, alias, fixed: 'target' })
+    for (const action of actions) this.#uses.push({ action, resource: place.resource })
+    // A created table need not be there yet.
+    if (!actions.includes('define')) this.#paths.set(JSON.stringify(place.path), place.path)
+  }
+
+  #read(path: Path, fixed: string | undefined, alias: string | undefined): NamedTable {
+    const place = tablePath(path, this.#grammar, this.#defaults)
+    const why = place.path.table.endsWith('*') ? 'wildcard-suffix' : fixed
+    const table = {
+      ...place,
+      start: path.start,
+      end: path.end,
+      ...(alias !== undefined && { alias }),
+      ...(why !== undefined && { fixed: why }),
+    }
+    this.#tables.push(table)
+    this.#uses.push({ action: 'read', resource: place.resource })
+    this.#paths.set(JSON.stringify(place.path), place.path)
+    return table
+  }
+
+  #does({ does, targets }: Tree): void {
+    const own = new Set<string>()
+    for (const { path } of targets) own.add(lower(path.names.at(-1)?.text ?? ''))
+    if ('alias' in does && does.alias !== undefined) own.add(lower(does.alias.text))
+    switch (does.is) {
+      case 'query':
+        this.#query(does.query, NO_CTES, NO_ALIASES)
+        if (does.exports) this.#uses.push(...this.#uses.map((use) => ({ ...use, action: 'export' as const })))
+        break
+      case 'insert':
+        if (does.query !== undefined) this.#query(does.query, NO_CTES, NO_ALIASES)
+        this.#all(does.values, NO_CTES, NO_ALIASES)
+        break
+      case 'update':
+        if (does.from !== undefined) this.#from(does.from, NO_CTES, own, NO_ALIASES)
+        this.#all(does.set.map((s) => s.value), NO_CTES, own)
+        if (does.where !== undefined) this.#expression(does.where, NO_CTES, own)
+        break
+      case 'delete':
+        if (does.where !== undefined) this.#expression(does.where, NO_CTES, own)
+        break
+      case 'merge':
+        this.#from(does.source, NO_CTES, own, NO_ALIASES)
+        this.#all([does.on, ...does.whens.flatMap((w) => w.values)], NO_CTES, own)
+        break
+      case 'define':
+        if (does.query !== undefined) this.#query(does.query, NO_CTES, NO_ALIASES)
+        break
+    }
+  }
+
+  #query(query: Query, outer: Ctes, aliases: Aliases): void {
+    const ctes = new Map(outer)
+    const add = (cte: Cte): void => void ctes.set(lower(cte.name.text), cte)
+    if (query.recursive) query.ctes.forEach(add)
+    for (const cte of query.ctes) {
+      // A common table expression sees nothing of the query around it.
+      this.#query(cte.query, ctes, NO_ALIASES)
+      add(cte)
+    }
+    const inner = this.#body(query.body, ctes, aliases)
+    this.#all(query.orderBy, ctes, inner)
+  }
+
+  /** The aliases that ORDER BY sees. */
+  #body(body: Body, ctes: Ctes, aliases: Aliases): Aliases {
+    if (body.is === 'nested') this.#query(body.query, ctes, aliases)
+    else if (body.is === 'set') for (const arm of body.arms) this.#body(arm, ctes, aliases)
+    else return this.#select(body, ctes, aliases)
+    return aliases
+  }
+
+  #select(select: Select, ctes: Ctes, outer: Aliases): Aliases {
+    const aliases = new Set(outer)
+    if (select.from !== undefined) this.#from(select.from, ctes, aliases, outer)
+    for (const item of select.items) {
+      if (item.is === 'value') this.#expression(item.value, ctes, aliases)
+      else this.#all([...(item.of === undefined ? [] : [item.of]), ...item.replace.map((r) => r.value)], ctes, aliases)
+    }
+    const { where, groupBy, having, qualify, windows } = select
+    const rest = [where, ...groupBy, having, qualify, ...windows.flatMap((w) => w.window.parts)]
+    this.#all(rest.filter((e) => e !== undefined), ctes, aliases)
+    return aliases
+  }
+
+  /** Adds each item's alias to `aliases` behind it; a subquery sees only those of `outer`. */
+  #from(item: FromItem, ctes: Ctes, aliases: Set<string>, outer: Aliases): void {
+    switch (item.is) {
+      case 'join':
+        this.#from(item.left, ctes, aliases, outer)
+        this.#from(item.right, ctes, aliases, outer)
+        if (item.on !== undefined) this.#expression(item.on, ctes, aliases)
+        return
+      case 'subquery':
+        this.#query(item.query, ctes, outer)
+        break
+      case 'unnest':
+        this.#expression(item.of, ctes, aliases)
+        break
+      case 'table':
+        this.#meanings.set(item, this.#meaning(item, ctes, aliases))
+        this.#all(item.extra, ctes, outer)
+        break
+    }
+    const implied = item.is === 'table' ? item.path.names.at(-1) : undefined
+    const alias = item.alias ?? implied
+    if (alias !== undefined) aliases.add(lower(alias.text))
+  }
+
+  #meaning(item: TableItem, ctes: Ctes, aliases: Aliases): Meaning {
+    const { names } = item.path
+    const [first, second] = names
+    const refusal = (what: string): never => this.#grammar.stop(item.start, 'unparseable', `${what} cannot stand here`)
+    if (first !== undefined && second === undefined) {
+      const cte = ctes.get(lower(first.text))
+      if (cte !== undefined) return item.fixed === undefined ? { is: 'cte', cte } : refusal('a clause for tables')
+    }
+    // A path quoted as a whole is a table's, whatever its first part says.
+    if (first !== undefined && second !== undefined && second.start > first.end && aliases.has(lower(first.text))) {
+      return item.fixed === undefined ? { is: 'array' } : refusal('a clause for tables')
+    }
+    if (item.offset !== undefined) refusal('`WITH OFFSET` behind a table')
+    const implied = item.alias === undefined ? names.at(-1)?.text : undefined
+    return { is: 'table', table: this.#read(item.path, item.fixed, implied) }
+  }
+
+  #all(expressions: readonly Expression[], ctes: Ctes, aliases: Aliases): void {
+    for (const expression of expressions) this.#expression(expression, ctes, aliases)
+  }
+
+  #expression(expression: Expression, ctes: Ctes, aliases: Aliases): void {
+    if (expression.is === 'subquery' || expression.is === 'in') this.#query(expression.query, ctes, aliases)
+    this.#all(operands(expression), ctes, aliases)
+  }
+}
+
+/** The expressions right inside an expression, subqueries left out. */
+export function operands(e: Expression): readonly Expression[] {
+  switch (e.is) {
+    case 'literal':
+    case 'parameter':
+    case 'path':
+    case 'subquery':
+      return []
+    case 'field':
+    case 'interval':
+    case 'in':
+      return [e.of]
+    case 'element':
+      return [e.of, e.index]
+    case 'call':
+      return [...e.arguments, ...e.extra, ...(e.over?.parts ?? [])]
+    case 'cast':
+    case 'extract':
+      return [e.of, ...e.extra]
+    case 'case':
+      return [...e.tests, ...e.results]
+    case 'operator':
+      return e.operands
+    case 'array':
+      return e.items
+    case 'struct':
+      return e.items.map((item) => item.value)
+  }
+}
+
+/** How GoogleSQL compares aliases and columns. */
+export function lower(name: string): string {
+  return name.toLowerCase()
+}

@@ -1,0 +1,32 @@
+/** Text → what it names and does, or why it is not understood. */
+import type { Defaults, Parsed, Refusal } from './contract.ts'
+import { Grammar, Stop } from './grammar.ts'
+import { readStatement } from './grammar-statement.ts'
+import { emit, lex } from './lexer.ts'
+import { resolveNames, type Names } from './names.ts'
+import type { Tree } from './syntax.ts'
+
+/** A parsed text with the tree behind it, for the binder. */
+export interface Analysed extends Parsed {
+  readonly tree: Tree
+  readonly names: Names
+  readonly grammar: Grammar
+  readonly comments: number
+}
+
+/** Parses with our own grammar alone. Pure; never throws on any input. */
+export function analyse(sql: string, defaults: Defaults): Analysed | Refusal {
+  try {
+    const lexed = lex(sql)
+    if ('refused' in lexed) return lexed
+    const text = emit(sql, lexed.tokens).replace(/(\s*;)+$/, '')
+    const grammar = new Grammar(text, lexed.tokens)
+    const tree = readStatement(grammar)
+    const names = resolveNames(tree, grammar, defaults)
+    const { uses, paths } = names
+    return { refused: false, kind: tree.kind, text, uses, paths, tree, names, grammar, comments: lexed.comments }
+  } catch (error) {
+    if (error instanceof Stop) return error.refusal
+    throw error
+  }
+}

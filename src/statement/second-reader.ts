@@ -1,0 +1,148 @@
+/**
+ * A second reading of the same text by `bq2cst`, a parser by other hands. A statement passes only when both read the same
+ * kind of statement, the same tokens and the same tables at the same places: two parsers seldom share a mistake.
+ */
+import type { Refusal } from './contract.ts'
+import { refuse, type Token } from './lexer.ts'
+import { Bq2cst, type CstNode } from './bq2cst.ts'
+
+/** Nodes that stand for text which `bq2cst` took without understanding it. */
+const LOOSE = /^(StandAloneExpr|Unknown|Template.*)$/
+
+const STATEMENT: Readonly<Record<string, string>> = {
+  SELECT: 'SelectStatement|SetOperator|GroupedStatement|WithClause',
+  INSERT: 'InsertStatement',
+  UPDATE: 'UpdateStatement',
+  DELETE: 'DeleteStatement',
+  MERGE: 'MergeStatement',
+  TRUNCATE_TABLE: 'TruncateStatement',
+  EXPORT_DATA: 'ExportDataStatement',
+}
+
+/** The first reader's view: the kind, its tokens, and each name behind FROM or as a target of DML, in the text's order. */
+export interface FirstReading {
+  readonly kind: string
+  readonly tokens: readonly Token[]
+  readonly sources: readonly { readonly start: number; readonly end: number }[]
+}
+
+export class SecondReader {
+  readonly #parser: Bq2cst
+
+  constructor(wasm: WebAssembly.Module) {
+    this.#parser = new Bq2cst(wasm)
+  }
+
+  /** `undefined` where both readings agree. */
+  disagreement(text: string, first: FirstReading): Refusal | undefined {
+    const no = (at: number, message: string): Refusal =>
+      refuse(text, at, 'unproven', message, 'write the statement in a simpler form')
+    const nodes = this.#parser.parse(text)
+    if (nodes === undefined) return no(0, 'a second parser does not understand this statement')
+    const [root, ...rest] = nodes.filter((node) => node.node_type !== 'EOF')
+    if (root === undefined || rest.length > 0) return no(0, 'a second parser does not read this as one statement')
+    const reading = new Reading(root)
+    if (reading.loose) return no(0, 'a second parser does not understand a part of this statement')
+    const expected = STATEMENT[first.kind] ?? `${title(first.kind)}Statement`
+    if (!new RegExp(`^(${expected})$`).test(root.node_type)) return no(0, 'a second parser reads another kind of statement')
+    const ours = first.tokens.map(({ start, end }) => text.slice(start, end)).join('')
+    if (ours !== reading.text()) return no(0, 'a second parser reads other words')
+    const theirs = reading.sources()
+    for (const [i, { start, end }] of first.sources.entries()) {
+      const words = text.slice(start, end).replace(/\s/g, '')
+      if (theirs[i] !== words) return no(start, 'a second parser reads another table here')
+    }
+    if (theirs.length !== first.sources.length) return no(0, 'a second parser reads other tables')
+    return undefined
+  }
+}
+
+/** `CREATE_TABLE_AS_SELECT` → `Create(Table|View|…)`: DDL's node types name the verb and what it is about. */
+function title(kind: string): string {
+  const verb = kind.split('_')[0] ?? ''
+  const camel = verb.slice(0, 1) + verb.slice(1).toLowerCase()
+  return `${camel}(Table|View|Schema)?`
+}
+
+/** What one statement of `bq2cst` holds, in the text's order. */
+class Reading {
+  loose = false
+  readonly #tokens: { line: number; column: number; literal: string }[] = []
+  readonly #sources: { line: number; column: number; text: string }[] = []
+
+  constructor(root: CstNode) {
+    const stack: CstNode[] = [root]
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (LOOSE.test(node.node_type)) this.loose = true
+      if (node.node_type !== 'Comment' && node.token !== null) this.#tokens.push(node.token)
+      this.#collect(node)
+      stack.push(...childrenOf(node))
+    }
+  }
+
+  text(): string {
+    return this.#tokens
+      .sort(inOrder)
+      .map((token) => token.literal)
+      .join('')
+  }
+
+  sources(): string[] {
+    return this.#sources.sort(inOrder).map((source) => source.text)
+  }
+
+  #collect(node: CstNode): void {
+    const from = child(node, 'from')
+    if (from?.node_type === 'KeywordWithExpr') this.#from(child(from, 'expr'))
+    const using = node.node_type === 'MergeStatement' ? child(node, 'using') : undefined
+    if (using !== undefined) this.#from(child(using, 'expr'))
+    if (/^(Update|Delete|Merge|Truncate)Statement$/.test(node.node_type)) this.#from(child(node, 'table_name'))
+    if (node.node_type === 'InsertStatement') this.#from(child(node, 'target_name'))
+  }
+
+  #from(node: CstNode | undefined): void {
+    switch (node?.node_type) {
+      case undefined:
+      case 'CallingUnnest':
+      case 'GroupedStatement':
+        return
+      case 'JoinOperator':
+        this.#from(child(node, 'left'))
+        this.#from(child(node, 'right'))
+        return
+      case 'GroupedExpr':
+        this.#from(child(node, 'expr'))
+        return
+      case 'Identifier':
+      case 'MultiTokenIdentifier':
+      case 'DotOperator': {
+        const tokens = pathTokens(node).sort(inOrder)
+        const [first] = tokens
+        if (first !== undefined) this.#sources.push({ ...first, text: tokens.map((t) => t.literal).join('') })
+        return
+      }
+      default:
+        this.loose = true
+    }
+  }
+}
+
+function inOrder(a: { line: number; column: number }, b: { line: number; column: number }): number {
+  return a.line - b.line || a.column - b.column
+}
+
+function pathTokens(node: CstNode): { line: number; column: number; literal: string }[] {
+  const parts = [child(node, 'left'), child(node, 'right'), ...(node.children['trailing_idents']?.NodeVec ?? [])]
+  const inner = parts.flatMap((part) => (part === undefined ? [] : pathTokens(part)))
+  return node.token === null ? inner : [node.token, ...inner]
+}
+
+function child(node: CstNode, slot: string): CstNode | undefined {
+  return node.children[slot]?.Node
+}
+
+function childrenOf(node: CstNode): CstNode[] {
+  return Object.entries(node.children)
+    .filter(([slot]) => !slot.endsWith('_comments'))
+    .flatMap(([, value]) => [...(value.Node === undefined ? [] : [value.Node]), ...(value.NodeVec ?? [])])
+}
