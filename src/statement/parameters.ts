@@ -262,7 +262,9 @@ function rangeBounds(json: unknown, where: string): { start: unknown; end: unkno
 }
 
 /** How a scalar is checked: from what JSON holds to the wire text, or `undefined` where it is none. */
-const SCALAR_FORMS: Readonly<Record<ScalarType, { read(json: string): string | undefined; words: string }>> = {
+const SCALAR_FORMS: Readonly<
+  Record<ScalarType, { readonly read: (text: string) => string | undefined; readonly words: string }>
+> = {
   STRING: { read: (text) => text, words: 'text' },
   BOOL: { read: (text) => (/^(?:true|false)$/.test(text) ? text : undefined), words: 'true or false' },
   INT64: { read: int64, words: 'an integer between -2^63 and 2^63 - 1' },
