@@ -204,14 +204,18 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
     async get(path, query, maxBytes, signal) {
       const url = `${bigquery.baseUrl}/${path.map(segment).join('/')}?${new URLSearchParams(query).toString()}`
       try {
-        const { data } = await bigquery.authClient.request<AsyncIterable<Uint8Array>>({
+        const { status, data } = await bigquery.authClient.request<AsyncIterable<Uint8Array>>({
           url,
           signal,
           responseType: 'stream',
           retry: false,
           maxRedirects: 0,
+          // The library meets a 401 with a fresh token; the rest it would only wrap, request and all.
+          validateStatus: (code) => code !== 401,
         })
-        return await collect(data, maxBytes)
+        const body = await collect(data, maxBytes)
+        if (status !== 200) throw upstreamError({ response: { status, data: Buffer.from(body).toString('utf8') } })
+        return body
       } catch (error) {
         signal.throwIfAborted()
         throw error instanceof Failure ? error : upstreamError(error)
