@@ -1,0 +1,119 @@
+/**
+ * BigQuery's functions as DuckDB macros, where DuckDB's own differ. A macro may have an overload for each argument type,
+ * which is how LENGTH knows STRING from BYTES. All are made afresh when the warehouse starts.
+ */
+
+const NUM = 'DECIMAL(38,9)'
+
+/** `typeof` is constant for an expression, so the other branches of such a CASE are never computed. */
+const STRING_OF = `CASE typeof(x)
+  WHEN 'BLOB' THEN decode(TRY_CAST(x AS BLOB))
+  WHEN 'DOUBLE' THEN bq_float_text(TRY_CAST(x AS DOUBLE))
+  WHEN 'TIMESTAMP' THEN replace(bq_datetime_text(TRY_CAST(x AS TIMESTAMP)), 'T', ' ')
+  WHEN 'TIMESTAMP WITH TIME ZONE' THEN replace(bq_datetime_text(TRY_CAST(x AS TIMESTAMP)), 'T', ' ') || '+00'
+  WHEN 'TIME' THEN bq_time_text(TRY_CAST(x AS TIME))
+  WHEN 'INTERVAL' THEN bq_interval_text(TRY_CAST(x AS INTERVAL))
+  ELSE CASE WHEN typeof(x) LIKE 'DECIMAL(%' THEN bq_decimal_text(CAST(x AS VARCHAR)) ELSE CAST(x AS VARCHAR) END END`
+
+const FRACTION = `CASE WHEN microsecond(x) % 1000000 = 0 THEN ''
+  ELSE '.' || lpad(CAST(microsecond(x) % 1000000 AS VARCHAR), 6, '0') END`
+
+const UNSCALED = (x: string): string => `CAST(CAST(${x} AS ${NUM}) * 1000000000 AS HUGEINT)`
+
+/** What separates the digits of an unscaled NUMERIC that stay from those that go. */
+const POWER = 'CAST(pow(10, 9 - n) AS HUGEINT)'
+
+export const MACROS: readonly string[] = [
+  // Text of values, on the wire and by CAST(… AS STRING).
+  `bq_float_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END
+    ELSE CAST(x AS VARCHAR) END`,
+  `bq_decimal_text(x) AS CASE WHEN contains(x, '.') THEN rtrim(rtrim(x, '0'), '.') ELSE x END`,
+  `bq_datetime_text(x) AS strftime(x, '%Y-%m-%dT%H:%M:%S') || ${FRACTION}`,
+  `bq_time_text(x) AS substr(CAST(x AS VARCHAR), 1, 8) || ${FRACTION}`,
+  `bq_interval_text(x) AS concat(
+    CASE WHEN year(x) < 0 OR month(x) < 0 THEN '-' ELSE '' END, abs(year(x)), '-', abs(month(x)), ' ', day(x), ' ',
+    CASE WHEN epoch_us(x - to_years(CAST(year(x) AS INTEGER)) - to_months(CAST(month(x) AS INTEGER)) - to_days(CAST(day(x) AS INTEGER))) < 0 THEN '-' ELSE '' END,
+    abs(hour(x)), ':', abs(minute(x)), ':', abs(second(x)),
+    CASE WHEN microsecond(x) % 1000000 = 0 THEN '' ELSE '.' || lpad(CAST(abs(microsecond(x) % 1000000) AS VARCHAR), 6, '0') END)`,
+  `bq_string(x) AS ${STRING_OF}`,
+  `bq_bytes(x BLOB) AS x, (x VARCHAR) AS encode(x)`,
+  `bq_int(x DOUBLE) AS CAST(round(x) AS BIGINT), (x ${NUM}) AS CAST(round(x, 0) AS BIGINT), (x BIGINT) AS x, (x BOOLEAN) AS CAST(x AS BIGINT),
+    (x VARCHAR) AS CASE WHEN regexp_matches(x, '^\\s*[+-]?[0-9]+\\s*$') OR x IS NULL THEN CAST(x AS BIGINT) ELSE error('Bad int64 value') END`,
+  `bq_bool(x BOOLEAN) AS x, (x BIGINT) AS x <> 0,
+    (x VARCHAR) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE ELSE CASE WHEN x IS NULL THEN NULL ELSE error('Bad bool value') END END`,
+  // Strings and bytes.
+  `bq_length(x VARCHAR) AS length(x), (x BLOB) AS octet_length(x)`,
+  `bq_byte_length(x VARCHAR) AS strlen(x), (x BLOB) AS octet_length(x)`,
+  `bq_from(p, n) AS CASE WHEN p = 0 THEN 1 WHEN p < -n THEN 1 WHEN p < 0 THEN n + p + 1 ELSE p END`,
+  `bq_substr(x VARCHAR, p BIGINT) AS substring(x, bq_from(p, length(x))), (x BLOB, p BIGINT) AS x[bq_from(p, octet_length(x)):],
+    (x VARCHAR, p BIGINT, n BIGINT) AS CASE WHEN n < 0 THEN error('Third argument in SUBSTR() cannot be negative') ELSE substring(x, bq_from(p, length(x)), n) END,
+    (x BLOB, p BIGINT, n BIGINT) AS CASE WHEN n < 0 THEN error('Third argument in SUBSTR() cannot be negative')
+      WHEN n = 0 THEN CASE WHEN x IS NULL THEN NULL ELSE ''::BLOB END ELSE x[bq_from(p, octet_length(x)):bq_from(p, octet_length(x)) + n - 1] END`,
+  `bq_left(x VARCHAR, n BIGINT) AS CASE WHEN n < 0 THEN error('Second argument in LEFT() cannot be negative') ELSE left(x, n) END`,
+  `bq_right(x VARCHAR, n BIGINT) AS CASE WHEN n < 0 THEN error('Second argument in RIGHT() cannot be negative') ELSE right(x, n) END`,
+  `bq_trim(x VARCHAR) AS regexp_replace(x, '^\\s+|\\s+$', '', 'g'), (x VARCHAR, c VARCHAR) AS trim(x, c)`,
+  `bq_ltrim(x VARCHAR) AS regexp_replace(x, '^\\s+', ''), (x VARCHAR, c VARCHAR) AS ltrim(x, c)`,
+  `bq_rtrim(x VARCHAR) AS regexp_replace(x, '\\s+$', ''), (x VARCHAR, c VARCHAR) AS rtrim(x, c)`,
+  `bq_lpad(x VARCHAR, n BIGINT) AS lpad(x, CAST(n AS INTEGER), ' '), (x VARCHAR, n BIGINT, p VARCHAR) AS lpad(x, CAST(n AS INTEGER), p)`,
+  `bq_rpad(x VARCHAR, n BIGINT) AS rpad(x, CAST(n AS INTEGER), ' '), (x VARCHAR, n BIGINT, p VARCHAR) AS rpad(x, CAST(n AS INTEGER), p)`,
+  `bq_repeat(x VARCHAR, n BIGINT) AS CASE WHEN n < 0 THEN error('Second argument in REPEAT() cannot be negative') ELSE repeat(x, n) END`,
+  `bq_reverse(x VARCHAR) AS reverse(x)`,
+  `bq_hash_md5(x) AS unhex(md5(x))`,
+  `bq_hash_sha1(x) AS unhex(sha1(x))`,
+  `bq_hash_sha256(x) AS unhex(sha256(x))`,
+  `bq_to_hex(x BLOB) AS lower(hex(x))`,
+  `bq_regexp_extract(x, r, g) AS CASE WHEN regexp_matches(x, r) THEN regexp_extract(x, r, g) ELSE NULL END`,
+  // Numbers.
+  `bq_numeric_div(a, b) AS CASE WHEN b = 0 THEN error('division by zero') ELSE
+    CAST(CAST((${UNSCALED('a')} * 1000000000 + sign(${UNSCALED('a')}) * abs(${UNSCALED('b')}) // 2) // ${UNSCALED('b')} AS DECIMAL(38,0))
+      * 0.000000001::DECIMAL(10,9) AS ${NUM}) END`,
+  `bq_div(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a / b END,
+    (a DOUBLE, b DOUBLE) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a / b END,
+    (a ${NUM}, b ${NUM}) AS bq_numeric_div(a, b)`,
+  `bq_int_div(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a // b END`,
+  `bq_mod(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a % b END,
+    (a ${NUM}, b ${NUM}) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a % b END`,
+  `bq_avg(x BIGINT) AS avg(x), (x DOUBLE) AS avg(x), (x ${NUM}) AS bq_numeric_div(sum(x), CASE WHEN count(x) = 0 THEN NULL ELSE count(x) END)`,
+  `bq_floor(x DOUBLE) AS floor(x), (x BIGINT) AS CAST(x AS DOUBLE), (x ${NUM}) AS CAST(floor(x) AS ${NUM})`,
+  `bq_ceil(x DOUBLE) AS ceil(x), (x BIGINT) AS CAST(x AS DOUBLE), (x ${NUM}) AS CAST(ceil(x) AS ${NUM})`,
+  `bq_round(x DOUBLE) AS round(x), (x BIGINT) AS CAST(x AS DOUBLE), (x ${NUM}) AS CAST(round(x, 0) AS ${NUM}),
+    (x DOUBLE, n BIGINT) AS round(x, CAST(n AS INTEGER)), (x BIGINT, n BIGINT) AS round(CAST(x AS DOUBLE), CAST(n AS INTEGER)),
+    (x ${NUM}, n BIGINT) AS CASE WHEN n BETWEEN 0 AND 9
+      THEN CAST((${UNSCALED('x')} + sign(${UNSCALED('x')}) * (${POWER} // 2)) // ${POWER} * ${POWER} AS DECIMAL(38,0)) * 0.000000001::DECIMAL(10,9)
+      ELSE error('ROUND of NUMERIC outside 0 to 9 digits is not supported in the sandbox') END`,
+  `bq_trunc(x DOUBLE) AS trunc(x), (x BIGINT) AS CAST(x AS DOUBLE), (x ${NUM}) AS CAST(trunc(x) AS ${NUM}),
+    (x DOUBLE, n BIGINT) AS trunc(x * pow(10, n)) / pow(10, n), (x BIGINT, n BIGINT) AS trunc(x * pow(10, n)) / pow(10, n),
+    (x ${NUM}, n BIGINT) AS CASE WHEN n BETWEEN 0 AND 9
+      THEN CAST(${UNSCALED('x')} // ${POWER} * ${POWER} AS DECIMAL(38,0)) * 0.000000001::DECIMAL(10,9)
+      ELSE error('TRUNC of NUMERIC outside 0 to 9 digits is not supported in the sandbox') END`,
+  `bq_pow(x DOUBLE, y DOUBLE) AS pow(x, y)`,
+  `bq_ln(x DOUBLE) AS CASE WHEN x <= 0 THEN error('Floating point error in function: LN') ELSE ln(x) END`,
+  `bq_sqrt(x DOUBLE) AS CASE WHEN x < 0 THEN error('Floating point error in function: SQRT') ELSE sqrt(x) END`,
+  `bq_sign(x BIGINT) AS CAST(sign(x) AS BIGINT), (x DOUBLE) AS CAST(sign(x) AS DOUBLE), (x ${NUM}) AS CAST(sign(x) AS ${NUM})`,
+  // Dates and times.
+  `bq_add(x DATE, i) AS CAST(x + i AS DATE), (x TIMESTAMP, i) AS x + i, (x TIMESTAMPTZ, i) AS x + i, (x TIME, i) AS x + i`,
+  `bq_plus(x BIGINT, y BIGINT) AS x + y`,
+  `bq_sunday(x DATE) AS CAST(x - CAST(dayofweek(x) AS INTEGER) AS DATE)`,
+  `bq_like_date(x DATE, t) AS CAST(t AS DATE), (x TIMESTAMP, t) AS CAST(t AS TIMESTAMP), (x TIMESTAMPTZ, t) AS CAST(t AS TIMESTAMPTZ)`,
+  `bq_date_trunc(x DATE, p) AS CAST(date_trunc(p, x) AS DATE), (x TIMESTAMP, p) AS date_trunc(p, x), (x TIMESTAMPTZ, p) AS date_trunc(p, x)`,
+  `bq_week_trunc(x DATE, s) AS CAST(x - CAST((dayofweek(x) - s + 7) % 7 AS INTEGER) AS DATE),
+    (x TIMESTAMP, s) AS date_trunc('day', x) - to_days(CAST((dayofweek(x) - s + 7) % 7 AS INTEGER)),
+    (x TIMESTAMPTZ, s) AS date_trunc('day', x) - to_days(CAST((dayofweek(x) - s + 7) % 7 AS INTEGER))`,
+  // JSON and arrays.
+  `bq_json(x JSON) AS x, (x VARCHAR) AS TRY_CAST(x AS JSON)`,
+  `bq_json_value(x, p) AS CASE WHEN json_type(TRY_CAST(x AS JSON), p) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL ELSE json_extract_string(TRY_CAST(x AS JSON), p) END`,
+  `bq_json_query(x JSON, p) AS json_extract(x, p), (x VARCHAR, p) AS CAST(json_extract(TRY_CAST(x AS JSON), p) AS VARCHAR)`,
+  `bq_to_json(x) AS CASE WHEN regexp_matches(typeof(x), 'TIMESTAMP|TIME|BLOB|INTERVAL|DECIMAL')
+    THEN error('TO_JSON of this type is not supported in the sandbox') ELSE to_json(x) END`,
+  `bq_json_scalar(x JSON, kinds) AS CASE WHEN x IS NULL OR json_type(x) = 'NULL' AND FALSE THEN NULL
+    WHEN list_contains(kinds, json_type(x)) THEN json_extract_string(x, '$') ELSE error('The provided JSON input is not of the asked type') END`,
+  `bq_text(x JSON) AS bq_json_scalar(x, ['VARCHAR']), (x DATE) AS bq_string(x), (x TIMESTAMP) AS bq_string(x), (x TIMESTAMPTZ) AS bq_string(x)`,
+  `bq_array(x) AS CASE WHEN suffix(typeof(x), ']') THEN x ELSE error('A subscript on this type is not supported in the sandbox') END`,
+  `bq_at(x, i) AS CASE WHEN NOT suffix(typeof(x), ']') THEN error('A subscript on this type is not supported in the sandbox')
+    WHEN i < 0 OR i >= len(x) THEN error('Array index is out of bounds') ELSE x[i + 1] END`,
+  `bq_at_safe(x, i) AS CASE WHEN NOT suffix(typeof(x), ']') THEN error('A subscript on this type is not supported in the sandbox')
+    WHEN i < 0 OR i >= len(x) THEN NULL ELSE x[i + 1] END`,
+  `bq_in_array(v, x) AS CASE WHEN x IS NULL OR len(x) = 0 THEN FALSE WHEN v IS NULL THEN NULL WHEN list_contains(x, v) THEN TRUE
+    WHEN list_count(x) < len(x) THEN NULL ELSE FALSE END`,
+  `bq_range(a BIGINT, b BIGINT, s BIGINT) AS CASE WHEN s = 0 THEN error('Sequence step cannot be 0') ELSE generate_series(a, b, s) END`,
+]
