@@ -59,16 +59,18 @@ export function decide(documents: readonly CompiledDocument[], exchange: Inspect
   if (refused !== undefined) return { decision: deny([factRefused(refused)]), matched: [] }
 
   const matched: CompiledRule[] = []
-  const failed: Reason[] = []
+  const failed: CompiledRule[] = []
   for (const rule of rules) {
     if (!concerns(rule, exchange.statement.kind, uses)) continue
     const outcome = rule.condition === undefined ? 'true' : rule.condition(facts)
-    if (outcome === 'failed') failed.push(conditionFailed(rule))
+    if (outcome === 'failed') failed.push(rule)
     else if (outcome === 'true') matched.push(rule)
   }
-  const denials = denialsOf(matched, matched, uses, applicable.length > 0)
+  // What a rule would have consented to, had its condition not failed, is denied for that failure.
+  const denials = denialsOf(matched, [...matched, ...failed], uses, applicable.length > 0)
   const codes = matched.map((rule) => rule.code)
-  if (denials.length > 0 || failed.length > 0) return { decision: deny([...denials, ...failed]), matched: codes }
+  const reasons = [...denials, ...failed.map(conditionFailed)]
+  if (reasons.length > 0) return { decision: deny(reasons), matched: codes }
   return { decision: consent(matched, uses, exchange.receivedAt), matched: codes }
 }
 

@@ -345,6 +345,19 @@ describe('a mistake names file, line, key and what was expected', () => {
     expect(problemsOf(LEAST.replace(right, wrong))[0]).toMatch(expected)
   })
 
+  test('two issuers of one name, or of one URL', () => {
+    const issuer = LEAST.slice(LEAST.indexOf('  - name'), LEAST.indexOf('connections:'))
+    const two = (other: string) => LEAST.replace('connections:', `${other}connections:`)
+    expect(problemsOf(two(issuer.replace('https://login', 'https://other')))).toEqual([
+      'sluice.yaml:1:1 issuers: expected names that differ, got a list',
+    ])
+    expect(problemsOf(two(issuer.replace('name: corp', 'name: other')))).toEqual([
+      'sluice.yaml:1:1 issuers: expected issuers that differ, got a list',
+    ])
+    const different = issuer.replace('name: corp', 'name: other').replace('https://login', 'https://other')
+    expect(problemsOf(two(different))).toEqual([])
+  })
+
   test('nobody who could prove who they are', () => {
     expect(problemsOf(LEAST.slice(LEAST.indexOf('connections:')))).toEqual([
       'sluice.yaml:1:1 issuers: expected at least one issuer, or `apiKeys`: nobody could prove who they are, got nothing',

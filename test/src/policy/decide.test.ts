@@ -360,6 +360,17 @@ describe('a condition that breaks', () => {
     expect(policies.decide(asking(['read shop.orders']))).toEqual(PERMITTED)
   })
 
+  test('is the reason where its rule alone could have permitted', async () => {
+    const policies = await load(
+      analysts(`
+  - { id: weighs, effect: permit, resources: ['shop.*'], when: risk.score < 60, because: b }`),
+    )
+    expect(policies.decide(asking(['read shop.orders', 'read hr.salaries']))).toEqual({
+      effect: 'deny',
+      reasons: [{ ...NO_PERMIT, where: 'hr.salaries' }, failure('analysts/weighs')],
+    })
+  })
+
   test('is named beside the rules that deny', async () => {
     const policies = await load(
       analysts(`

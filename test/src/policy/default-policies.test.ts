@@ -1,6 +1,7 @@
 /** The policies that lie in `policies/`: loaded, their cases run, and the promises of the sandbox asserted. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { plugins } from '../../../plugins/index.ts'
 import {
   isCasesFile,
   isProblems,
@@ -8,23 +9,36 @@ import {
   renderProblem,
   runCases,
   type LoadedPolicies,
+  type Vocabulary,
 } from '../../../src/policy/index.ts'
-import { asking, HOUR, NOW, vocabulary } from './support.ts'
+import type { Runtime } from '../../../src/runtime.ts'
+import { asking, HOUR, NOW } from './support.ts'
 
 const files = readdirSync('policies')
   .filter((file) => file.endsWith('.yaml'))
   .map((file) => ({ path: `policies/${file}`, text: readFileSync(`policies/${file}`, 'utf8') }))
 
-/** Takes any terms, so that this test is about the policies and not about the plugins. */
-const anything = { parse: (input: unknown) => input }
-const lenient = { plugins: vocabulary.plugins, obligations: { limits: anything, 'mask-columns': anything } }
+/** What the installed plugins provide. Their keys open nothing here. */
+async function installed(): Promise<Vocabulary> {
+  const runtime = { secrets: { read: async () => 'a key that is long enough' } } as unknown as Runtime
+  const made = await Promise.all(
+    plugins.map(async (plugin) => plugin.create(plugin.options.parse(OPTIONS[plugin.name]), runtime)),
+  )
+  const fulfil = made.flatMap((hooks) => Object.entries(hooks.fulfil ?? {}))
+  return {
+    plugins: Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin])),
+    obligations: Object.fromEntries(fulfil.map(([name, { terms }]) => [name, terms])),
+  }
+}
+
+const OPTIONS: Readonly<Record<string, unknown>> = { 'mask-columns': { keys: { default: 'env:SLUICE_MASK_KEY' } } }
 
 let policies: LoadedPolicies
 
 beforeAll(async () => {
   const loaded = await loadPolicies(
     files.filter((file) => !isCasesFile(file.path)),
-    lenient,
+    await installed(),
     { expiresInMs: HOUR },
   )
   if (isProblems(loaded)) throw new Error(loaded.problems.map(renderProblem).join('\n'))

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { loadPolicies } from '../../../src/policy/index.ts'
 import { analysts, HOUR, load, problemsOf, vocabulary } from './support.ts'
 
@@ -176,6 +178,19 @@ describe('a document with a mistake names file, line, key and what was expected'
     }
   })
 
+  test('whatever stands in whatever place', async () => {
+    const places = pathsOf(parse(GOOD) as unknown)
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...places), fc.jsonValue({ maxDepth: 2 }), async (place, value) => {
+        const text = JSON.stringify(replaced(parse(GOOD) as unknown, place, value))
+        const loaded = await loadPolicies([{ path: 'a.yaml', text }], vocabulary, { expiresInMs: HOUR })
+        const problems = 'problems' in loaded ? loaded.problems : []
+        expect(problems.filter(({ expected, line, column }) => expected === '' || line < 1 || column < 1)).toEqual([])
+      }),
+      { numRuns: 400 },
+    )
+  })
+
   test('without any text that somebody wrote as a value', async () => {
     const secret = 'hunter2-hunter2'
     const text = GOOD.replace('effect: permit', `effect: ${secret}`).replace('30m', secret).replace('[owners]', secret)
@@ -235,3 +250,22 @@ describe('a set', () => {
     expect('digest' in short && 'digest' in long && short.digest !== long.digest).toBe(true)
   })
 })
+
+type Place = readonly (string | number)[]
+
+/** Every place in a value, itself included. */
+function pathsOf(value: unknown): readonly Place[] {
+  if (typeof value !== 'object' || value === null) return [[]]
+  const inner = Object.entries(value).flatMap(([key, item]) =>
+    pathsOf(item).map((path) => [Array.isArray(value) ? Number(key) : key, ...path]),
+  )
+  return [[], ...inner]
+}
+
+function replaced(value: unknown, [step, ...rest]: Place, by: unknown): unknown {
+  if (step === undefined) return by
+  if (Array.isArray(value))
+    return value.map((item, index) => (index === step ? replaced(item, rest, by) : (item as unknown)))
+  const record = value as Record<string, unknown>
+  return { ...record, [step]: replaced(record[step], rest, by) }
+}
