@@ -7,7 +7,7 @@ export interface View {
   readonly name: string
   readonly comment: string
   readonly columns: readonly ViewColumn[]
-  /** What stands behind FROM; `events` is `{db}.events`. */
+  /** What stands behind FROM; `{events}` is the table. Its columns are named with `e.`: a bare name may be the view's own. */
   readonly from: string
 }
 
@@ -155,7 +155,7 @@ const DECISIONS: View = {
     ['estimated_bytes', 'Nullable(UInt64)', 'bytes that the dry run said it would read'],
     ['policy', 'String', 'digest of the policies in force'],
   ],
-  from: "{events} WHERE kind = 'decided'",
+  from: "{events} AS e WHERE e.kind = 'decided'",
 }
 
 const APPROVALS: View = {
@@ -171,7 +171,7 @@ const APPROVALS: View = {
     ['groups', WORDS, 'their groups'],
     ['comment', 'String', 'their words', 'hold_comment'],
   ],
-  from: "{events} WHERE kind = 'hold' AND hold_state IN ('approved', 'rejected', 'withdrawn')",
+  from: "{events} AS e WHERE e.kind = 'hold' AND e.hold_state IN ('approved', 'rejected', 'withdrawn')",
 }
 
 const MASKED_COLUMNS: View = {
@@ -186,8 +186,8 @@ const MASKED_COLUMNS: View = {
     ['column', 'String', 'the column or field', 'm_column'],
     ['strategy', 'String', 'how it was masked', 'm_strategy'],
   ],
-  from: `{events} ARRAY JOIN masked_tables AS m_table, masked_columns AS m_column, masked_strategies AS m_strategy
-    WHERE kind = 'completed'`,
+  from: `{events} AS e ARRAY JOIN e.masked_tables AS m_table, e.masked_columns AS m_column,
+    e.masked_strategies AS m_strategy WHERE e.kind = 'completed'`,
 }
 
 const FINDINGS: View = {
@@ -204,7 +204,7 @@ const FINDINGS: View = {
     ['facts', 'String', 'what conditions of policies see, as JSON', "JSONExtractRaw(f_finding, 'facts')"],
     ['effect', 'String', 'what was decided'],
   ],
-  from: "{events} ARRAY JOIN JSONExtractArrayRaw(findings) AS f_finding WHERE kind = 'decided'",
+  from: "{events} AS e ARRAY JOIN JSONExtractArrayRaw(e.findings) AS f_finding WHERE e.kind = 'decided'",
 }
 
 const RESOURCES: View = {
@@ -221,7 +221,7 @@ const RESOURCES: View = {
     ['via', 'String', 'the view through which it is touched; empty where it is named in the text', 'r_via'],
     ['effect', 'String', 'what was decided'],
   ],
-  from: "{events} ARRAY JOIN actions AS r_action, tables AS r_table, vias AS r_via WHERE kind = 'decided'",
+  from: "{events} AS e ARRAY JOIN e.actions AS r_action, e.tables AS r_table, e.vias AS r_via WHERE e.kind = 'decided'",
 }
 
 const DENIALS: View = {
@@ -239,7 +239,7 @@ const DENIALS: View = {
     ['texts', WORDS, 'why, in words', "if(kind = 'decided', reason_texts, [failure_message])"],
     ['policy', 'String', 'digest of the policies that decided'],
   ],
-  from: "{events} WHERE kind = 'refused' OR (kind = 'decided' AND effect = 'deny')",
+  from: "{events} AS e WHERE e.kind = 'refused' OR (e.kind = 'decided' AND e.effect = 'deny')",
 }
 
 /** Every view of schema version 1. */
