@@ -1,0 +1,273 @@
+/** The audit log against the sandbox's ClickHouse: exactly once, over restarts of both, and the views auditors read. */
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { startPart, type Part } from '../../../sandbox/parts.ts'
+import { openClickHouse } from '../../../src/audit/clickhouse.node.ts'
+import type { AuditLog, AuditRecord } from '../../../src/audit/contract.ts'
+import { openAuditLog } from '../../../src/audit/log.node.ts'
+import { COLUMN_NAMES, decodeRows } from '../../../src/audit/record.ts'
+import type { ClickHouse } from '../../../src/audit/reader/contract.ts'
+import { completedFully, decidedFully, exchange, noted } from '../../src/audit/stage.ts'
+
+let data: string
+let part: Part
+let port: number
+let reader: ClickHouse
+
+const connect = (): ClickHouse => openClickHouse({ url: part.url, database: 'default', requestTimeoutMs: 20_000 })
+
+beforeAll(async () => {
+  data = await mkdtemp(join(tmpdir(), 'sluice-audit-'))
+  part = await startPart('clickhouse', { port: 0, data: join(data, 'clickhouse') })
+  port = Number(new URL(part.url).port)
+  reader = connect()
+})
+
+afterAll(async () => {
+  await reader.close()
+  await part.stop()
+  await rm(data, { recursive: true, force: true })
+})
+
+async function bytesOf(sql: string, format: string): Promise<Uint8Array> {
+  const answer = new Response(await reader.query({ sql, format }, AbortSignal.timeout(20_000)))
+  return new Uint8Array(await answer.arrayBuffer())
+}
+
+async function rowsOf(sql: string): Promise<readonly Record<string, unknown>[]> {
+  const text = new TextDecoder().decode(await bytesOf(sql, 'JSONEachRow'))
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+function open(name: string, database: string): Promise<AuditLog> {
+  return openAuditLog({
+    dir: join(data, name),
+    writer: name,
+    database,
+    clock: { now: () => Date.now(), monotonic: () => performance.now() },
+    newId: randomUUID,
+    log: () => {},
+    clickhouse: connect(),
+    limits: { sealAfterMs: 20, pauseMs: 20, maxPauseMs: 200, tryMs: 5000 },
+  })
+}
+
+async function delivered(log: AuditLog): Promise<void> {
+  await vi.waitFor(() => expect(log.status().backlogRecords).toBe(0), { timeout: 60_000, interval: 50 })
+}
+
+/** A record of today: what is older than its retention ClickHouse removes. */
+const today = (record: AuditRecord): AuditRecord => ({ ...record, at: Date.now() })
+
+describe('what auditors read', () => {
+  const hold = {
+    effect: 'hold',
+    reasons: [{ code: 'writers/insert', because: 'writes need a data owner' }],
+    obligations: [],
+    approvers: [{ groups: ['data-owners'] }],
+    expiresAt: Date.now() + 3_600_000,
+  } as const
+  const moved = (state: string, more: Partial<AuditRecord> = {}): AuditRecord => ({
+    ...decidedFully,
+    kind: 'hold',
+    exchange: exchange(2),
+    hold: { id: exchange(2), state },
+    ...more,
+  })
+  const owner = { issuer: 'corp', subject: 'olga', kind: 'person', plane: 'people', groups: ['data-owners'] } as const
+  const story: readonly AuditRecord[] = [
+    decidedFully,
+    completedFully,
+    { ...decidedFully, exchange: exchange(2), decision: hold },
+    moved('pending'),
+    moved('approved', {
+      principal: owner,
+      plane: 'people',
+      hold: { id: exchange(2), state: 'approved', comment: 'go' },
+    }),
+    { ...decidedFully, exchange: exchange(2) },
+    {
+      ...decidedFully,
+      exchange: exchange(3),
+      decision: { effect: 'deny', reasons: [{ code: 'no-permit', because: 'no' }] },
+    },
+    {
+      kind: 'refused',
+      at: 0,
+      exchange: exchange(4),
+      surface: 'query',
+      failure: { code: 'credential-refused', message: 'the token has expired' },
+    },
+    { ...decidedFully, exchange: exchange(5), surface: 'preflight' },
+    { ...decidedFully, exchange: exchange(6) },
+    { ...completedFully, kind: 'failed', exchange: exchange(6), failure: { code: 'upstream-failed', message: 'gone' } },
+    { ...decidedFully, exchange: exchange(7) },
+    {
+      ...completedFully,
+      exchange: exchange(7),
+      completion: { ...completedFully.completion!, ending: 'cut', cut: 'the client left', rowCount: 3 },
+    },
+  ]
+
+  beforeAll(async () => {
+    const log = await open('story', 'story')
+    for (const record of story) await log.append(today(record))
+    await delivered(log)
+    await log.close()
+  })
+
+  test('exchanges: one row each, with how it ended', async () => {
+    const rows = await rowsOf('SELECT * FROM story.exchanges ORDER BY exchange_id')
+    expect(rows.map((row) => [row['exchange_id'], row['effect'], row['outcome'], row['outcome_unknown']])).toEqual([
+      [exchange(1), 'permit', 'answered', false],
+      [exchange(2), 'permit', 'unknown', true],
+      [exchange(3), 'deny', 'denied', false],
+      [exchange(4), '', 'refused', false],
+      [exchange(5), 'permit', 'foreseen', false],
+      [exchange(6), 'permit', 'failed', false],
+      [exchange(7), 'permit', 'cut', false],
+    ])
+    expect(rows[0]).toMatchObject({
+      principal: 'agent-7',
+      acts_for: 'ada',
+      groups: ['analyst-agents', 'Zürich'],
+      connection: 'warehouse',
+      statement: 'SELECT email\n\nFROM shop.customers WHERE id = @id',
+      tables: ['shop.customers', 'shop.orders'],
+      reason_codes: ['agents/read'],
+      masked: ['shop.customers.email partial', 'shop.customers.address.street redact'],
+      row_count: 12,
+      ran: 'SELECT email FROM (SELECT …)',
+    })
+    expect(rows[1]).toMatchObject({ principal: 'agent-7', hold_state: 'approved' })
+    expect(rows[3]).toMatchObject({ failure_code: 'credential-refused', failure_message: 'the token has expired' })
+  })
+
+  test('holds and approvals: who asked, who decided, in their words', async () => {
+    expect(await rowsOf('SELECT * EXCEPT (asked_at, expires_at) FROM story.holds')).toEqual([
+      {
+        hold_id: exchange(2),
+        exchange_id: exchange(2),
+        state: 'approved',
+        principal: 'agent-7',
+        acts_for: 'ada',
+        connection: 'warehouse',
+        statement: decidedFully.statement?.text,
+        reason_codes: ['writers/insert'],
+        reason_texts: ['writes need a data owner'],
+        approver_groups: '[{"groups":["data-owners"]}]',
+        decided_by: 'olga',
+        comment: 'go',
+      },
+    ])
+    expect(await rowsOf('SELECT * EXCEPT (at) FROM story.approvals')).toEqual([
+      {
+        hold_id: exchange(2),
+        exchange_id: exchange(2),
+        state: 'approved',
+        issuer: 'corp',
+        principal: 'olga',
+        groups: ['data-owners'],
+        comment: 'go',
+      },
+    ])
+  })
+
+  test('decisions, denials, findings, resources and masked columns', async () => {
+    expect(await rowsOf('SELECT effect, count() AS n FROM story.decisions GROUP BY effect ORDER BY effect')).toEqual([
+      { effect: 'deny', n: 1 },
+      { effect: 'hold', n: 1 },
+      { effect: 'permit', n: 5 },
+    ])
+    expect(await rowsOf('SELECT exchange_id, turned_away, codes FROM story.denials ORDER BY exchange_id')).toEqual([
+      { exchange_id: exchange(3), turned_away: 'denied', codes: ['no-permit'] },
+      { exchange_id: exchange(4), turned_away: 'refused', codes: ['credential-refused'] },
+    ])
+    const one = `exchange_id = '${exchange(1)}'`
+    expect(await rowsOf(`SELECT kind, place, times, facts, effect FROM story.findings WHERE ${one}`)).toEqual([
+      { kind: 'sql-risk/score', place: '', times: 1, facts: '{"risk":{"score":70}}', effect: 'permit' },
+    ])
+    expect(await rowsOf(`SELECT action, resource, via FROM story.resources WHERE ${one} ORDER BY resource`)).toEqual([
+      { action: 'read', resource: 'shop.customers', via: '' },
+      { action: 'read', resource: 'shop.orders', via: 'shop.customer_directory' },
+    ])
+    expect(
+      await rowsOf(`SELECT \`table\`, \`column\`, strategy FROM story.masked_columns WHERE ${one} ORDER BY \`column\``),
+    ).toEqual([
+      { table: 'shop.customers', column: 'address.street', strategy: 'redact' },
+      { table: 'shop.customers', column: 'email', strategy: 'partial' },
+    ])
+  })
+
+  test('every column of every view says what it means', async () => {
+    const silent = await rowsOf(
+      "SELECT table, name FROM system.columns WHERE database = 'story' AND comment = '' AND table != 'migrations'",
+    )
+    expect(silent).toEqual([])
+  })
+
+  test('ClickHouse gives back the bytes that were written', async () => {
+    const columns = COLUMN_NAMES.map((name) => `\`${name}\``).join(', ')
+    const rows = decodeRows(await bytesOf(`SELECT ${columns} FROM story.events ORDER BY writer_seq`, 'RowBinary'))
+    expect(rows.map(({ kind }) => kind)).toEqual(story.map(({ kind }) => kind))
+    expect(rows.map(({ writer_seq }) => writer_seq)).toEqual(story.map((_, index) => index + 1))
+    expect(rows[0]).toMatchObject({ purpose: 'weekly report: “north”', estimated_bytes: 4_294_967_296 })
+  })
+})
+
+test('gateway and ClickHouse restart in turns: every record is there exactly once', async () => {
+  let written = 0
+  for (let round = 0; round < 4; round++) {
+    const log = await open('turns', 'turns')
+    const some = Array.from({ length: 200 }, () => log.append(today(noted(++written))))
+    if (round === 1) {
+      // Killed with inserts under way, and away while more is recorded.
+      await part.stop('SIGKILL')
+      await Promise.all(Array.from({ length: 300 }, () => log.append(today(noted(++written)))))
+      await vi.waitFor(() => expect(log.status().deliveryProblem).toBeDefined(), { timeout: 20_000 })
+      part = await startPart('clickhouse', { port, data: join(data, 'clickhouse') })
+    }
+    await Promise.all(some)
+    if (round === 2) await part.stop('SIGKILL')
+    else await delivered(log)
+    const restarted = round === 2 ? startPart('clickhouse', { port, data: join(data, 'clickhouse') }) : part
+    await log.close()
+    part = await restarted
+  }
+  const [sum] = await rowsOf(
+    'SELECT count() AS n, uniqExact(note) AS notes, min(writer_seq) AS first, max(writer_seq) AS last FROM turns.events',
+  )
+  expect(sum).toEqual({ n: written, notes: written, first: 1, last: written })
+})
+
+test('the same segment sent twice is kept once', async () => {
+  const log = await open('twice', 'twice')
+  await log.append(today(noted(1)))
+  await delivered(log)
+  await log.close()
+  const columns = COLUMN_NAMES.map((name) => `\`${name}\``).join(', ')
+  const bytes = await bytesOf(`SELECT ${columns} FROM twice.events`, 'RowBinary')
+  const [row] = decodeRows(bytes)
+  const token = `${row!.epoch}:${row!.segment}`
+  await reader.insertRowBinary('twice.events', COLUMN_NAMES, bytes, token, AbortSignal.timeout(10_000))
+  expect(await rowsOf('SELECT count() AS n FROM twice.events')).toEqual([{ n: 1 }])
+})
+
+test('tables that vanish are made again, and what is recorded next is delivered', async () => {
+  const log = await open('vanished', 'vanished')
+  await log.append(today(noted(1)))
+  await delivered(log)
+  await reader.command('DROP DATABASE vanished')
+  await log.append(today(noted(2)))
+  await delivered(log)
+  await log.close()
+  expect(await rowsOf('SELECT note FROM vanished.exchanges RIGHT JOIN vanished.events USING exchange_id')).toEqual([
+    { note: 'note 2' },
+  ])
+})
