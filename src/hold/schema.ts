@@ -1,0 +1,31 @@
+/** The tables, as forward steps: step n brings a store from version n to n + 1. Steps are only ever added. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE holds (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    decisions TEXT NOT NULL DEFAULT '[]',
+    outcome TEXT,
+    writer TEXT
+  );
+  CREATE INDEX holds_by_age ON holds (created_at DESC, id DESC);
+  CREATE INDEX holds_by_expiry ON holds (state, expires_at);
+  CREATE TABLE keys (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    exchange TEXT NOT NULL,
+    claimed_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    outcome TEXT,
+    writer TEXT NOT NULL,
+    PRIMARY KEY (issuer, subject, key)
+  );
+  CREATE INDEX keys_by_expiry ON keys (expires_at);
+  CREATE TABLE pulse (writer TEXT PRIMARY KEY, at BIGINT NOT NULL);
+  `,
+]

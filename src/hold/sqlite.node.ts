@@ -1,0 +1,333 @@
+/** The embedded state store: one SQLite file that several processes of one machine may share. */
+import { closeSync, openSync } from 'node:fs'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { Held, Subject } from '../exchange.ts'
+import { asFailure, Failure } from '../failure.ts'
+import type { Clock } from '../runtime.ts'
+import { Commits } from './commits.node.ts'
+import type { HoldDecision, HoldEntry, HoldState, KeyClaim, KeyOutcome, KeyState, Moved, Store } from './contract.ts'
+import { MIGRATIONS } from './schema.ts'
+import { holdEntry, storedOutcome, type HoldRow } from './stored.ts'
+import { Waiters } from './waiters.ts'
+
+export interface SqliteOptions {
+  /** The file; made if it is not there. Its folder must exist. */
+  readonly path: string
+  readonly clock: Clock
+  /** The name of this gateway. */
+  readonly writer: string
+  /** How long a change may wait for another process's, in milliseconds. It blocks the event loop meanwhile. */
+  readonly busyTimeoutMs?: number
+}
+
+const BUSY_MS = 2_000
+
+/** How often what is waited for is looked at, for changes by other processes and by time alone. */
+const POLL_MS = 250
+
+/** Waits at once, entries of one listing, rows that one sweep moves or removes. */
+const WAITS = 10_000
+const LISTED = 1_000
+const SWEPT = 1_000
+
+/** What has run out of time reads as expired, swept or not. */
+const STATE = `CASE WHEN state IN ('pending', 'approved') AND expires_at <= :now THEN 'expired' ELSE state END`
+const ENTRY = 'id, exchange, created_at, expires_at, decisions, outcome'
+
+const SQL = {
+  open: `INSERT INTO holds (id, state, exchange, created_at, expires_at) VALUES (:id, 'pending', :exchange, :now, :expires)
+         ON CONFLICT DO NOTHING RETURNING ${ENTRY}, state`,
+  read: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE id = :id`,
+  peek: `SELECT ${STATE} AS state FROM holds WHERE id = :id`,
+  list: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE ${STATE} IN (SELECT value FROM json_each(:states))
+         ORDER BY created_at DESC, id DESC LIMIT :limit`,
+  listAll: `SELECT ${ENTRY}, ${STATE} AS state FROM holds ORDER BY created_at DESC, id DESC LIMIT :limit`,
+  decide: `UPDATE holds SET state = :to, decisions = json_insert(decisions, '$[#]', json(:decision))
+           WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING ${ENTRY}, state`,
+  start: `UPDATE holds SET state = 'running', writer = :writer
+          WHERE id = :id AND state = 'approved' AND expires_at > :now RETURNING ${ENTRY}, state`,
+  end: `UPDATE holds SET state = :to, outcome = :outcome WHERE id = :id AND state = 'running' RETURNING ${ENTRY}, state`,
+  expire: `UPDATE holds SET state = 'expired' WHERE id IN (
+             SELECT id FROM holds WHERE state IN ('pending', 'approved') AND expires_at <= :now LIMIT ${SWEPT})
+           RETURNING ${ENTRY}, state`,
+  abandon: `UPDATE holds SET state = 'unknown', outcome = :outcome WHERE state = 'running' AND writer = :writer
+            RETURNING ${ENTRY}, state`,
+  forget: 'DELETE FROM keys WHERE issuer = :issuer AND subject = :subject AND key = :key AND expires_at <= :now',
+  claim: `INSERT INTO keys (issuer, subject, key, digest, exchange, claimed_at, expires_at, writer)
+          VALUES (:issuer, :subject, :key, :digest, :exchange, :now, :expires, :writer) ON CONFLICT DO NOTHING`,
+  claimed: `SELECT digest, exchange, outcome FROM keys WHERE issuer = :issuer AND subject = :subject AND key = :key`,
+  settle: 'UPDATE keys SET outcome = :outcome WHERE issuer = :issuer AND subject = :subject AND key = :key',
+  release: 'DELETE FROM keys WHERE issuer = :issuer AND subject = :subject AND key = :key AND outcome IS NULL',
+  tidy: `DELETE FROM keys WHERE rowid IN (SELECT rowid FROM keys WHERE expires_at <= :now LIMIT ${SWEPT})`,
+  pulse: 'INSERT INTO pulse (writer, at) VALUES (:writer, :now) ON CONFLICT (writer) DO UPDATE SET at = excluded.at',
+} as const
+
+type Values = Record<string, SQLInputValue>
+
+/** Opens the store and brings its tables up to date. Rejects with `store-unavailable`. */
+export function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  return guarded(async () => {
+    // Ours alone: SQLite gives its other files the rights of this one.
+    closeSync(openSync(options.path, 'a', 0o600))
+    const database = new DatabaseSync(options.path, { timeout: options.busyTimeoutMs ?? BUSY_MS })
+    try {
+      database.exec('PRAGMA journal_mode = WAL')
+      database.exec('PRAGMA synchronous = FULL')
+      migrate(database)
+      return new SqliteStore(database, options.clock, options.writer)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  })
+}
+
+function migrate(database: DatabaseSync): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+    if (version > MIGRATIONS.length) {
+      throw new Failure('store-unavailable', 'the state store was written by a newer version of Sluice', {
+        fix: 'start that version, or name another file',
+      })
+    }
+    for (const step of MIGRATIONS.slice(version)) database.exec(step)
+    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`)
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+class SqliteStore implements Store {
+  readonly #database: DatabaseSync
+  readonly #clock: Clock
+  readonly #writer: string
+  readonly #commits: Commits
+  readonly #waiters = new Waiters()
+  readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>
+  #poll: ReturnType<typeof setInterval> | undefined
+  #closed = false
+
+  constructor(database: DatabaseSync, clock: Clock, writer: string) {
+    this.#database = database
+    this.#clock = clock
+    this.#writer = writer
+    this.#commits = new Commits(database)
+    this.#statements = Object.fromEntries(
+      Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]),
+    ) as Record<keyof typeof SQL, StatementSync>
+  }
+
+  openHold(exchange: Held): Promise<HoldEntry> {
+    const values = { id: exchange.id, exchange: JSON.stringify(exchange), expires: exchange.decision.expiresAt }
+    return this.#write(() => {
+      const [row] = this.#rows('open', { ...values, now: this.#clock.now() })
+      if (row === undefined) throw new Failure('conflict', `hold \`${exchange.id}\` is there already`)
+      return holdEntry(row)
+    })
+  }
+
+  hold(id: string): Promise<HoldEntry | undefined> {
+    return this.#read(() => this.#entry(id))
+  }
+
+  holds(filter: { readonly states?: readonly HoldState[]; readonly limit: number }): Promise<readonly HoldEntry[]> {
+    return this.#read(() => {
+      const bounds = { now: this.#clock.now(), limit: Math.min(Math.max(Math.trunc(filter.limit), 0), LISTED) }
+      if (filter.states === undefined) return this.#entries('listAll', { limit: bounds.limit, now: bounds.now })
+      return this.#entries('list', { ...bounds, states: JSON.stringify(filter.states) })
+    })
+  }
+
+  decideHold(id: string, to: 'approved' | 'rejected' | 'withdrawn', decision: HoldDecision): Promise<Moved> {
+    const values = { id, to, decision: JSON.stringify(decision) }
+    return this.#move(id, () => this.#entries('decide', { ...values, now: this.#now(decision.at) }))
+  }
+
+  startHold(id: string, at: number, writer: string): Promise<Moved> {
+    return this.#move(id, () => this.#entries('start', { id, writer, now: this.#now(at) }))
+  }
+
+  endHold(
+    id: string,
+    to: 'done' | 'failed' | 'unknown',
+    outcome: { readonly code: string; readonly detail: string },
+  ): Promise<Moved> {
+    return this.#move(id, () => this.#entries('end', { id, to, outcome: JSON.stringify(outcome) }))
+  }
+
+  async waitHold(id: string, state: HoldState, waitMs: number, signal: AbortSignal): Promise<HoldEntry | undefined> {
+    if (this.#waiters.size >= WAITS)
+      throw new Failure('overloaded', 'too many requests wait for holds', { retryAfter: 1 })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const look = (): void => {
+      // A store that cannot be read ends the wait; the read below then says so.
+      if (this.#closed || this.#stateNow(id) !== state) resolve()
+    }
+    // Registered first: a change after the look finds the waiter, one before it is seen by the look.
+    const remove = this.#waiters.add(id, look)
+    this.#poll ??= setInterval(() => this.#waiters.wakeAll(), POLL_MS)
+    const timer = setTimeout(() => resolve(), Math.max(waitMs, 0))
+    const abort = (): void => resolve()
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      if (signal.aborted) resolve()
+      look()
+      await promise
+      return await this.hold(id)
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+      remove()
+      if (this.#waiters.size === 0) this.#stopPolling()
+    }
+  }
+
+  expireHolds(at: number): Promise<readonly HoldEntry[]> {
+    return this.#moveMany(() => {
+      this.#run('tidy', { now: at })
+      return this.#entries('expire', { now: at })
+    })
+  }
+
+  abandonRunning(writer: string): Promise<readonly HoldEntry[]> {
+    const outcome = {
+      code: 'gateway-ended',
+      detail: 'the gateway ended while it ran; whether it took effect is not known',
+    }
+    return this.#moveMany(() => this.#entries('abandon', { writer, outcome: JSON.stringify(outcome) }))
+  }
+
+  claimKey(claim: KeyClaim): Promise<KeyState> {
+    const key = keyValues(claim.owner, claim.key)
+    const now = this.#now(claim.at)
+    return this.#write(() => {
+      this.#run('forget', { ...key, now })
+      const claimed = this.#run('claim', {
+        ...key,
+        digest: claim.requestDigest,
+        exchange: claim.exchange,
+        now,
+        expires: claim.expiresAt,
+        writer: this.#writer,
+      })
+      if (claimed === 1) return { state: 'fresh' }
+      return keyState(this.#statements.claimed.get(key), claim.requestDigest)
+    })
+  }
+
+  async settleKey(owner: Subject, key: string, outcome: KeyOutcome): Promise<void> {
+    await this.#write(() => this.#run('settle', { ...keyValues(owner, key), outcome: JSON.stringify(outcome) }))
+  }
+
+  async releaseKey(owner: Subject, key: string): Promise<void> {
+    await this.#write(() => this.#run('release', keyValues(owner, key)))
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await this.#write(() => this.#run('pulse', { writer: this.#writer, now: this.#clock.now() }))
+  }
+
+  close(): Promise<void> {
+    return guarded(async () => {
+      if (this.#closed) return
+      this.#commits.flush()
+      this.#closed = true
+      this.#stopPolling()
+      this.#waiters.wakeAll()
+      this.#database.close()
+    })
+  }
+
+  /** Never before the caller's time, nor before ours: what is past either is past. */
+  #now(at: number): number {
+    return Math.max(at, this.#clock.now())
+  }
+
+  #entry(id: string): HoldEntry | undefined {
+    const [entry] = this.#entries('read', { id, now: this.#clock.now() })
+    return entry
+  }
+
+  /** `undefined` where there is no such hold, or none can be read. */
+  #stateNow(id: string): unknown {
+    try {
+      return this.#statements.peek.get({ id, now: this.#clock.now() })?.['state']
+    } catch {
+      return undefined
+    }
+  }
+
+  #rows(statement: keyof typeof SQL, values: Values): HoldRow[] {
+    return this.#statements[statement].all(values)
+  }
+
+  #entries(statement: keyof typeof SQL, values: Values): readonly HoldEntry[] {
+    return this.#rows(statement, values).map(holdEntry)
+  }
+
+  /** Rows changed. */
+  #run(statement: keyof typeof SQL, values: Values): number {
+    return Number(this.#statements[statement].run(values).changes)
+  }
+
+  async #move(id: string, change: () => readonly HoldEntry[]): Promise<Moved> {
+    const moved = await this.#write((): Moved => {
+      const [changed] = change()
+      if (changed !== undefined) return { moved: true, entry: changed }
+      const entry = this.#entry(id)
+      if (entry === undefined) throw new Failure('not-found', `no hold \`${id}\``)
+      return { moved: false, entry }
+    })
+    if (moved.moved) this.#waiters.wake(id)
+    return moved
+  }
+
+  async #moveMany(change: () => readonly HoldEntry[]): Promise<readonly HoldEntry[]> {
+    const entries = await this.#write(change)
+    for (const { id } of entries) this.#waiters.wake(id)
+    return entries
+  }
+
+  #read<Value>(work: () => Value): Promise<Value> {
+    return guarded(async () => work())
+  }
+
+  #write<Value>(work: () => Value): Promise<Value> {
+    return guarded(() => {
+      if (this.#closed) throw new Failure('store-unavailable', 'the state store is closed')
+      return this.#commits.write(work)
+    })
+  }
+
+  #stopPolling(): void {
+    clearInterval(this.#poll)
+    this.#poll = undefined
+  }
+}
+
+function keyValues({ issuer, subject }: Subject, key: string): { issuer: string; subject: string; key: string } {
+  return { issuer, subject, key }
+}
+
+function keyState(row: Record<string, unknown> | undefined, digest: string): KeyState {
+  const exchange = row?.['exchange']
+  if (row === undefined || typeof exchange !== 'string') {
+    throw new Failure('store-unavailable', 'a stored idempotency key is damaged')
+  }
+  if (row['digest'] !== digest) return { state: 'conflict', exchange }
+  if (row['outcome'] === null) return { state: 'running', exchange }
+  return { state: 'settled', exchange, outcome: storedOutcome(row['outcome']) }
+}
+
+/** What SQLite throws becomes `store-unavailable`; its message stays in the cause. */
+async function guarded<Value>(work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work()
+  } catch (error) {
+    throw asFailure(error, 'store-unavailable')
+  }
+}

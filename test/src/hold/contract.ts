@@ -1,0 +1,270 @@
+/** What every state store must do, whatever it is made of. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { HoldDecision, HoldEntry, KeyClaim, Store } from '../../../src/hold/contract.ts'
+import { HandClock, heldExchange, permittedExchange } from './exchanges.ts'
+
+/** Holds a store to its contract. `open` gives an empty one that takes its time from `clock`. */
+export function storeContract(name: string, open: (clock: HandClock) => Promise<Store>): void {
+  describe(`state store: ${name}`, () => {
+    let clock: HandClock
+    let store: Store
+
+    beforeEach(async () => {
+      clock = new HandClock()
+      store = await open(clock)
+    })
+    afterEach(() => store.close())
+
+    const approval = (subject = 'owner2'): HoldDecision => ({
+      by: { issuer: 'sandbox', subject },
+      effect: 'approve',
+      comment: 'go "on"',
+      at: clock.now(),
+    })
+    const approved = async (id: string): Promise<HoldEntry> => {
+      await store.openHold(heldExchange(id))
+      return (await store.decideHold(id, 'approved', approval())).entry
+    }
+    const never = new AbortController().signal
+
+    describe('holds', () => {
+      test('a hold is kept as it was asked', async () => {
+        const opened = await store.openHold(heldExchange('h1'))
+        expect(opened).toEqual({
+          id: 'h1',
+          state: 'pending',
+          exchange: heldExchange('h1'),
+          createdAt: clock.now(),
+          expiresAt: clock.now() + 60_000,
+          decisions: [],
+        })
+        expect(await store.hold('h1')).toEqual(opened)
+        expect(await store.hold('h2')).toBeUndefined()
+        await expect(store.openHold(heldExchange('h1'))).rejects.toMatchObject({ code: 'conflict' })
+      })
+
+      test('listed newest first, by state', async () => {
+        for (const id of ['a', 'b', 'c']) {
+          await store.openHold(heldExchange(id))
+          clock.time += 1
+        }
+        await store.decideHold('b', 'approved', approval())
+        const ids = async (filter: Parameters<Store['holds']>[0]): Promise<string[]> =>
+          (await store.holds(filter)).map(({ id }) => id)
+        expect(await ids({ limit: 10 })).toEqual(['c', 'b', 'a'])
+        expect(await ids({ limit: 2 })).toEqual(['c', 'b'])
+        expect(await ids({ states: ['pending'], limit: 10 })).toEqual(['c', 'a'])
+        expect(await ids({ states: ['approved', 'running'], limit: 10 })).toEqual(['b'])
+        expect(await ids({ states: [], limit: 10 })).toEqual([])
+      })
+
+      test('approved once; the second word finds it decided', async () => {
+        await store.openHold(heldExchange('h1'))
+        const decision = approval()
+        const first = await store.decideHold('h1', 'approved', decision)
+        expect(first).toMatchObject({ moved: true, entry: { state: 'approved', decisions: [decision] } })
+        expect(await store.decideHold('h1', 'approved', approval('owner3'))).toEqual({
+          moved: false,
+          entry: first.entry,
+        })
+        expect(await store.decideHold('h1', 'rejected', { ...approval(), effect: 'reject' })).toEqual({
+          moved: false,
+          entry: first.entry,
+        })
+      })
+
+      test('of fifty racing words one is heard', async () => {
+        await store.openHold(heldExchange('h1'))
+        const words = Array.from({ length: 50 }, (_, i) =>
+          i % 2 === 0
+            ? store.decideHold('h1', 'approved', approval(`o${i}`))
+            : store.decideHold('h1', 'rejected', { ...approval(`o${i}`), effect: 'reject' }),
+        )
+        const heard = (await Promise.all(words)).filter(({ moved }) => moved)
+        expect(heard).toHaveLength(1)
+        const entry = await store.hold('h1')
+        expect(entry).toEqual(heard[0]?.entry)
+        expect(entry?.decisions).toHaveLength(1)
+      })
+
+      test('runs once, and only what was approved', async () => {
+        await store.openHold(heldExchange('h1'))
+        expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({
+          moved: false,
+          entry: { state: 'pending' },
+        })
+        await store.decideHold('h1', 'approved', approval())
+        const starts = await Promise.all(Array.from({ length: 20 }, () => store.startHold('h1', clock.now(), 'w1')))
+        expect(starts.filter(({ moved }) => moved)).toHaveLength(1)
+        const outcome = { code: 'done', detail: '1 row changed' }
+        expect(await store.endHold('h1', 'done', outcome)).toMatchObject({
+          moved: true,
+          entry: { state: 'done', outcome },
+        })
+        expect(await store.endHold('h1', 'failed', outcome)).toMatchObject({ moved: false, entry: { state: 'done' } })
+        expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({ moved: false, entry: { state: 'done' } })
+      })
+
+      test('what was withdrawn or rejected does not run', async () => {
+        await store.openHold(heldExchange('h1'))
+        await store.openHold(heldExchange('h2'))
+        await store.decideHold('h1', 'withdrawn', { ...approval(), effect: 'withdraw' })
+        await store.decideHold('h2', 'rejected', { ...approval(), effect: 'reject' })
+        for (const id of ['h1', 'h2']) {
+          expect(await store.decideHold(id, 'approved', approval())).toMatchObject({ moved: false })
+          expect(await store.startHold(id, clock.now(), 'w1')).toMatchObject({ moved: false })
+        }
+        expect((await store.hold('h1'))?.state).toBe('withdrawn')
+        expect((await store.hold('h2'))?.state).toBe('rejected')
+      })
+
+      test('a moment before its time it can be approved and run, at its time neither', async () => {
+        await store.openHold(heldExchange('h1'))
+        await store.openHold(heldExchange('h2'))
+        clock.time += 59_999
+        expect(await store.decideHold('h1', 'approved', approval())).toMatchObject({ moved: true })
+        clock.time += 1
+        expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({
+          moved: false,
+          entry: { state: 'expired' },
+        })
+        expect(await store.decideHold('h2', 'approved', approval())).toMatchObject({
+          moved: false,
+          entry: { state: 'expired' },
+        })
+        // Nor with a time of before.
+        expect(await store.startHold('h1', clock.now() - 1, 'w1')).toMatchObject({ moved: false })
+        expect((await store.holds({ states: ['pending', 'approved'], limit: 9 })).length).toBe(0)
+        expect((await store.holds({ states: ['expired'], limit: 9 })).length).toBe(2)
+      })
+
+      test('the sweep moves each once, and leaves what runs alone', async () => {
+        await store.openHold(heldExchange('h1'))
+        await approved('h2')
+        await approved('h3')
+        await store.startHold('h3', clock.now(), 'w1')
+        expect(await store.expireHolds(clock.now())).toEqual([])
+        clock.time += 60_000
+        const moved = await store.expireHolds(clock.now())
+        expect(moved.map(({ id, state }) => `${id} ${state}`).toSorted()).toEqual(['h1 expired', 'h2 expired'])
+        expect(await store.expireHolds(clock.now())).toEqual([])
+        expect((await store.hold('h3'))?.state).toBe('running')
+      })
+
+      test('what a gateway was running when it died is unknown, and does not run again', async () => {
+        for (const id of ['h1', 'h2']) {
+          await approved(id)
+          await store.startHold(id, clock.now(), id === 'h1' ? 'w1' : 'w2')
+        }
+        expect((await store.abandonRunning('w1')).map(({ id, state }) => [id, state])).toEqual([['h1', 'unknown']])
+        expect(await store.abandonRunning('w1')).toEqual([])
+        expect((await store.hold('h1'))?.outcome?.code).toBe('gateway-ended')
+        expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({ moved: false })
+        expect((await store.hold('h2'))?.state).toBe('running')
+      })
+
+      test('a change of what is not there is said to be so', async () => {
+        await expect(store.decideHold('x', 'approved', approval())).rejects.toMatchObject({ code: 'not-found' })
+        await expect(store.startHold('x', clock.now(), 'w')).rejects.toMatchObject({ code: 'not-found' })
+      })
+    })
+
+    describe('waiting', () => {
+      test('ends at once where the state is another already, or there is no hold', async () => {
+        const entry = await approved('h1')
+        expect(await store.waitHold('h1', 'pending', 60_000, never)).toEqual(entry)
+        expect(await store.waitHold('nowhere', 'pending', 60_000, never)).toBeUndefined()
+      })
+
+      test('ends at the decision, for everybody who waits', async () => {
+        await store.openHold(heldExchange('h1'))
+        const waits = Array.from({ length: 5 }, () => store.waitHold('h1', 'pending', 60_000, never))
+        const { entry } = await store.decideHold('h1', 'approved', approval())
+        expect(await Promise.all(waits)).toEqual(Array.from({ length: 5 }, () => entry))
+      })
+
+      test('never misses a decision, whenever it comes', async () => {
+        for (let i = 0; i < 50; i += 1) {
+          await store.openHold(heldExchange(`h${i}`))
+          const deciding = store.decideHold(`h${i}`, 'approved', approval())
+          for (let turn = 0; turn < i % 4; turn += 1) await Promise.resolve()
+          const waited = await store.waitHold(`h${i}`, 'pending', 60_000, never)
+          expect(waited?.state).toBe('approved')
+          await deciding
+        }
+      })
+
+      test('ends when the time is up, and when nobody waits any more, with the entry as it is', async () => {
+        const entry = await store.openHold(heldExchange('h1'))
+        expect(await store.waitHold('h1', 'pending', 5, never)).toEqual(entry)
+        const leaving = new AbortController()
+        const wait = store.waitHold('h1', 'pending', 60_000, leaving.signal)
+        leaving.abort()
+        expect(await wait).toEqual(entry)
+        expect(await store.waitHold('h1', 'pending', 60_000, AbortSignal.abort())).toEqual(entry)
+      })
+
+      test('ends when the hold expires', async () => {
+        await store.openHold(heldExchange('h1'))
+        const wait = store.waitHold('h1', 'pending', 60_000, never)
+        clock.time += 60_000
+        expect((await wait)?.state).toBe('expired')
+      })
+    })
+
+    describe('idempotency keys', () => {
+      const owner = { issuer: 'sandbox', subject: 'agent' }
+      const claim = (over: Partial<KeyClaim> = {}): KeyClaim => ({
+        owner,
+        key: 'k1',
+        requestDigest: 'd1',
+        exchange: 'e1',
+        at: clock.now(),
+        expiresAt: clock.now() + 1_000,
+        ...over,
+      })
+
+      test('a key is claimed once, and tells what it came to', async () => {
+        expect(await store.claimKey(claim())).toEqual({ state: 'fresh' })
+        expect(await store.claimKey(claim({ exchange: 'e2' }))).toEqual({ state: 'running', exchange: 'e1' })
+        expect(await store.claimKey(claim({ exchange: 'e2', requestDigest: 'd2' }))).toEqual({
+          state: 'conflict',
+          exchange: 'e1',
+        })
+        const outcome = { kind: 'ran' as const, exchange: permittedExchange('e1') }
+        await store.settleKey(owner, 'k1', outcome)
+        expect(await store.claimKey(claim({ exchange: 'e2' }))).toEqual({ state: 'settled', exchange: 'e1', outcome })
+        await store.releaseKey(owner, 'k1')
+        expect(await store.claimKey(claim())).toMatchObject({ state: 'settled' })
+      })
+
+      test('one of racing claims is fresh', async () => {
+        const claims = Array.from({ length: 30 }, (_, i) => store.claimKey(claim({ exchange: `e${i}` })))
+        expect((await Promise.all(claims)).filter(({ state }) => state === 'fresh')).toHaveLength(1)
+      })
+
+      test('keys of two principals have nothing to do with each other', async () => {
+        await store.claimKey(claim())
+        const other = { issuer: 'sandbox', subject: 'writer' }
+        expect(await store.claimKey(claim({ owner: other }))).toEqual({ state: 'fresh' })
+      })
+
+      test('given back or run out, a key can be claimed again', async () => {
+        await store.claimKey(claim())
+        await store.releaseKey(owner, 'k1')
+        expect(await store.claimKey(claim({ requestDigest: 'd2', exchange: 'e2' }))).toEqual({ state: 'fresh' })
+        await store.settleKey(owner, 'k1', { kind: 'held', hold: 'e2' })
+        clock.time += 1_000
+        expect(await store.claimKey(claim({ exchange: 'e3' }))).toEqual({ state: 'fresh' })
+      })
+    })
+
+    test('it is ready while it is open, and no longer', async () => {
+      await store.ready(never)
+      await store.close()
+      await expect(store.ready(never)).rejects.toMatchObject({ code: 'store-unavailable' })
+      await expect(store.openHold(heldExchange('late'))).rejects.toMatchObject({ code: 'store-unavailable' })
+      await expect(store.hold('late')).rejects.toMatchObject({ code: 'store-unavailable' })
+    })
+  })
+}

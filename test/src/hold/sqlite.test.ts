@@ -1,0 +1,219 @@
+/** The embedded store: its contract, and what only several processes, crashes and broken disks show. */
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Store } from '../../../src/hold/contract.ts'
+import { openSqliteStore } from '../../../src/hold/sqlite.node.ts'
+import { storeContract } from './contract.ts'
+import { HandClock, heldExchange } from './exchanges.ts'
+
+const folders: string[] = []
+function newPath(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-store-'))
+  folders.push(folder)
+  return join(folder, 'state.db')
+}
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+const realClock = { now: () => Date.now(), monotonic: () => performance.now() }
+const open = (path: string): Promise<Store> => openSqliteStore({ path, clock: realClock, writer: 'test' })
+const later = (): number => Date.now() + 3_600_000
+
+storeContract('node:sqlite', (clock) => openSqliteStore({ path: newPath(), clock, writer: 'test' }))
+
+describe('several processes on one file', () => {
+  test('fifty holds, each decided by three racing processes at once: one is heard each time', async () => {
+    const path = newPath()
+    const store = await open(path)
+    const ids = Array.from({ length: 50 }, (_, i) => `h${i}`)
+    for (const id of ids) await store.openHold(heldExchange(id, later()))
+    const racers = ['a', 'b', 'c'].map((name) => new Worker(path, name, 'race'))
+    await Promise.all(racers.map((racer) => racer.until((lines) => lines.includes('ready'))))
+    for (const racer of racers) racer.process.stdin.write(`${ids.join('\n')}\n`)
+    await Promise.all(racers.map((racer) => racer.until((lines) => lines.length === 51)))
+    const moved = racers.flatMap((racer) => racer.lines.filter((line) => line.startsWith('moved')))
+    expect(moved.toSorted()).toEqual(ids.map((id) => `moved ${id}`).toSorted())
+    for (const entry of await store.holds({ limit: 100 })) {
+      expect([entry.state, entry.decisions.length]).toEqual(['approved', 1])
+    }
+    await Promise.all(racers.map((racer) => racer.kill()))
+    await store.close()
+  })
+
+  test('a wait ends when another process decides', async () => {
+    const path = newPath()
+    const store = await open(path)
+    await store.openHold(heldExchange('h1', later()))
+    const wait = store.waitHold('h1', 'pending', 60_000, new AbortController().signal)
+    const other = new Worker(path, 'other', 'race')
+    other.process.stdin.write('h1\n')
+    expect(await wait).toMatchObject({ state: 'approved', decisions: [{ by: { subject: 'other' } }] })
+    await other.kill()
+    await store.close()
+  })
+
+  test('killed in the middle of writing, they lose nothing that was acknowledged', async () => {
+    const path = newPath()
+    const writers = ['a', 'b', 'c'].map((name) => new Worker(path, name, 'write'))
+    await Promise.all(writers.map((writer) => writer.until((lines) => lines.length > 100)))
+    await Promise.all(writers.map((writer) => writer.kill()))
+    const acknowledged = writers.flatMap((writer) => writer.lines.filter((line) => line.startsWith('opened ')))
+    const store = await open(path)
+    for (const line of acknowledged) {
+      const id = line.slice('opened '.length)
+      expect((await store.hold(id))?.id).toBe(id)
+    }
+    await store.close()
+    const database = new DatabaseSync(path)
+    expect(database.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
+    database.close()
+  })
+})
+
+describe('what breaks', () => {
+  test('a full disk: what does not fit is not acknowledged, and what was there stays', async () => {
+    const path = newPath()
+    const store = await open(path)
+    await store.openHold(heldExchange('before', later()))
+    // A trigger that fails as a full disk does, for each change from now on.
+    spoil(path, `CREATE TRIGGER full BEFORE INSERT ON holds BEGIN SELECT RAISE(ROLLBACK, 'disk is full'); END`)
+    const refused = await Promise.allSettled([
+      store.openHold(heldExchange('h1', later())),
+      store.decideHold('before', 'approved', {
+        by: { issuer: 'sandbox', subject: 'owner' },
+        effect: 'approve',
+        comment: '',
+        at: Date.now(),
+      }),
+    ])
+    // One transaction, so one fate.
+    expect(refused.map((one) => (one.status === 'rejected' ? one.reason.code : one.status))).toEqual([
+      'store-unavailable',
+      'store-unavailable',
+    ])
+    expect((await store.hold('before'))?.state).toBe('pending')
+    spoil(path, 'DROP TRIGGER full')
+    await store.openHold(heldExchange('h1', later()))
+    await store.close()
+  })
+
+  const damages = [
+    `exchange = '{"id":"h1"}'`,
+    `exchange = 'no json'`,
+    `exchange = replace(exchange, '"id":"h1"', '"id":"h2"')`,
+    `exchange = json_set(exchange, '$.decision.effect', 'permit')`,
+    `exchange = json_remove(exchange, '$.decision.approvers')`,
+    `exchange = json_set(exchange, '$.principal.admin', 1)`,
+    `decisions = '[{"by":"me"}]'`,
+    `outcome = '{}'`,
+  ]
+  test.each(damages)('an entry with damage (%s) is refused, and is never run', async (damage) => {
+    const path = newPath()
+    const store = await open(path)
+    await store.openHold(heldExchange('h1', later()))
+    spoil(path, `UPDATE holds SET state = 'approved', ${damage}`)
+    const damaged = { code: 'store-unavailable', message: 'a stored hold is damaged' }
+    await expect(store.hold('h1')).rejects.toMatchObject(damaged)
+    await expect(store.holds({ limit: 5 })).rejects.toMatchObject(damaged)
+    await expect(store.startHold('h1', Date.now(), 'w')).rejects.toMatchObject(damaged)
+    expect(peek(path)).toBe('approved')
+    await store.close()
+  })
+
+  test('a state that there is not is no state', async () => {
+    const path = newPath()
+    const store = await open(path)
+    await store.openHold(heldExchange('h1', later()))
+    spoil(path, `UPDATE holds SET state = 'fine'`)
+    await expect(store.hold('h1')).rejects.toMatchObject({ code: 'store-unavailable' })
+    await store.close()
+  })
+
+  test('a store of a newer version is left alone', async () => {
+    const path = newPath()
+    await (await open(path)).close()
+    spoil(path, 'PRAGMA user_version = 99')
+    await expect(open(path)).rejects.toMatchObject({ code: 'store-unavailable', message: /newer version/ })
+  })
+
+  test('a folder that is not there, and a file that is no store', async () => {
+    await expect(open('/nowhere/state.db')).rejects.toMatchObject({ code: 'store-unavailable' })
+    await expect(open(import.meta.filename.replace(/[^/]+$/, ''))).rejects.toMatchObject({ code: 'store-unavailable' })
+  })
+
+  test('a file that another process keeps locked', async () => {
+    const path = newPath()
+    const store = await openSqliteStore({ path, clock: realClock, writer: 'w', busyTimeoutMs: 10 })
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    await expect(store.openHold(heldExchange('h1', later()))).rejects.toMatchObject({ code: 'store-unavailable' })
+    other.exec('ROLLBACK')
+    other.close()
+    await store.openHold(heldExchange('h1', later()))
+    await store.close()
+  })
+
+  test('more changes than may wait are refused, and those that were taken are kept', async () => {
+    const store = await openSqliteStore({ path: newPath(), clock: new HandClock(), writer: 'w' })
+    const opened = await Promise.allSettled(
+      Array.from({ length: 10_005 }, (_, i) => store.releaseKey({ issuer: 'i', subject: 's' }, String(i))),
+    )
+    expect(opened.filter(({ status }) => status === 'rejected')).toHaveLength(5)
+    await store.close()
+  })
+
+  test('the file is for its owner only', async () => {
+    const path = newPath()
+    const store = await open(path)
+    expect([path, `${path}-wal`].map((file) => statSync(file).mode & 0o777)).toEqual([0o600, 0o600])
+    await store.close()
+  })
+})
+
+class Worker {
+  readonly lines: string[] = []
+  readonly process: ChildProcessWithoutNullStreams
+  #look = (): void => undefined
+
+  constructor(path: string, name: string, mode: 'race' | 'write') {
+    this.process = spawn(process.execPath, [join(import.meta.dirname, 'worker.ts'), path, name, mode])
+    createInterface({ input: this.process.stdout }).on('line', (line) => {
+      this.lines.push(line)
+      this.#look()
+    })
+  }
+
+  until(condition: (lines: readonly string[]) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#look = () => {
+        if (condition(this.lines)) resolve()
+      }
+      this.#look()
+    })
+  }
+
+  async kill(): Promise<void> {
+    const ended = new Promise((resolve) => this.process.once('close', resolve))
+    this.process.kill('SIGKILL')
+    await ended
+  }
+}
+
+function spoil(path: string, sql: string): void {
+  const database = new DatabaseSync(path)
+  database.exec(sql)
+  database.close()
+}
+
+function peek(path: string): unknown {
+  const database = new DatabaseSync(path)
+  const row = database.prepare('SELECT state FROM holds').get()
+  database.close()
+  return row?.['state']
+}

@@ -1,0 +1,31 @@
+/**
+ * A process of its own on a store: `node worker.ts PATH NAME race|write`.
+ * `race` decides each hold that standard input names; `write` opens holds until it is killed. Each acknowledged change is a line.
+ */
+import { createInterface } from 'node:readline'
+import { openSqliteStore } from '../../../src/hold/sqlite.node.ts'
+import { heldExchange } from './exchanges.ts'
+
+const [path = '', name = '', mode = ''] = process.argv.slice(2)
+const clock = { now: () => Date.now(), monotonic: () => performance.now() }
+const store = await openSqliteStore({ path, clock, writer: name, busyTimeoutMs: 20_000 })
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+async function decide(id: string): Promise<void> {
+  const by = { issuer: 'sandbox', subject: name }
+  const decision = { by, effect: 'approve' as const, comment: '', at: Date.now() }
+  const { moved } = await store.decideHold(id, 'approved', decision)
+  say(`${moved ? 'moved' : 'late'} ${id}`)
+}
+
+async function write(lane: number): Promise<void> {
+  for (let i = 0; ; i += 1) {
+    const id = `${name}-${lane}-${i}`
+    await store.openHold(heldExchange(id, Date.now() + 3_600_000))
+    say(`opened ${id}`)
+  }
+}
+
+say('ready')
+if (mode === 'write') await Promise.all([0, 1, 2, 3].map(write))
+else for await (const id of createInterface({ input: process.stdin })) void decide(id)
