@@ -1,6 +1,6 @@
 /** JSON Schemas of everything that operators write, for their editors. */
 import * as z from 'zod'
-import { configSchema } from '../config.ts'
+import { configSchema } from './schema.ts'
 import { casesSchema, policySchema } from '../policy/schema.ts'
 
 /** File name under `schemas/` → JSON Schema (draft 2020-12). */

@@ -30,7 +30,10 @@ export function secret() {
 
 const SECRET_WORDS = 'a reference to a secret, `env:NAME` or `file:path`, never the secret itself'
 
-/** The builders of values, over one environment. */
+/** The builders of values over one environment. */
+export type Values = ReturnType<typeof values>
+
+/** Makes the builders of values over one environment. */
 export function values(env: Env) {
   /** What `env:NAME` or `env:NAME:-default` stands for; other texts stand for themselves. */
   const resolve = (text: string, ctx: z.RefinementCtx): string => {
@@ -79,6 +82,9 @@ export function values(env: Env) {
 
   return {
     text,
+    /** A text of 1 to 512 characters. */
+    word: (what: string) => text(what, (value) => value.length > 0 && value.length <= 512),
+    path: () => text('a path'),
     /** A whole number. */
     whole: (min: number, max: number) =>
       measured(

@@ -1,0 +1,357 @@
+/** The shape of `sluice.yaml`, section by section, with every default and bound. */
+import * as z from 'zod'
+import { isLoopbackUrl, secret, values as valuesOver, type Env, type Values } from './values.ts'
+
+/** What a configuration that says nothing gets, as it would be written. */
+export const DEFAULTS = {
+  data: '.sluice',
+  policies: 'policies',
+  listeners: {
+    gateway: {
+      host: '127.0.0.1',
+      port: 8080,
+      maxBodyBytes: '1MiB',
+      requestTimeout: '10m',
+      maxConcurrent: 256,
+      shutdownGrace: '20s',
+    },
+  },
+  issuer: { clockToleranceSeconds: 30 },
+  connection: { pageRows: 20_000, metadataTtl: '5m', maximumBytesBilled: '100GiB' },
+  query: {
+    defaultMaxRows: 10_000,
+    maxRows: 10_000_000,
+    defaultTimeout: '1m',
+    maxTimeout: '10m',
+    inspectTimeout: '10s',
+    idempotencyKeys: '24h',
+  },
+  holds: { expiresIn: '1h', maxWait: '5m' },
+  audit: { journal: { maxBytes: '4GiB', segmentBytes: '16MiB' }, retainDays: 400 },
+  clickhouse: { username: 'default', database: 'sluice', requestTimeout: '30s' },
+  auditors: { groups: ['auditors'] },
+} as const
+
+/** JWS algorithms that an issuer may be allowed: asymmetric ones only, so that a public key can never be a secret. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const
+
+const NAME = /^[a-z][a-z0-9-]{0,62}$/
+const NAME_WORDS = 'a name of small letters, digits and dashes that begins with a letter, at most 63'
+
+/** An API key as it is configured: only the hash of its secret part. */
+export const apiKey = z
+  .strictObject({
+    id: z.string().regex(/^[a-z0-9]{1,32}$/, 'small letters and digits, at most 32'),
+    hash: z.string().regex(/^[0-9a-f]{64}$/, 'the SHA-256 of the secret part, 64 hex digits'),
+    subject: z.string().min(1).max(512),
+    groups: z.array(z.string().min(1).max(512)).max(1_000).default([]),
+    expires: z.iso
+      .datetime({ error: () => 'a time such as `2027-01-31T00:00:00Z`' })
+      .transform((time) => Date.parse(time))
+      .exactOptional()
+      .describe('When it ends, as `2027-01-31T00:00:00Z`.'),
+    revoked: z.boolean().exactOptional(),
+  })
+  .transform((key) => ({ ...key, plane: 'agents' as const }))
+
+/** The keys of services. */
+export const apiKeyList = z.array(apiKey).max(10_000)
+
+/** Where the gateway listens. */
+function listeners(values: Values) {
+  const { word, whole, bytes, duration } = values
+  return z
+    .strictObject({
+      gateway: z
+        .strictObject({
+          host: word('an address to listen on')
+            .prefault(DEFAULTS.listeners.gateway.host)
+            .describe('Address to listen on.'),
+          port: whole(0, 65_535).prefault(DEFAULTS.listeners.gateway.port).describe('Port; 0 picks a free one.'),
+          maxBodyBytes: bytes('1KiB', '64MiB')
+            .prefault(DEFAULTS.listeners.gateway.maxBodyBytes)
+            .describe('Largest request body.'),
+          requestTimeout: duration('1s', '1h')
+            .prefault(DEFAULTS.listeners.gateway.requestTimeout)
+            .describe('Longest time that one request may take, answer included.'),
+          maxConcurrent: whole(1, 100_000)
+            .prefault(DEFAULTS.listeners.gateway.maxConcurrent)
+            .describe('Requests in flight at once; one more answers 503.'),
+          shutdownGrace: duration('1s', '10m')
+            .prefault(DEFAULTS.listeners.gateway.shutdownGrace)
+            .describe('How long what is in flight may go on once the gateway is told to stop.'),
+        })
+        .prefault({}),
+    })
+    .prefault({})
+}
+
+/** An issuer of tokens. */
+function issuer(values: Values) {
+  const { text, word, whole, url } = values
+  const claimPath = z.union(
+    [word('a claim'), z.array(word('a claim')).min(1).max(10)],
+    'the path of a claim, or a list of them',
+  )
+  return z
+    .strictObject({
+      name: text(NAME_WORDS, (value) => NAME.test(value) && value !== 'keys').describe('Its name in policies.'),
+      issuer: url().describe('Exactly what its tokens say in `iss`.'),
+      jwksUri: url().exactOptional().describe('Where its keys are. Absent: discovered.'),
+      algorithms: z.array(z.enum(ALGORITHMS)).min(1).describe('The signatures that are accepted, and no others.'),
+      audiences: z
+        .strictObject({
+          agents: word('an audience').exactOptional().describe('`aud` of tokens that ask for data.'),
+          people: word('an audience').exactOptional().describe('`aud` of tokens that approve and audit.'),
+        })
+        .refine((it) => it.agents !== undefined || it.people !== undefined, 'at least one of `agents`, `people`')
+        .refine((it) => it.agents !== it.people, 'two audiences that differ')
+        .describe('A plane without an audience is closed to this issuer.'),
+      claims: z
+        .strictObject({
+          subject: claimPath.exactOptional().describe('Default `sub`.'),
+          groups: claimPath.exactOptional().describe('Default `groups`.'),
+          actsFor: claimPath
+            .exactOptional()
+            .describe('The person for whom an agent acts. Absent: such tokens are refused.'),
+          kind: claimPath.exactOptional().describe('`agent`, `service` or `person`. Absent: the audience says.'),
+        })
+        .exactOptional()
+        .describe('Where in the token each fact is: `sub`, `realm_access.roles`, `act.sub`.'),
+      clockToleranceSeconds: whole(0, 300)
+        .prefault(DEFAULTS.issuer.clockToleranceSeconds)
+        .describe('How far its clock may be from ours.'),
+      types: z
+        .array(z.string().max(64))
+        .min(1)
+        .max(10)
+        .exactOptional()
+        .describe('Accepted `typ` headers. Default `at+jwt`, `JWT`.'),
+    })
+    .describe('An OpenID issuer whose tokens are accepted.')
+}
+
+/** How the gateway proves itself to BigQuery. */
+function credentials(values: Values) {
+  const { text, path } = values
+  return z.discriminatedUnion(
+    'type',
+    [
+      z.strictObject({ type: z.literal('adc') }).describe('Application Default Credentials.'),
+      z.strictObject({ type: z.literal('none') }).describe('No credential; for an endpoint on loopback only.'),
+      z.strictObject({ type: z.literal('keyFile'), path: path() }).describe("A service account's key file."),
+      z
+        .strictObject({
+          type: z.literal('impersonate'),
+          accounts: z
+            .record(
+              z.string().min(1).max(512),
+              text('the e-mail address of a service account', (value) => /^[^@\s]+@[^@\s]+$/.test(value)),
+            )
+            .refine((it) => Object.keys(it).length > 0, 'at least one group'),
+        })
+        .describe('Per group, the service account that its members run as. Who is in none of the groups runs nothing.'),
+    ],
+    {
+      error: (issue) =>
+        issue.code === 'invalid_union' ? 'a `type` of `adc`, `none`, `keyFile` or `impersonate`' : undefined,
+    },
+  )
+}
+
+/** A connection to BigQuery. */
+function bigquery(values: Values) {
+  const { text, whole, bytes, duration, url } = values
+  return z
+    .strictObject({
+      type: z.literal('bigquery'),
+      project: text('the id of a project', (value) => /^[a-z][a-z0-9.:-]{2,127}$/.test(value)).describe(
+        'Project that runs and pays for jobs.',
+      ),
+      location: text('a location such as `US` or `europe-west1`', (value) => /^[A-Za-z0-9-]{1,64}$/.test(value)),
+      apiEndpoint: url().exactOptional().describe("Absent: Google's own."),
+      defaultDataset: text('a dataset', (value) => /^\w{1,1024}$/.test(value))
+        .exactOptional()
+        .describe('Where a table name without a dataset is found.'),
+      credentials: credentials(values),
+      maximumBytesBilled: bytes('10MiB', '1024TiB')
+        .prefault(DEFAULTS.connection.maximumBytesBilled)
+        .describe('No query may be billed for more.'),
+      labels: z
+        .record(
+          z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a label of small letters, digits, `_` and `-`'),
+          text('a label value', (value) => /^[a-z0-9_-]{0,63}$/.test(value)),
+        )
+        .default({})
+        .describe('Put on every job, beside those that name the exchange.'),
+      pageRows: whole(100, 100_000)
+        .prefault(DEFAULTS.connection.pageRows)
+        .describe('Rows that one page of a result may have.'),
+      metadataTtl: duration('1s', '1h')
+        .prefault(DEFAULTS.connection.metadataTtl)
+        .describe('How long schemas are remembered.'),
+    })
+    .refine((it) => it.credentials.type !== 'none' || isLoopbackUrl(it.apiEndpoint ?? ''), {
+      path: ['credentials', 'type'],
+      error: '`adc`, `keyFile` or `impersonate`: `none` is for an `apiEndpoint` on loopback',
+    })
+}
+
+/** A connection, by its type. */
+function connection(values: Values) {
+  return z.discriminatedUnion('type', [bigquery(values)], {
+    error: (issue) => (issue.code === 'invalid_union' ? 'a `type` of `bigquery`' : undefined),
+  })
+}
+
+/** What any query may spend. */
+function query(values: Values) {
+  const { whole, duration } = values
+  return z
+    .strictObject({
+      defaultMaxRows: whole(1, 1_000_000_000)
+        .prefault(DEFAULTS.query.defaultMaxRows)
+        .describe('`maxRows` of a request that names none.'),
+      maxRows: whole(1, 1_000_000_000).prefault(DEFAULTS.query.maxRows).describe('Most rows that any answer may have.'),
+      defaultTimeout: duration('1s', '1h')
+        .prefault(DEFAULTS.query.defaultTimeout)
+        .describe('`timeoutMs` of a request that names none.'),
+      maxTimeout: duration('1s', '1h')
+        .prefault(DEFAULTS.query.maxTimeout)
+        .describe('Longest time that any query may take.'),
+      inspectTimeout: duration('100ms', '1m')
+        .prefault(DEFAULTS.query.inspectTimeout)
+        .describe('For all plugins together; late is denied.'),
+      idempotencyKeys: duration('1m', '30d')
+        .prefault(DEFAULTS.query.idempotencyKeys)
+        .describe('How long an idempotency key is remembered.'),
+    })
+    .refine((it) => it.defaultMaxRows <= it.maxRows, { path: ['defaultMaxRows'], error: 'no more than `maxRows`' })
+    .refine((it) => it.defaultTimeout <= it.maxTimeout, {
+      path: ['defaultTimeout'],
+      error: 'no more than `maxTimeout`',
+    })
+    .prefault({})
+}
+
+/** What holds do when their rule does not say. */
+function holds(values: Values) {
+  const { duration } = values
+  return z
+    .strictObject({
+      expiresIn: duration('1m', '30d')
+        .prefault(DEFAULTS.holds.expiresIn)
+        .describe('How long a hold waits when its rule does not say.'),
+      maxWait: duration('1s', '1h')
+        .prefault(DEFAULTS.holds.maxWait)
+        .describe('Longest `Prefer: wait=N` that is honoured.'),
+    })
+    .prefault({})
+}
+
+/** Where the evidence goes. */
+function audit(values: Values) {
+  const { whole, bytes } = values
+  return z
+    .strictObject({
+      journal: z
+        .strictObject({
+          maxBytes: bytes('16MiB', '64TiB')
+            .prefault(DEFAULTS.audit.journal.maxBytes)
+            .describe('Most that may wait for ClickHouse; then nothing runs.'),
+          segmentBytes: bytes('64KiB', '1GiB')
+            .prefault(DEFAULTS.audit.journal.segmentBytes)
+            .describe('Size of one file of the journal.'),
+        })
+        .refine((it) => it.segmentBytes * 2 <= it.maxBytes, {
+          path: ['segmentBytes'],
+          error: 'at most half of `maxBytes`',
+        })
+        .prefault({}),
+      retainDays: whole(1, 36_500).prefault(DEFAULTS.audit.retainDays).describe('How long ClickHouse keeps records.'),
+      clickhouse: clickhouse(values)
+        .exactOptional()
+        .describe('Where records go. Absent: they stay in the journal, and auditors cannot query.'),
+    })
+    .prefault({})
+}
+
+/** The ClickHouse of audit records. */
+function clickhouse(values: Values) {
+  const { text, word, duration, url } = values
+  return z.strictObject({
+    url: url(),
+    username: word('a user').prefault(DEFAULTS.clickhouse.username),
+    password: secret().exactOptional(),
+    database: text('a database', (value) => /^[a-z_]\w{0,62}$/i.test(value)).prefault(DEFAULTS.clickhouse.database),
+    requestTimeout: duration('1s', '10m').prefault(DEFAULTS.clickhouse.requestTimeout),
+  })
+}
+
+/** The schema over one environment. */
+export function configSchema(env: Env) {
+  const values = valuesOver(env)
+  const { word, path } = values
+  return z
+    .strictObject({
+      data: path().prefault(DEFAULTS.data).describe('Folder for the journal and the state store.'),
+      policies: path().prefault(DEFAULTS.policies).describe('Folder of policy documents.'),
+      listeners: listeners(values),
+      issuers: z.array(issuer(values)).max(50).default([]).describe('Whose tokens are accepted.'),
+      apiKeys: z
+        .strictObject({
+          file: path().exactOptional().describe('A YAML file with a list of keys, of the same shape as `list`.'),
+          list: apiKeyList.exactOptional(),
+        })
+        .default({})
+        .describe('Keys of services: hashes only.'),
+      connections: z
+        .record(z.string().regex(NAME, NAME_WORDS), connection(values))
+        .refine((it) => Object.keys(it).length > 0, 'at least one connection')
+        .describe('By the name that agents and policies use.'),
+      plugins: z
+        .record(z.string(), z.unknown())
+        .default({})
+        .describe(
+          'Options per plugin; a policy document may set others for its principals. Secrets are references here too.',
+        ),
+      query: query(values),
+      holds: holds(values),
+      audit: audit(values),
+      auditors: z
+        .strictObject({
+          groups: z
+            .array(word('the name of a group'))
+            .min(1)
+            .max(100)
+            .prefault([...DEFAULTS.auditors.groups])
+            .describe('People in any of these groups may audit.'),
+        })
+        .prefault({}),
+    })
+    .refine((it) => new Set(it.issuers.map(({ name }) => name)).size === it.issuers.length, {
+      path: ['issuers'],
+      error: 'names that differ',
+    })
+    .refine((it) => new Set(it.issuers.map(({ issuer }) => issuer)).size === it.issuers.length, {
+      path: ['issuers'],
+      error: 'issuers that differ',
+    })
+    .refine((it) => it.issuers.length > 0 || it.apiKeys.file !== undefined || it.apiKeys.list !== undefined, {
+      path: ['issuers'],
+      error: 'at least one issuer, or `apiKeys`: nobody could prove who they are',
+    })
+    .describe('The configuration of a Sluice gateway.')
+}
