@@ -39,7 +39,7 @@ export function misfit(type: SqlType, node: MaskNode, inherited?: Mask): string 
   if (mask?.strategy === 'null') return undefined
   switch (type.kind) {
     case 'ARRAY':
-      return misfit(type.of, { ...node, own: mask } as MaskNode)
+      return misfit(type.of, elementNode(node), mask)
     case 'STRUCT':
       for (const field of type.fields) {
         const problem = misfit(field.type, node.fields.get(field.name.toLowerCase()) ?? maskNode(), mask)
@@ -102,6 +102,11 @@ export function masked(type: SqlType, sql: string, node: MaskNode, scope: Scope,
   }
 }
 
+/** The masks of an array's elements: those of the array, its own handed down. */
+function elementNode({ fields, json }: MaskNode): MaskNode {
+  return { fields, json }
+}
+
 /** `REPLACE (… AS field, …)`; empty where no field is masked. */
 function structItems(
   fields: readonly { readonly name: string; readonly type: SqlType }[],
@@ -142,7 +147,7 @@ function arrayItem(
   scope: Scope,
   mask: Mask | undefined,
 ): string | undefined {
-  if (type.kind !== 'STRUCT') return masked(type, element, { ...node, own: mask } as MaskNode, scope)
+  if (type.kind !== 'STRUCT') return masked(type, element, elementNode(node), scope, mask)
   const replaced = structItems(type.fields, element, node, scope, mask)
   return replaced === '' ? undefined : `AS STRUCT ${element}.* ${replaced}`
 }

@@ -55,7 +55,11 @@ const TEN_TIB = 10 * 2 ** 40
 
 /** Every factor that applies, in the order of the table. Pure: equal statements score equally. */
 export function factorsOf(statement: SqlStatement): readonly Factor[] {
-  const factors = [...ofUses(statement), ...ofBytes(statement), ...ofFeatures(statement), ...ofFunctions(statement)]
+  const found = [...ofUses(statement), ...ofBytes(statement), ...ofFeatures(statement), ...ofFunctions(statement)]
+  // The uses and the features may both tell of one thing; it counts once. Unknown functions count each.
+  const factors = found.filter(
+    ({ name }, index) => name === 'unknown-function' || found.findIndex((factor) => factor.name === name) === index,
+  )
   const order = Object.keys(WEIGHTS)
   return factors.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
 }
