@@ -122,6 +122,7 @@ interface Loading {
 }
 
 function compileDocument(document: YamlDocument, value: PolicyDocument, loading: Loading): Compiled {
+  checkNames(document, value, loading)
   const ids = new Set<string>()
   const rules = value.rules.map((rule, index) => {
     if (ids.has(rule.id))
@@ -139,6 +140,28 @@ function compileDocument(document: YamlDocument, value: PolicyDocument, loading:
     if (known !== undefined) plugins.set(name, { key: `${name} ${canonicalJson(options)}`, options: known.parsed })
   }
   return { applies: compileApplies(value), rules, plugins }
+}
+
+/** Names of connections and issuers, where the configuration's are known. */
+function checkNames(document: YamlDocument, value: PolicyDocument, { vocabulary, problems }: Loading): void {
+  const connections = vocabulary.connections && [...vocabulary.connections, '*']
+  const issuers = vocabulary.issuers && [...vocabulary.issuers, 'keys']
+  const demand = (what: string, name: string, known: readonly string[] | undefined, path: Path): void => {
+    if (known === undefined || known.includes(name)) return
+    const near = nearest(name, known)
+    problems.push(document.problem(path, near === undefined ? what : `${what} (did you mean \`${near}\`?)`))
+  }
+  for (const [index, name] of value.connections.entries()) {
+    demand('a connection of the configuration', name, connections, ['connections', index])
+  }
+  for (const [index, name] of (value.principals.issuers ?? []).entries()) {
+    demand('an issuer of the configuration', name, issuers, ['principals', 'issuers', index])
+  }
+  for (const [index, entry] of (value.principals.subjects ?? []).entries()) {
+    const colon = entry.indexOf(':')
+    if (colon < 0) continue
+    demand('an issuer of the configuration', entry.slice(0, colon), issuers, ['principals', 'subjects', index])
+  }
 }
 
 function compileApplies(value: PolicyDocument): Compiled['applies'] {

@@ -82,7 +82,9 @@ export const policySchema = z
     policy: name.describe('Unique among all documents.'),
     description: text,
     principals,
-    connections: listOf(word).describe("Names of connections, or `'*'` for all."),
+    connections: listOf(
+      z.string().regex(/^(?:\*|[a-z][a-z0-9-]{0,62})$/, 'the name of a connection, or `*` for all'),
+    ).describe("Names of connections, or `'*'` for all."),
     plugins: z
       .record(name, z.unknown())
       .exactOptional()

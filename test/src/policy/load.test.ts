@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { loadPolicies } from '../../../src/policy/index.ts'
+import { loadPolicies, renderProblem } from '../../../src/policy/index.ts'
 import { analysts, HOUR, load, problemsOf, vocabulary } from './support.ts'
 
 const GOOD = analysts(`
@@ -195,6 +195,35 @@ describe('a document with a mistake names file, line, key and what was expected'
     const secret = 'hunter2-hunter2'
     const text = GOOD.replace('effect: permit', `effect: ${secret}`).replace('30m', secret).replace('[owners]', secret)
     expect((await problemsOf(text)).join('\n')).not.toContain(secret)
+  })
+})
+
+describe('names of the configuration', () => {
+  const named = (principals: string, connections: string) =>
+    GOOD.replace('{ groups: [analyst-agents] }', principals).replace('[warehouse]', connections)
+  const known = { ...vocabulary, connections: ['warehouse', 'archive'], issuers: ['corp'] }
+
+  test('are checked where they are known', async () => {
+    const text = named("{ issuers: [corp, crop], subjects: ['corp:a', 'keys:b', 'evil:c', d] }", '[warehose, archive]')
+    const loaded = await loadPolicies([{ path: 'a.yaml', text }], known, { expiresInMs: HOUR })
+    expect('problems' in loaded ? loaded.problems.map(renderProblem) : []).toEqual([
+      'a.yaml:4:15 connections[0]: expected a connection of the configuration (did you mean `warehouse`?)',
+      'a.yaml:3:31 principals.issuers[1]: expected an issuer of the configuration (did you mean `corp`?)',
+      'a.yaml:3:69 principals.subjects[2]: expected an issuer of the configuration',
+    ])
+  })
+
+  test('load where they are right, and where nothing is known of them', async () => {
+    const right = named("{ issuers: [corp, keys], subjects: ['corp:a'] }", "[warehouse, '*']")
+    expect('rules' in (await loadPolicies([{ path: 'a.yaml', text: right }], known, { expiresInMs: HOUR }))).toBe(true)
+    const other = named('{ issuers: [elsewhere] }', '[somewhere]')
+    expect((await load(other)).rules).toEqual(['analysts/read', 'analysts/ask'])
+  })
+
+  test('are no patterns', async () => {
+    expect(await problemsOf(GOOD.replace('[warehouse]', "['ware*']"))).toEqual([
+      'policies/0.yaml:4:15 connections[0]: expected the name of a connection, or `*` for all, got a text',
+    ])
   })
 })
 
