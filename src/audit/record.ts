@@ -109,6 +109,8 @@ export type UnplacedRow = Omit<Row, 'segment' | 'writer_seq'>
 /** Column names in the order of the bytes, for INSERT and for `formatRow`. */
 export const COLUMN_NAMES: readonly string[] = COLUMNS.map(({ name }) => name)
 
+const UNPLACED: readonly Columns[] = COLUMNS.slice(0, -2)
+
 /** Bytes at the end of each row that say where it was written: segment and sequence number, little-endian UInt64. */
 export const PLACE_BYTES = 16
 
@@ -150,7 +152,7 @@ export function toRow(record: AuditRecord, stamp: Stamp): UnplacedRow {
 
 /** The bytes of a row but for its place, which the journal adds. */
 export function encodeUnplaced(row: UnplacedRow): Uint8Array {
-  return encode(row, COLUMNS.slice(0, -2))
+  return encode(row, UNPLACED)
 }
 
 /** The bytes of a whole row. */
