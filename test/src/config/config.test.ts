@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { plugins as installed } from '../../../plugins/index.ts'
 import { DEFAULTS, isProblems, parseApiKeys, parseConfig, renderProblem, type Env } from '../../../src/config.ts'
 
 const nothing: Env = () => undefined
@@ -93,7 +94,9 @@ describe('a configuration', () => {
 
   test('of the sandbox is right as it lies there, with nothing in the environment', () => {
     const text = readFileSync('sluice.yaml', 'utf8')
+    const real = Object.fromEntries(installed.map((plugin) => [plugin.name, plugin]))
     expect(problemsOf(text)).toEqual([])
+    expect('problems' in parseConfig(text, 'sluice.yaml', nothing, real)).toBe(false)
     expect(valueOf(text, 'connections.warehouse.apiEndpoint')).toBe('http://127.0.0.1:9050')
     expect(valueOf(text, 'audit.clickhouse.url')).toBe('http://127.0.0.1:9051')
     expect(valueOf(text, 'issuers.0.issuer')).toBe('http://127.0.0.1:9052')
