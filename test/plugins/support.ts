@@ -33,7 +33,7 @@ export function tableOf(resource: string, columns: Readonly<Record<string, strin
   const parts = resource.split('.')
   const [project, dataset, table] = parts.length === 3 ? parts : ['demo', ...parts]
   return {
-    path: { project: project!, dataset: dataset!, table: table! },
+    path: { project, dataset, table } as Table['path'],
     resource,
     kind: 'TABLE',
     columns: Object.entries(columns).map(([name, type]): Column => ({ name, type: typeOf(type), nullable: true })),

@@ -20,7 +20,7 @@ describe('limits', () => {
     if (terms instanceof Promise) throw new Error('limits need nothing to wait for')
     const parse = (input: unknown) => () => terms.fulfil?.['limits']?.terms.parse(input)
     expect(parse({})).toThrow('at least one of')
-    expect(parse({ rows: 0 })).toThrow()
+    expect(parse({ rows: 0 })).toThrow('rows')
     expect(parse({ rows: '5' })).toThrow('a whole number of rows')
     expect(parse({ rows: 5, bytes: 5 })).toThrow('bytes')
   })

@@ -213,8 +213,8 @@ describe('keys', () => {
     const hooks = await maskColumns.create(options, runtime('0123456789abcdef'))
     const statement = statementOf('SELECT 1 FROM shop.customers', [customers])
     const obligation = { name: 'mask-columns', terms: [{ columns: { 'shop.customers.email': 'hash' } }] }
-    const before = hooks.fulfil?.['mask-columns']?.before
-    expect(await before?.(statement, obligation, statedOf(statement))).toMatchObject({
+    const fulfilment = hooks.fulfil?.['mask-columns']
+    expect(await fulfilment?.before?.(statement, obligation, statedOf(statement))).toMatchObject({
       masks: [{ resource: 'shop.customers', column: 'email', strategy: 'hash' }],
     })
   })

@@ -72,8 +72,8 @@ describe('sql-risk', () => {
       { kind: 'sql-risk/score', facts: { risk: { score: 40, factors: ['cross-join'] } } },
       { kind: 'sql-risk/cross-join', where: '1:20' },
     ])
-    expect(() => sqlRisk.options.parse({ weights: { 'no-such': 1 } })).toThrow()
-    expect(() => sqlRisk.options.parse({ weights: { bytes: 101 } })).toThrow()
+    expect(() => sqlRisk.options.parse({ weights: { 'no-such': 1 } })).toThrow('no-such')
+    expect(() => sqlRisk.options.parse({ weights: { bytes: 101 } })).toThrow('100')
     expect(sqlRisk.options.parse(undefined)).toEqual({ weights: {} })
   })
 
