@@ -11,9 +11,9 @@ export interface FolderLock {
   release(): void
 }
 
-/** Takes the folder for this process. Throws `audit-unavailable` where another has it. */
+/** Takes the folder for this process. Throws `audit-unavailable` where another has it, or it takes no files. */
 export function lockFolder(dir: string): FolderLock {
-  const database = new DatabaseSync(join(dir, 'lock'))
+  const database = openLock(dir)
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
     return { release: () => database.close() }
@@ -23,5 +23,13 @@ export function lockFolder(dir: string): FolderLock {
       cause,
       fix: 'give each gateway its own data folder',
     })
+  }
+}
+
+function openLock(dir: string): DatabaseSync {
+  try {
+    return new DatabaseSync(join(dir, 'lock'))
+  } catch (cause) {
+    throw new Failure('audit-unavailable', `the audit journal's folder \`${dir}\` takes no files`, { cause })
   }
 }

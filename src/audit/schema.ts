@@ -2,6 +2,7 @@
  * The audit tables and views in ClickHouse, as migrations that only go forward. Each statement may be run again, by this
  * gateway or another at the same time, and changes nothing then.
  */
+import { problemOf } from './problem.ts'
 import { COLUMNS } from './record.ts'
 import { quote, viewSql, VIEWS } from './views.ts'
 
@@ -29,17 +30,19 @@ const MIGRATIONS: readonly Migration[] = [
   },
 ]
 
+const NEWEST = Math.max(...MIGRATIONS.map(({ version }) => version))
+
 /** `database` MUST be a plain identifier. */
 export function createMigrator(clickhouse: Commander, database: string): Migrator {
   if (!/^[A-Za-z_]\w{0,62}$/.test(database)) throw new Error('the audit database has no plain name')
   return async (signal) => {
-    await clickhouse.command(`CREATE DATABASE IF NOT EXISTS \`${database}\``, signal)
-    await clickhouse.command(
-      `CREATE TABLE IF NOT EXISTS \`${database}\`.migrations (version UInt32, name String, applied_at DateTime64(3, 'UTC')) ` +
-        `ENGINE = MergeTree ORDER BY version COMMENT 'versions of this schema'`,
-      signal,
-    )
     const done = await versionOf(clickhouse, database, signal)
+    // Up to date: the gateway's user needs no right to define anything.
+    if (done >= NEWEST && (await hasEvents(clickhouse, database, signal))) return
+    await clickhouse.command(`CREATE DATABASE IF NOT EXISTS \`${database}\``, signal)
+    await clickhouse.command(migrationsSql(database), signal)
+    // A table that was dropped, while the record of its migration was not, is made again: empty is better than nowhere.
+    await clickhouse.command(eventsSql(database), signal)
     for (const { version, name, statements } of MIGRATIONS) {
       if (version <= done) continue
       for (const statement of statements(database)) await clickhouse.command(statement, signal)
@@ -48,18 +51,30 @@ export function createMigrator(clickhouse: Commander, database: string): Migrato
         signal,
       )
     }
-    await checkEvents(clickhouse, database, signal)
   }
 }
 
+/** The newest version that this database has run; 0 where it has run none, or there is no database. */
 async function versionOf(clickhouse: Commander, database: string, signal: AbortSignal): Promise<number> {
-  const answer = await textOf(
-    await clickhouse.query({ sql: `SELECT max(version) FROM \`${database}\`.migrations`, format: 'TSVRaw' }, signal),
-  )
-  const version = Number(answer.trim())
+  try {
+    return await numberOf(clickhouse, `SELECT max(version) FROM \`${database}\`.migrations`, signal)
+  } catch (error) {
+    if (NOT_THERE.has(problemOf(error))) return 0
+    throw error
+  }
+}
+const NOT_THERE: ReadonlySet<string> = new Set(['UNKNOWN_DATABASE', 'UNKNOWN_TABLE'])
+
+async function hasEvents(clickhouse: Commander, database: string, signal: AbortSignal): Promise<boolean> {
+  return (await numberOf(clickhouse, `EXISTS TABLE \`${database}\`.events`, signal)) === 1
+}
+
+async function numberOf(clickhouse: Commander, sql: string, signal: AbortSignal): Promise<number> {
+  const text = (await textOf(await clickhouse.query({ sql, format: 'TSVRaw' }, signal))).trim()
+  const value = Number(text)
   // Nothing is assumed of an answer that is no number: an older version would run again what was run.
-  if (answer.trim() === '' || !Number.isInteger(version)) throw new Error('the schema version cannot be read')
-  return version
+  if (text === '' || !Number.isInteger(value)) throw new Error('the schema version cannot be read')
+  return value
 }
 
 /** Most bytes of an answer that is one line. */
@@ -75,9 +90,13 @@ async function textOf(stream: ReadableStream<Uint8Array>): Promise<string> {
   return text
 }
 
-/** A table that was dropped, while the record of its migration was not, is made again: empty is better than nowhere. */
-async function checkEvents(clickhouse: Commander, database: string, signal: AbortSignal): Promise<void> {
-  await clickhouse.command(eventsSql(database), signal)
+function migrationsSql(database: string): string {
+  return [
+    `CREATE TABLE IF NOT EXISTS \`${database}\`.migrations`,
+    `(version UInt32 COMMENT 'of the schema', name String COMMENT 'what it brought',`,
+    `applied_at DateTime64(3, 'UTC') COMMENT 'UTC') ENGINE = MergeTree ORDER BY version`,
+    `COMMENT 'versions of this schema'`,
+  ].join(' ')
 }
 
 /** Columns that sort or count well are stored as differences. */

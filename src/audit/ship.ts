@@ -4,6 +4,7 @@
  */
 import type { Clock, Log } from '../runtime.ts'
 import { COLUMN_NAMES } from './record.ts'
+import { problemOf } from './problem.ts'
 import type { Migrator } from './schema.ts'
 
 /** What the shipper asks of the journal. */
@@ -136,7 +137,7 @@ export class Shipper<Sealed extends { readonly segment: number; readonly records
     const bytes = await segments.read(sealed)
     if (bytes === undefined) return segments.setAside(sealed)
     if (sealed.records > 0) {
-      if (!this.#migrated) await migrator(signal)
+      if (!this.#migrated) await within(migrator(signal), signal)
       this.#migrated = true
       const token = `${segments.epoch}:${sealed.segment}`
       await within(inserter.insertRowBinary('events', COLUMN_NAMES, bytes, token, signal), signal)
@@ -168,18 +169,4 @@ function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', abort)
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
-}
-
-const CODE = /^[A-Za-z0-9_]{1,64}$/
-
-/** A short code for people: ClickHouse's name for the error, or the system's. Never its message, which may quote data. */
-export function problemOf(error: unknown): string {
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if (at.name === 'TimeoutError' || Reflect.get(at, 'code') === 'upstream-late') return 'late'
-    for (const key of ['type', 'code']) {
-      const value: unknown = Reflect.get(at, key)
-      if (typeof value === 'string' && CODE.test(value)) return value
-    }
-  }
-  return 'unknown'
 }
