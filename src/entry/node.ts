@@ -80,9 +80,10 @@ export async function serve(loaded: Loaded): Promise<Serving> {
     maxBodyBytes,
     maxWaitSeconds: Math.floor(config.holds.maxWait / 1000),
   })
+  const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false })
   const server = createServer(
     { requestTimeout, headersTimeout: 15_000, keepAliveTimeout: 30_000, maxHeaderSize: 32_768 },
-    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+    (incoming, outgoing) => runtime.background('answer', answer(incoming, outgoing)),
   )
   const url = await listen(server, host, port).catch(async (error: unknown) => {
     await assembled.close()
@@ -144,7 +145,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
         dir: join(data, 'journal'),
         writer,
         clock: runtime.clock,
-        newId: runtime.newId,
+        newId: () => runtime.newId(),
         log: runtime.log,
         limits: { maxBytes: journal.maxBytes, segmentBytes: journal.segmentBytes },
         retainDays,

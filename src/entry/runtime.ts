@@ -57,7 +57,7 @@ async function readSecret(reference: string, base: string): Promise<string> {
  */
 export function createLog(level: LogLevel, write: (line: string) => void, now: () => Date = () => new Date()): Log {
   const least = LEVELS.indexOf(level)
-  return (at, message, fields = {}, cause = undefined) => {
+  return (at, message, fields = {}, cause) => {
     if (LEVELS.indexOf(at) < least) return
     const entry = { time: now().toISOString(), level: at, message, ...fields, ...causeOf(cause) }
     write(`${JSON.stringify(entry)}\n`)

@@ -39,7 +39,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'node-sql-parser': ['src/statement/', 'test/', 'bench/'],
   '@clickhouse/client': ['src/audit/', 'test/', 'sandbox/', 'bench/'],
   '@google-cloud/bigquery': ['src/connection/', 'test/', 'bench/', 'sandbox/'],
-  'google-auth-library': ['src/connection/', 'test/'],
+  'google-auth-library': ['src/connection/', 'test/', 'bench/'],
   '@marcbachmann/cel-js': ['src/policy/'],
   yaml: ['src/policy/', 'src/config', 'test/', 'sandbox/'],
   zod: [

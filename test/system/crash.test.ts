@@ -81,7 +81,7 @@ describe('ClickHouse away', () => {
     await clickhouse.stop('SIGKILL')
     const during = await Promise.all(Array.from({ length: 20 }, ask))
     const readyz = await fetch(`${gateway.url}/readyz`)
-    expect([readyz.status, ((await readyz.json()) as any).parts.clickhouse.ready]).toEqual([503, false])
+    expect([readyz.status, (await readyz.json()).parts.clickhouse.ready]).toEqual([503, false])
 
     const back = await startPart('clickhouse', { port, data: folder })
     const after = await ask()

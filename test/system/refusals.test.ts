@@ -20,7 +20,7 @@ async function call(headers: Record<string, string>, body: string | undefined = 
     headers,
     ...(body !== undefined && { body }),
   })
-  const problem = (await answer.json()) as any
+  const problem = await answer.json()
   return { status: answer.status, code: problem.code, detail: problem.detail, type: answer.headers.get('Content-Type') }
 }
 
@@ -125,13 +125,13 @@ describe('a body', () => {
 describe('a path', () => {
   it('that nothing answers says where to look', async () => {
     const answer = await fetch(`${gateway.url}/v1/querry`)
-    expect([answer.status, ((await answer.json()) as any).code]).toEqual([404, 'not-found'])
+    expect([answer.status, (await answer.json()).code]).toEqual([404, 'not-found'])
     expect(answer.headers.get('Sluice-Exchange')).toMatch(/^[0-9a-f-]{36}$/)
   })
 
   it('called by another method says which it takes', async () => {
     const answer = await fetch(`${gateway.url}/v1/query`)
-    expect([answer.status, ((await answer.json()) as any).code]).toEqual([405, 'method-not-allowed'])
+    expect([answer.status, (await answer.json()).code]).toEqual([405, 'method-not-allowed'])
   })
 })
 
@@ -151,7 +151,7 @@ describe('the operators’ doors', () => {
   })
 
   it('describe every call', async () => {
-    const document = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as any
+    const document = await (await fetch(`${gateway.url}/openapi.json`)).json()
     expect(Object.keys(document.paths).toSorted()).toEqual([
       '/healthz',
       '/readyz',
@@ -179,7 +179,7 @@ describe('the operators’ doors', () => {
     dead.close()
     const lonely = await startGateway({ env: { SLUICE_SANDBOX_WAREHOUSE: `http://127.0.0.1:${port}` } })
     const answer = await fetch(`${lonely.url}/readyz`)
-    const body = (await answer.json()) as any
+    const body = await answer.json()
     expect([answer.status, body.parts['connection warehouse'].ready, body.parts.store.ready]).toEqual([
       503,
       false,

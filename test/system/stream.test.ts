@@ -58,12 +58,12 @@ describe('a client that leaves in the middle', () => {
     const exchange = answer.headers.get('Sluice-Exchange')
     await answer.body!.getReader().read()
     leave.abort()
-    const [row] = await gateway.audit<{ ending: string; cut: string; rows: string }>(
-      `SELECT ending, cut, rows FROM events WHERE kind = 'completed' AND toString(exchange_id) = '${exchange}'`,
+    const [row] = await gateway.audit<{ ending: string; cut: string; row_count: string }>(
+      `SELECT ending, cut, row_count FROM events WHERE kind = 'completed' AND exchange_id = '${exchange}'`,
       (found) => found.length === 1,
     )
     expect(row).toMatchObject({ ending: 'cut', cut: 'client-gone' })
-    expect(Number(row?.rows)).toBeLessThan(1_000_000)
+    expect(Number(row?.row_count)).toBeLessThan(1_000_000)
   })
 
   it('before the job is done: the job is cancelled, and nothing stays under way', async () => {
