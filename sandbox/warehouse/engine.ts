@@ -13,7 +13,7 @@ import { invalidQuery, WarehouseError } from './errors.ts'
 import { jsonRemove, jsonSet } from './json.ts'
 import { SEED } from './seed.ts'
 import type { Catalog, Column, Relation } from './sql/catalog.ts'
-import { MACROS } from './sql/macros.ts'
+import { FAILURES, MACROS } from './sql/macros.ts'
 import {
   quote,
   tableName,
@@ -299,6 +299,8 @@ export function queryError(error: unknown, source: string): WarehouseError {
     return invalidQuery(`Unrecognized name: ${name}`, place)
   }
   // A value may stand in a conversion error; the sandbox's data is made up, but the gateway's habit is kept.
+  const failure = FAILURES.find((one) => first.includes(`'${one}'`))
+  if (failure !== undefined) return invalidQuery(failure)
   if (/Conversion Error/.test(first)) return invalidQuery('Bad value in a conversion')
   return invalidQuery(
     first

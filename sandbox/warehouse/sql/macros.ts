@@ -5,6 +5,19 @@
 
 const NUM = 'DECIMAL(38,9)'
 
+/**
+ * Failures that TRY must be able to catch are conversions that cannot work: `error()` counts as volatile, which TRY refuses.
+ * Their texts come back in DuckDB's message.
+ */
+export const FAILURES = [
+  'division by zero',
+  'Bad int64 value',
+  'Bad bool value',
+  'Floating point error in function: LN',
+  'Floating point error in function: SQRT',
+  'Third argument in SUBSTR() cannot be negative',
+]
+
 /** `typeof` is constant for an expression, so the other branches of such a CASE are never computed. */
 const STRING_OF = `CASE typeof(x)
   WHEN 'BLOB' THEN decode(TRY_CAST(x AS BLOB))
@@ -38,15 +51,15 @@ export const MACROS: readonly string[] = [
   `bq_string(x) AS ${STRING_OF}`,
   `bq_bytes(x BLOB) AS x, (x VARCHAR) AS encode(x)`,
   `bq_int(x DOUBLE) AS CAST(round(x) AS BIGINT), (x ${NUM}) AS CAST(round(x, 0) AS BIGINT), (x BIGINT) AS x, (x BOOLEAN) AS CAST(x AS BIGINT),
-    (x VARCHAR) AS CASE WHEN regexp_matches(x, '^\\s*[+-]?[0-9]+\\s*$') OR x IS NULL THEN CAST(x AS BIGINT) ELSE error('Bad int64 value') END`,
+    (x VARCHAR) AS CASE WHEN regexp_matches(x, '^\\s*[+-]?[0-9]+\\s*$') OR x IS NULL THEN CAST(x AS BIGINT) ELSE CAST('Bad int64 value' AS BIGINT) END`,
   `bq_bool(x BOOLEAN) AS x, (x BIGINT) AS x <> 0,
-    (x VARCHAR) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE ELSE CASE WHEN x IS NULL THEN NULL ELSE error('Bad bool value') END END`,
+    (x VARCHAR) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE ELSE CASE WHEN x IS NULL THEN NULL ELSE CAST('Bad bool value' AS BOOLEAN) END END`,
   // Strings and bytes.
   `bq_length(x VARCHAR) AS length(x), (x BLOB) AS octet_length(x)`,
   `bq_byte_length(x VARCHAR) AS strlen(x), (x BLOB) AS octet_length(x)`,
   `bq_from(p, n) AS CASE WHEN p = 0 THEN 1 WHEN p < -n THEN 1 WHEN p < 0 THEN n + p + 1 ELSE p END`,
   `bq_substr(x VARCHAR, p BIGINT) AS substring(x, bq_from(p, length(x))), (x BLOB, p BIGINT) AS x[bq_from(p, octet_length(x)):],
-    (x VARCHAR, p BIGINT, n BIGINT) AS CASE WHEN n < 0 THEN error('Third argument in SUBSTR() cannot be negative') ELSE substring(x, bq_from(p, length(x)), n) END,
+    (x VARCHAR, p BIGINT, n BIGINT) AS CASE WHEN n < 0 THEN CAST(CAST('Third argument in SUBSTR() cannot be negative' AS BIGINT) AS VARCHAR) ELSE substring(x, bq_from(p, length(x)), n) END,
     (x BLOB, p BIGINT, n BIGINT) AS CASE WHEN n < 0 THEN error('Third argument in SUBSTR() cannot be negative')
       WHEN n = 0 THEN CASE WHEN x IS NULL THEN NULL ELSE ''::BLOB END ELSE x[bq_from(p, octet_length(x)):bq_from(p, octet_length(x)) + n - 1] END`,
   `bq_left(x VARCHAR, n BIGINT) AS CASE WHEN n < 0 THEN error('Second argument in LEFT() cannot be negative') ELSE left(x, n) END`,
@@ -64,15 +77,15 @@ export const MACROS: readonly string[] = [
   `bq_to_hex(x BLOB) AS lower(hex(x))`,
   `bq_regexp_extract(x, r, g) AS CASE WHEN regexp_matches(x, r) THEN regexp_extract(x, r, g) ELSE NULL END`,
   // Numbers.
-  `bq_numeric_div(a, b) AS CASE WHEN b = 0 THEN error('division by zero') ELSE
+  `bq_numeric_div(a, b) AS CASE WHEN b = 0 THEN CAST('division by zero' AS BIGINT) ELSE
     CAST(CAST((${UNSCALED('a')} * 1000000000 + sign(${UNSCALED('a')}) * abs(${UNSCALED('b')}) // 2) // ${UNSCALED('b')} AS DECIMAL(38,0))
       * 0.000000001::DECIMAL(10,9) AS ${NUM}) END`,
-  `bq_div(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a / b END,
-    (a DOUBLE, b DOUBLE) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a / b END,
+  `bq_div(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN CAST('division by zero' AS BIGINT) ELSE a / b END,
+    (a DOUBLE, b DOUBLE) AS CASE WHEN b = 0 THEN CAST('division by zero' AS BIGINT) ELSE a / b END,
     (a ${NUM}, b ${NUM}) AS bq_numeric_div(a, b)`,
-  `bq_int_div(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a // b END`,
-  `bq_mod(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a % b END,
-    (a ${NUM}, b ${NUM}) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a % b END`,
+  `bq_int_div(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN CAST('division by zero' AS BIGINT) ELSE a // b END`,
+  `bq_mod(a BIGINT, b BIGINT) AS CASE WHEN b = 0 THEN CAST('division by zero' AS BIGINT) ELSE a % b END,
+    (a ${NUM}, b ${NUM}) AS CASE WHEN b = 0 THEN CAST('division by zero' AS BIGINT) ELSE a % b END`,
   `bq_avg(x BIGINT) AS avg(x), (x DOUBLE) AS avg(x), (x ${NUM}) AS bq_numeric_div(sum(x), CASE WHEN count(x) = 0 THEN NULL ELSE count(x) END)`,
   `bq_floor(x DOUBLE) AS floor(x), (x BIGINT) AS CAST(x AS DOUBLE), (x ${NUM}) AS CAST(floor(x) AS ${NUM})`,
   `bq_ceil(x DOUBLE) AS ceil(x), (x BIGINT) AS CAST(x AS DOUBLE), (x ${NUM}) AS CAST(ceil(x) AS ${NUM})`,
@@ -87,8 +100,8 @@ export const MACROS: readonly string[] = [
       THEN CAST(${UNSCALED('x')} // ${POWER} * ${POWER} AS DECIMAL(38,0)) * 0.000000001::DECIMAL(10,9)
       ELSE error('TRUNC of NUMERIC outside 0 to 9 digits is not supported in the sandbox') END`,
   `bq_pow(x DOUBLE, y DOUBLE) AS pow(x, y)`,
-  `bq_ln(x DOUBLE) AS CASE WHEN x <= 0 THEN error('Floating point error in function: LN') ELSE ln(x) END`,
-  `bq_sqrt(x DOUBLE) AS CASE WHEN x < 0 THEN error('Floating point error in function: SQRT') ELSE sqrt(x) END`,
+  `bq_ln(x DOUBLE) AS CASE WHEN x <= 0 THEN CAST('Floating point error in function: LN' AS DOUBLE) ELSE ln(x) END`,
+  `bq_sqrt(x DOUBLE) AS CASE WHEN x < 0 THEN CAST('Floating point error in function: SQRT' AS DOUBLE) ELSE sqrt(x) END`,
   `bq_sign(x BIGINT) AS CAST(sign(x) AS BIGINT), (x DOUBLE) AS CAST(sign(x) AS DOUBLE), (x ${NUM}) AS CAST(sign(x) AS ${NUM})`,
   // Dates and times.
   `bq_add(x DATE, i) AS CAST(x + i AS DATE), (x TIMESTAMP, i) AS x + i, (x TIMESTAMPTZ, i) AS x + i, (x TIME, i) AS x + i`,

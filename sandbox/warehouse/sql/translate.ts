@@ -151,6 +151,8 @@ class Translator {
   #unique = 0
   #positions = 0
   #scope: Scope | undefined
+  /** The scope of the SELECT that was just read. */
+  #selected: Scope | undefined
   #ctes: ReadonlySet<string>[] = []
   #with: string[] = []
   readonly #references = new Map<string, Reference>()
@@ -564,13 +566,18 @@ class Translator {
         } while (this.#mark(','))
         head = `WITH ${recursive ? 'RECURSIVE ' : ''}${parts.join(', ')} `
       }
+      this.#selected = undefined
       let sql = this.#operand(asValue)
+      // ORDER BY sees the tables of a lone SELECT.
+      let scope = this.#selected as Scope | undefined
       for (;;) {
         const operator = this.#setOperator()
         if (operator === undefined) break
+        scope = undefined
         sql = `${sql} ${operator} ${this.#operand(asValue)}`
       }
-      sql += this.#orderLimit()
+      sql += scope === undefined ? this.#orderLimit() : this.#within(scope, () => this.#orderLimit())
+      this.#selected = undefined
       this.#with.length = withs
       this.#ctes.length = ctes
       if (this.#isMark('|>')) throw unsupported('Pipe syntax', this.#token)
@@ -587,7 +594,11 @@ class Translator {
   }
 
   #operand(asValue: boolean): string {
-    if (this.#isMark('(')) return `(${this.#inParens(() => this.#query(asValue))})`
+    if (this.#isMark('(')) {
+      const sql = `(${this.#inParens(() => this.#query(asValue))})`
+      this.#selected = undefined
+      return sql
+    }
     return this.#select(asValue)
   }
 
@@ -710,8 +721,16 @@ class Translator {
         }).join(', ')}`
       }
       const head = `SELECT ${distinct ? 'DISTINCT ' : ''}`
-      if (struct && asValue) return this.#structQuery(items, head, tail)
-      return `${head}${this.#items(items)}${tail}`
+      if (struct && asValue) {
+        const sql = this.#structQuery(items, head, tail)
+        this.#selected = scope
+        return sql
+      }
+      const sql = `${head}${this.#items(items)}${tail}`
+      // In ORDER BY, what SELECT names comes before what FROM names.
+      for (const { expression } of items) if (expression?.name !== undefined) scope.implicit.delete(expression.name.toLowerCase())
+      this.#selected = scope
+      return sql
     })
   }
 
@@ -832,7 +851,7 @@ class Translator {
       if (star?.base === undefined || items.length > 1) throw unsupported('This SELECT AS STRUCT', this.#token)
       return `SELECT _r FROM (SELECT ${this.#star({ ...star, base: '_b._v' })} FROM (SELECT ${star.base} AS _v) AS _b) AS _r`
     }
-    return `SELECT _r FROM (${head}${this.#items(items)}${tail}) AS _r`
+    return `SELECT _r FROM (${head}${this.#items(items)}${tail}${this.#orderLimit()}) AS _r`
   }
 
   // FROM.

@@ -119,7 +119,10 @@ describe('an expression is answered as BigQuery answers it', () => {
     [`FROM_HEX('00ff')`, 'AP8='],
     [`TO_BASE64(b'abc')`, 'YWJj'],
     [`CAST(FROM_BASE64('YWJj') AS STRING)`, 'abc'],
-    [`TO_HEX(SHA256(CONCAT(b'key', CAST('é' AS BYTES))))`, 'd0fe6c3a4b0a5a1f6a0f'].slice(0, 0) as unknown as [string, unknown],
+    [`TO_HEX(SHA256(CONCAT(b'key', CAST('é' AS BYTES))))`, 'd0fe6c3a4b0a5a1f6a0f'].slice(0, 0) as unknown as [
+      string,
+      unknown,
+    ],
     // Casts.
     [`CAST('12' AS INT64)`, '12'],
     ['CAST(2.5 AS INT64)', '3'],
@@ -224,11 +227,20 @@ describe('an expression is answered as BigQuery answers it', () => {
     [`TO_JSON('x')`, '"x"'],
     [`TO_JSON_STRING([1, 2])`, '[1,2]'],
     [`TO_JSON_STRING(CAST(NULL AS STRING))`, 'null'],
-    [`JSON_SET(JSON '{"card":"4111","plan":"pro"}', '$.card', 'x', create_if_missing => false)`, '{"card":"x","plan":"pro"}'],
+    [
+      `JSON_SET(JSON '{"card":"4111","plan":"pro"}', '$.card', 'x', create_if_missing => false)`,
+      '{"card":"x","plan":"pro"}',
+    ],
     [`JSON_SET(JSON '{"plan":"pro"}', '$.card', 'x', create_if_missing => false)`, '{"plan":"pro"}'],
     [`JSON_SET(JSON '{"plan":"pro"}', '$.card', 'x')`, '{"plan":"pro","card":"x"}'],
-    [`JSON_SET(JSON '{"a":[1,{"b":12345678901234567890}]}', '$.a[1].c', NULL)`, '{"a":[1,{"b":12345678901234567890,"c":null}]}'],
-    [`JSON_SET(CAST(NULL AS JSON), '$.card', 'x')`.replace('CAST(NULL AS JSON)', "PARSE_JSON(CAST(NULL AS STRING))"), null],
+    [
+      `JSON_SET(JSON '{"a":[1,{"b":12345678901234567890}]}', '$.a[1].c', NULL)`,
+      '{"a":[1,{"b":12345678901234567890,"c":null}]}',
+    ],
+    [
+      `JSON_SET(CAST(NULL AS JSON), '$.card', 'x')`.replace('CAST(NULL AS JSON)', 'PARSE_JSON(CAST(NULL AS STRING))'),
+      null,
+    ],
     [`JSON_REMOVE(JSON '{"a":1,"b":2}', '$.a')`, '{"b":2}'],
     [`STRING(JSON '"x"')`, 'x'],
     [`INT64(JSON '7')`, '7'],
@@ -251,5 +263,315 @@ describe('an expression is answered as BigQuery answers it', () => {
   ]
   test.each(cases.filter((one) => one.length === 2))('%s', async (expression, expected) => {
     expect(await warehouse.value(`SELECT ${expression} AS x`)).toEqual(expected)
+  })
+})
+
+describe('a query is answered as BigQuery answers it', () => {
+  const nulls = `SELECT 1 AS id, STRUCT('a' AS street, 'b' AS city) AS s UNION ALL SELECT 2, NULL`
+  const arrays = `SELECT 1 AS id, [STRUCT('email' AS kind, 'x' AS value), STRUCT('phone', NULL)] AS contacts, ['a', 'b'] AS tags`
+  const cases: readonly (readonly [string, unknown[][]])[] = [
+    // What masking rewrites queries into.
+    [`SELECT * REPLACE (UPPER(b) AS b) FROM (SELECT 1 AS a, 'x' AS b) AS t`, [['1', 'X']]],
+    [`SELECT * EXCEPT (a) FROM (SELECT 1 AS a, 'x' AS b)`, [['x']]],
+    [`SELECT * EXCEPT (a) REPLACE (UPPER(b) AS b) FROM (SELECT 1 AS a, 'x' AS b)`, [['X']]],
+    [`SELECT t.* EXCEPT (a) REPLACE (UPPER(t.b) AS b), 1 AS z FROM (SELECT 1 AS a, 'x' AS b) t`, [['X', '1']]],
+    [
+      `SELECT id, (SELECT AS STRUCT s.* REPLACE ('z' AS street)) AS s FROM (${nulls}) ORDER BY id`,
+      [
+        ['1', { street: 'z', city: 'b' }],
+        ['2', { street: 'z', city: null }],
+      ],
+    ],
+    [
+      `SELECT * REPLACE (IF(s IS NULL, NULL, (SELECT AS STRUCT s.* REPLACE (UPPER(s.street) AS street))) AS s) FROM (${nulls}) ORDER BY id`,
+      [
+        ['1', { street: 'A', city: 'b' }],
+        ['2', null],
+      ],
+    ],
+    [
+      `SELECT * REPLACE (IF(t.s IS NULL, NULL, (SELECT AS STRUCT t.s.* REPLACE (CAST(NULL AS STRING) AS street))) AS s) FROM (${nulls}) AS t ORDER BY id`,
+      [
+        ['1', { street: null, city: 'b' }],
+        ['2', null],
+      ],
+    ],
+    [
+      `SELECT * REPLACE (ARRAY(SELECT AS STRUCT c.* REPLACE (IF(c.value IS NULL, NULL, '***') AS value) FROM UNNEST(contacts) AS c WITH OFFSET AS o ORDER BY o) AS contacts) FROM (${arrays})`,
+      [
+        [
+          '1',
+          [
+            { kind: 'email', value: '***' },
+            { kind: 'phone', value: null },
+          ],
+          ['a', 'b'],
+        ],
+      ],
+    ],
+    [
+      `SELECT * REPLACE (ARRAY(SELECT TO_HEX(SHA256(t)) FROM UNNEST(tags) AS t WITH OFFSET AS o ORDER BY o) AS tags) FROM (SELECT ['a'] AS tags)`,
+      [[['ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb']]],
+    ],
+    [
+      `SELECT ARRAY(SELECT AS STRUCT c.kind, UPPER(c.value) AS value FROM UNNEST(contacts) AS c WITH OFFSET o ORDER BY o DESC) AS x FROM (${arrays})`,
+      [
+        [
+          [
+            { kind: 'phone', value: null },
+            { kind: 'email', value: 'X' },
+          ],
+        ],
+      ],
+    ],
+    [
+      `SELECT IF(s IS NULL, NULL, STRUCT(s.city AS street, s.street AS city)) AS s FROM (${nulls}) ORDER BY id`,
+      [[{ street: 'b', city: 'a' }], [null]],
+    ],
+    [
+      `SELECT id, email, metadata FROM (SELECT * REPLACE ('masked' AS email, JSON_SET(metadata, '$.card', 'x', create_if_missing => false) AS metadata) FROM \`sluice-sandbox.shop.customers\`) AS customers WHERE id IN (1, 41, 43) ORDER BY id`,
+      [
+        ['1', 'masked', '{"card":"x","plan":"pro","seats":1}'],
+        ['41', 'masked', '{"plan":"free"}'],
+        ['43', 'masked', null],
+      ],
+    ],
+    // Arrays in FROM.
+    [
+      `SELECT id, t, o FROM (${arrays}), UNNEST(tags) AS t WITH OFFSET AS o ORDER BY o`,
+      [
+        ['1', 'a', '0'],
+        ['1', 'b', '1'],
+      ],
+    ],
+    [
+      `SELECT x.id, t FROM (${arrays}) AS x, x.tags AS t ORDER BY t`,
+      [
+        ['1', 'a'],
+        ['1', 'b'],
+      ],
+    ],
+    [
+      `SELECT x.id, c.kind, value FROM (${arrays}) AS x CROSS JOIN UNNEST(x.contacts) AS c ORDER BY c.kind`,
+      [
+        ['1', 'email', 'x'],
+        ['1', 'phone', null],
+      ],
+    ],
+    [
+      `SELECT * FROM UNNEST([STRUCT(1 AS a, 'x' AS b), STRUCT(2, 'y')]) ORDER BY a`,
+      [
+        ['1', 'x'],
+        ['2', 'y'],
+      ],
+    ],
+    [
+      `SELECT * FROM UNNEST(['x', 'y']) AS v WITH OFFSET ORDER BY offset`,
+      [
+        ['x', '0'],
+        ['y', '1'],
+      ],
+    ],
+    [`SELECT id, v FROM (SELECT 1 AS id, ARRAY<INT64>[] AS a) LEFT JOIN UNNEST(a) AS v`, [['1', null]]],
+    [
+      `SELECT o.id, i.sku, i.quantity FROM shop.orders AS o, o.items AS i WHERE o.id IN (1, 3, 4) ORDER BY o.id`,
+      [
+        ['1', 'SKU-1', '2'],
+        ['4', 'SKU-4', '5'],
+      ],
+    ],
+    [
+      `SELECT sku, COUNT(*) AS n FROM shop.orders, UNNEST(items) WHERE id < 10 GROUP BY sku ORDER BY n DESC, sku LIMIT 2`,
+      [
+        ['SKU-1', '1'],
+        ['SKU-12', '1'],
+      ],
+    ],
+    [
+      `SELECT COUNT(*) FROM shop.customers AS c WHERE EXISTS (SELECT 1 FROM UNNEST(c.contacts) AS k WHERE k.kind = 'chat' AND k.value = '@handle5')`,
+      [['1']],
+    ],
+    // The rest of a query.
+    [`WITH a AS (SELECT 1 AS x), b AS (SELECT x + 1 AS x FROM a) SELECT a.x, b.x AS y FROM a, b`, [['1', '2']]],
+    [
+      `WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i FROM n ORDER BY i`,
+      [['1'], ['2'], ['3']],
+    ],
+    [`SELECT 1 AS x UNION ALL SELECT 2 ORDER BY x DESC`, [['2'], ['1']]],
+    [`SELECT x FROM UNNEST([1, 1, 2]) AS x INTERSECT DISTINCT SELECT 1`, [['1']]],
+    [`SELECT x FROM UNNEST([1, 2]) AS x EXCEPT DISTINCT SELECT 1`, [['2']]],
+    [`SELECT a, b, c FROM (SELECT 1 AS a, 2 AS b) JOIN (SELECT 1 AS a, 3 AS c) USING (a)`, [['1', '2', '3']]],
+    [`SELECT * FROM (SELECT 1 AS a, 2 AS b) LEFT JOIN (SELECT 9 AS a, 3 AS c) USING (a)`, [['1', '2', null]]],
+    [
+      `SELECT l.a, r.a AS b FROM (SELECT 1 AS a) l FULL OUTER JOIN (SELECT 2 AS a) r ON l.a = r.a ORDER BY l.a`,
+      [
+        [null, '2'],
+        ['1', null],
+      ],
+    ],
+    [`SELECT x FROM UNNEST([2, NULL, 1]) AS x ORDER BY x`, [[null], ['1'], ['2']]],
+    [`SELECT x FROM UNNEST([2, NULL, 1]) AS x ORDER BY x DESC`, [['2'], ['1'], [null]]],
+    [`SELECT x FROM UNNEST([2, NULL, 1]) AS x ORDER BY x NULLS LAST LIMIT 2 OFFSET 1`, [['2'], [null]]],
+    [
+      `SELECT k, SUM(v) AS s FROM UNNEST([STRUCT('a' AS k, 1 AS v), STRUCT('a', 2), STRUCT('b', 5)]) GROUP BY ROLLUP(k) ORDER BY k`,
+      [
+        [null, '8'],
+        ['a', '3'],
+        ['b', '5'],
+      ],
+    ],
+    [`SELECT k, COUNT(*) AS n FROM UNNEST(['a', 'a', 'b']) AS k GROUP BY ALL HAVING n > 1`, [['a', '2']]],
+    [`SELECT x FROM UNNEST([1, 2, 3]) AS x QUALIFY ROW_NUMBER() OVER (ORDER BY x DESC) = 1`, [['3']]],
+    [
+      `SELECT x, LAG(x) OVER (ORDER BY x) AS l, SUM(x) OVER (ORDER BY x ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS s, RANK() OVER w AS r FROM UNNEST([1, 2]) AS x WINDOW w AS (ORDER BY x) ORDER BY x`,
+      [
+        ['1', null, '1', '1'],
+        ['2', '1', '3', '2'],
+      ],
+    ],
+    [
+      `SELECT COUNT(*), COUNT(x), COUNT(DISTINCT x), COUNTIF(x > 1), SUM(x), AVG(x), MIN(x), MAX(x), APPROX_COUNT_DISTINCT(x), LOGICAL_AND(x > 0), LOGICAL_OR(x > 3) FROM UNNEST([1, 2, 3, 3, NULL]) AS x`,
+      [['5', '4', '3', '3', '9', '2.25', '1', '3', '3', 'true', 'false']],
+    ],
+    [`SELECT COUNT(*), COUNTIF(x > 1), SUM(x), ARRAY_AGG(x) FROM UNNEST(ARRAY<INT64>[]) AS x`, [['0', '0', null, []]]],
+    [`SELECT AVG(x), SUM(x) FROM UNNEST([NUMERIC '1', NUMERIC '2', NUMERIC '2']) AS x`, [['1.666666667', '5']]],
+    [
+      `SELECT ARRAY_AGG(x IGNORE NULLS ORDER BY x DESC LIMIT 2), STRING_AGG(CAST(x AS STRING), '-' ORDER BY x), ANY_VALUE(1) FROM UNNEST([1, NULL, 3, 2]) AS x`,
+      [[['3', '2'], '1-2-3', '1']],
+    ],
+    [
+      `SELECT _TABLE_SUFFIX AS day, COUNT(*) AS n FROM \`sluice-sandbox.shop.events_*\` WHERE _TABLE_SUFFIX BETWEEN '20260102' AND '20260103' GROUP BY day ORDER BY day`,
+      [
+        ['20260102', '200'],
+        ['20260103', '200'],
+      ],
+    ],
+    [
+      `SELECT * FROM \`shop.events_2026*\` WHERE event_id = 'e1-1'`,
+      [['e1-1', '9', 'purchase', MICROS('2026-01-01T00:07:11Z'), '{"page":"/p/1","position":1}']],
+    ],
+    [
+      `SELECT table_name, table_type FROM shop.INFORMATION_SCHEMA.TABLES WHERE table_name LIKE 'c%' ORDER BY 1`,
+      [
+        ['customer_directory', 'VIEW'],
+        ['customers', 'BASE TABLE'],
+      ],
+    ],
+    [
+      `SELECT column_name, data_type FROM shop.INFORMATION_SCHEMA.COLUMNS WHERE table_name = 'orders' AND column_name IN ('items', 'amount') ORDER BY 1`,
+      [
+        ['amount', 'NUMERIC'],
+        ['items', 'ARRAY<STRUCT<sku STRING, quantity INT64, price NUMERIC>>'],
+      ],
+    ],
+    [`SELECT schema_name FROM INFORMATION_SCHEMA.SCHEMATA ORDER BY 1`, [['hr'], ['shop']]],
+    [`SELECT COUNT(*) FROM shop.INFORMATION_SCHEMA.VIEWS`, [['1']]],
+    [`SELECT id, city FROM shop.customer_directory WHERE id = 1`, [['1', 'Turin']]],
+    [
+      'SELECT (SELECT MAX(id) FROM shop.customers) AS m, c.address.city FROM shop.customers c WHERE c.id = 1 -- comment\n;',
+      [['2000', 'Turin']],
+    ],
+  ]
+  test.each(cases)('%s', async (query, expected) => {
+    expect(await warehouse.rows(query)).toEqual(expected)
+  })
+
+  test('every type is encoded without loss, an all-NULL row too', async () => {
+    const rows = await warehouse.rows('SELECT * EXCEPT (struct, structs) FROM shop.types ORDER BY id')
+    expect(rows[0]).toEqual([
+      '1',
+      '9223372036854775807',
+      '99999999999999999999999999999.999999999',
+      '123456789012345678.12345678901234567891',
+      '1.5',
+      'true',
+      'plain',
+      'AP8Q',
+      '2026-02-28',
+      '23:59:59.999999',
+      '2026-02-28T23:59:59.999999',
+      '1772323199999999',
+      '1-2 3 4:5:6.789000',
+      '{"a":[1,2,{"b":null}],"n":12345678901234567890}',
+      'POINT(1 2)',
+      ['1', '9007199254740993'],
+      ['a', 'b'],
+    ])
+    expect(rows[1]?.slice(4, 7)).toEqual(['NaN', 'false', 'quote " backslash \\ newline \n tab \t é 漢字 🙂'])
+    expect(rows[1]?.slice(8, 11)).toEqual(['0001-01-01', '00:00:00', '0001-01-01T00:00:00'])
+    expect(rows[2]?.[4]).toBe('Infinity')
+    expect(rows[3]?.slice(9, 13)).toEqual(['01:02:03.500000', '2024-02-29T01:02:03.500000', '-500000', '0-0 -3 -1:0:0'])
+    expect(rows[4]).toEqual(['5', ...Array.from({ length: 14 }, () => null), [], []])
+    expect(await warehouse.rows('SELECT struct, structs FROM shop.types ORDER BY id LIMIT 2')).toEqual([
+      [
+        { a: '1', b: 'x', c: { d: '2026-01-01', e: ['1.5', '2.25'] } },
+        [
+          { k: 'one', v: '1.0' },
+          { k: 'two', v: '2.5' },
+        ],
+      ],
+      [{ a: null, b: null, c: null }, []],
+    ])
+  })
+
+  test('parameters of every kind, named and positional', async () => {
+    const params = {
+      s: `it's`,
+      n: 7,
+      f: 1.5,
+      b: true,
+      a: [1, 2],
+      t: { x: 'y', z: 3 },
+      bytes: Buffer.from('hi'),
+      none: null,
+    }
+    expect(
+      await warehouse.rows('SELECT @s, @n, @f, @b, @a, @t.x, @t, TO_HEX(@bytes), @none, 2 IN UNNEST(@a)', {
+        params,
+        types: { none: 'STRING' } as never,
+      }),
+    ).toEqual([[`it's`, '7', '1.5', 'true', ['1', '2'], 'y', { x: 'y', z: '3' }, '6869', null, 'true']])
+    expect(await warehouse.rows('SELECT ? + ?, ?', { params: [1, 2, 'x'] })).toEqual([['3', 'x']])
+    expect(
+      await warehouse.rows('SELECT x FROM UNNEST(@a) AS x ORDER BY x DESC LIMIT @l', {
+        params: { a: ['p', 'q'], l: 1 },
+      }),
+    ).toEqual([['q']])
+  })
+})
+
+describe('what is not known to be right is refused', () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['SELEC 1', 'invalidQuery: The statement SELEC is not supported in the sandbox at [1:1]'],
+    ['SELECT 1 +', 'invalidQuery: Syntax error: Unexpected end of script at [1:11]'],
+    ['SELECT nope FROM shop.leads', 'invalidQuery: Unrecognized name: nope at [1:8]'],
+    ['SELECT * FROM shop.nope', 'notFound: Not found: Table sluice-sandbox:shop.nope was not found in location US'],
+    ['SELECT * FROM nope.leads', 'notFound: Not found: Dataset sluice-sandbox:nope'],
+    [
+      'SELECT * FROM leads',
+      'invalidQuery: Table "leads" must be qualified with a dataset (e.g. dataset.table). at [1:15]',
+    ],
+    ['SELECT SOUNDEX("x")', 'invalidQuery: The function SOUNDEX is not supported in the sandbox at [1:8]'],
+    ['SELECT read_csv("/etc/passwd")', 'invalidQuery: The function READ_CSV is not supported in the sandbox at [1:8]'],
+    [
+      'SELECT * FROM `/etc/passwd`',
+      'invalidQuery: Table "/etc/passwd" must be qualified with a dataset (e.g. dataset.table). at [1:15]',
+    ],
+    ['FROM shop.leads |> SELECT email', 'invalidQuery: The statement FROM is not supported in the sandbox at [1:1]'],
+    ['SELECT 1; SELECT 2', 'invalidQuery: A script of several statements is not supported in the sandbox at [1:11]'],
+    [
+      'SELECT 1 AS a, 2 AS a',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): a',
+    ],
+    ['SELECT 1 / 0', 'invalidQuery: division by zero'],
+    ['SELECT [1][OFFSET(3)]', 'invalidQuery: Array index is out of bounds'],
+    ['SELECT @missing', `invalidQuery: Query parameter 'missing' not found at [1:8]`],
+    [
+      'EXPORT DATA OPTIONS(uri="x") AS SELECT 1',
+      'invalidQuery: The statement EXPORT is not supported in the sandbox at [1:1]',
+    ],
+  ]
+  test.each(cases)('%s', async (query, refusal) => {
+    expect(await warehouse.refusal(query)).toBe(refusal)
   })
 })

@@ -43,7 +43,9 @@ export async function startWarehouse(data = mkdtempSync(join(tmpdir(), 'warehous
   const client = connect(part.url)
   const rows = async (query: string, options: Partial<Query> = {}): Promise<unknown[][]> => {
     const [job] = await client.createQueryJob({ query, ...options })
-    const answer = await fetch(`${part.url}/projects/sluice-sandbox/queries/${job.id}?formatOptions.useInt64Timestamp=true`)
+    const answer = await fetch(
+      `${part.url}/projects/sluice-sandbox/queries/${job.id}?formatOptions.useInt64Timestamp=true`,
+    )
     const body = (await answer.json()) as {
       error?: { message: string; errors: { reason: string }[] }
       schema: { fields: WireField[] }
