@@ -11,6 +11,7 @@ import { openAuditLog } from '../../../src/audit/log.node.ts'
 import { COLUMN_NAMES, decodeRows } from '../../../src/audit/record.ts'
 import type { ClickHouse } from '../../../src/audit/reader/contract.ts'
 import { createMigrator } from '../../../src/audit/schema.ts'
+import { killedWriter } from '../../src/audit/killed-writer.ts'
 import { completedFully, decidedFully, exchange, noted } from '../../src/audit/stage.ts'
 
 let data: string
@@ -243,6 +244,22 @@ test('gateway and ClickHouse restart in turns: every record is there exactly onc
     'SELECT count() AS n, uniqExact(note) AS notes, min(writer_seq) AS first, max(writer_seq) AS last FROM turns.events',
   )
   expect(sum).toEqual({ n: written, notes: written, first: 1, last: written })
+})
+
+test('writers killed while they ship: ClickHouse has what was acknowledged exactly once', async () => {
+  const acknowledged: number[] = []
+  for (let round = 0; round < 4; round++) {
+    const more = await killedWriter(join(data, 'killed'), round * 1_000_000, 1500 + round * 900, [part.url, 'killed'])
+    acknowledged.push(...more)
+  }
+  const log = await open('killed', 'killed')
+  await delivered(log)
+  await log.close()
+  const rows = await rowsOf('SELECT note, writer_seq FROM killed.events ORDER BY writer_seq')
+  const kept = new Set(rows.map(({ note }) => Number(note)))
+  expect(acknowledged.filter((n) => !kept.has(n))).toEqual([])
+  expect(kept.size).toBe(rows.length)
+  expect(rows.map((row) => row['writer_seq'])).toEqual(rows.map((_, index) => index + 1))
 })
 
 test('the same segment sent twice is kept once', async () => {

@@ -92,17 +92,20 @@ describe('what was acknowledged is there', () => {
     await journal.close()
   })
 
-  test('segments are sealed by size and by age, and removed once delivered', async () => {
+  test('a segment is sealed once its first record is old enough', async () => {
+    const journal = await openJournal(await tempDir(), { sealAfterMs: 1 })
+    const sealed = new Promise<void>((resolve) => (journal.onSealed = resolve))
+    await journal.append(row(1), false)
+    await sealed
+    expect(textsOf(await sealedRows(journal))).toEqual(numbered(1))
+    await journal.close()
+  })
+
+  test('segments are sealed by size, and removed once delivered', async () => {
     const dir = await tempDir()
-    const sealed = Promise.withResolvers<void>()
-    const journal = await openJournal(dir, {
-      segmentBytes: HEADER_BYTES + 3 * FRAME,
-      sealAfterMs: 20,
-      batchBytes: FRAME,
-    })
+    const journal = await openJournal(dir, { segmentBytes: HEADER_BYTES + 3 * FRAME, batchBytes: FRAME })
     await Promise.all(Array.from({ length: 7 }, (_, n) => journal.append(row(n + 1), false)))
-    journal.onSealed = () => journal.status().backlogRecords === 7 && sealed.resolve()
-    await sealed.promise
+    await journal.seal()
     const rows = await sealedRows(journal)
     expect(rows.map(({ segment }) => segment)).toEqual([1, 1, 1, 2, 2, 2, 3])
     expect(textsOf(rows)).toEqual(numbered(7))

@@ -1,26 +1,8 @@
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { openAuditLog, type AuditClickHouse } from '../../../src/audit/log.node.ts'
 import { decodeRows, type Row } from '../../../src/audit/record.ts'
+import { killedWriter } from './killed-writer.ts'
 import { clock, ids, quiet, tempDir } from './stage.ts'
-
-/** Runs a writer until it has acknowledged `enough` records, kills it in the middle of more, and says which they were. */
-async function killedWriter(dir: string, first: number, enough: number): Promise<readonly number[]> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'writer.child.ts'), dir, String(first)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let said = ''
-  let lines = 0
-  child.stdout.on('data', (chunk: Buffer) => {
-    said += chunk.toString()
-    for (const byte of chunk) if (byte === 10) lines++
-    if (lines >= enough) child.kill('SIGKILL')
-  })
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  expect(code).toBeNull()
-  return said.slice(0, said.lastIndexOf('\n')).split('\n').map(Number)
-}
 
 test('writers killed under load: nothing acknowledged is lost, nothing is doubled, no number is missing', async () => {
   const dir = await tempDir()

@@ -5,7 +5,8 @@ import type { AuditLog } from '../../../src/audit/contract.ts'
 import { openAuditLog, type AuditClickHouse, type AuditLogOptions } from '../../../src/audit/log.node.ts'
 import { COLUMN_NAMES, decodeRows, type Row } from '../../../src/audit/record.ts'
 import { Failure } from '../../../src/failure.ts'
-import { clock, decidedFully, ids, noted, quiet, systemError, tempDir } from './stage.ts'
+import { filesIn } from '../../../src/audit/files.node.ts'
+import { clock, decidedFully, faulty, ids, noted, quiet, systemError, tempDir } from './stage.ts'
 
 /** A ClickHouse that keeps what it is sent, once per token, and fails as it is told. */
 class FakeClickHouse implements AuditClickHouse {
@@ -121,6 +122,21 @@ test('a delivery whose answer was lost is sent again as it was, and kept once', 
   await vi.waitFor(() => expect(log.status().backlogRecords).toBe(0))
   expect(clickhouse.tries).toBe(4)
   expect(clickhouse.notes).toEqual(['note 1', 'note 2'])
+})
+
+test('a segment whose file cannot be removed is sent again under its token, and kept once', async () => {
+  const dir = await tempDir()
+  const clickhouse = new FakeClickHouse()
+  let refusals = 2
+  const files = faulty(await filesIn(dir), {
+    remove: () => {
+      if (refusals-- > 0) throw systemError('EIO')
+    },
+  })
+  const log = await open(dir, clickhouse, { files })
+  await log.append(noted(1))
+  await vi.waitFor(() => expect(log.status().backlogRecords).toBe(0))
+  expect([clickhouse.tries, clickhouse.notes]).toEqual([3, ['note 1']])
 })
 
 test('a try that never ends is given up', async () => {
