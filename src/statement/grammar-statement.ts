@@ -13,7 +13,9 @@ const SCRIPT = new Set(
 )
 
 /** Words that may not stand in the unread rest of a DDL statement: a query or a routine could hide there. */
-const SUSPECT = new Set('SELECT FROM WITH UNION JOIN CALL EXECUTE MERGE INSERT UPDATE DELETE AS LIKE COPY CLONE'.split(' '))
+const SUSPECT = new Set(
+  'SELECT FROM WITH UNION JOIN CALL EXECUTE MERGE INSERT UPDATE DELETE AS LIKE COPY CLONE'.split(' '),
+)
 
 /** Reads exactly one statement. */
 export function readStatement(grammar: Grammar): Tree {
@@ -41,7 +43,12 @@ class StatementGrammar {
   }
 
   #script(what: string): never {
-    return this.#g.stop(this.#g.peek().start, 'unsupported-script', `${what} is not supported`, 'send one statement at a time')
+    return this.#g.stop(
+      this.#g.peek().start,
+      'unsupported-script',
+      `${what} is not supported`,
+      'send one statement at a time',
+    )
   }
 
   #one(): Tree {
@@ -148,7 +155,10 @@ class StatementGrammar {
     const targets = this.#target(g.path(), 'write')
     const alias = g.alias()
     const where = this.#where(start)
-    return this.#tree(start, 'DELETE', { targets, does: { is: 'delete', ...given('alias', alias), ...given('where', where) } })
+    return this.#tree(start, 'DELETE', {
+      targets,
+      does: { is: 'delete', ...given('alias', alias), ...given('where', where) },
+    })
   }
 
   #where(start: number): Expression | undefined {
@@ -312,7 +322,7 @@ class StatementGrammar {
   #skipGroup(): void {
     const g = this.#g
     g.need('(')
-    for (let depth = 1; depth > 0; ) {
+    for (let depth = 1; depth > 0;) {
       if (g.peek().kind === 'end') g.unexpected('`)`')
       if (g.is('(')) depth++
       if (g.is(')')) depth--

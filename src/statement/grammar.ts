@@ -97,7 +97,8 @@ export class Grammar {
 
   unexpected(expected: string): never {
     const token = this.peek()
-    if (token.kind === 'end') return this.stop(token.start, 'unparseable', `the text ends where ${expected} is expected`)
+    if (token.kind === 'end')
+      return this.stop(token.start, 'unparseable', `the text ends where ${expected} is expected`)
     const shown = token.kind === 'string' || token.kind === 'bytes' || token.kind === 'number' ? 'a literal' : undefined
     const said = shown ?? `\`${this.text.slice(token.start, token.end)}\``
     return this.stop(token.start, 'unparseable', `${said} stands where ${expected} is expected`)
@@ -138,7 +139,8 @@ export class Grammar {
 
   /** Aliases with points could pass for paths. */
   #plain(name: Name): Name {
-    if (/[.`]/.test(name.text)) this.stop(name.start, 'unsupported-alias', 'an alias with a point in it is not supported')
+    if (/[.`]/.test(name.text))
+      this.stop(name.start, 'unsupported-alias', 'an alias with a point in it is not supported')
     return name
   }
 
@@ -232,8 +234,15 @@ export class Grammar {
   }
 
   #limit(): void {
-    if (!this.take('ALL')) this.expression()
-    if (this.take('OFFSET')) this.expression()
+    if (!this.take('ALL')) this.#constant()
+    if (this.take('OFFSET')) this.#constant()
+  }
+
+  /** A number or a parameter: what no tree holds may not hold more. */
+  #constant(): void {
+    const { kind } = this.peek()
+    if (kind !== 'number' && kind !== 'parameter') this.unexpected('a number or a parameter')
+    this.#primary()
   }
 
   #ctes(): Cte[] {
@@ -259,7 +268,12 @@ export class Grammar {
       const word = this.next().word
       const quantity = this.isAny('ALL', 'DISTINCT') ? this.next().word : this.unexpected('`ALL` or `DISTINCT`')
       if (operator !== undefined && operator !== `${word} ${quantity}`) {
-        this.stop(start, 'unparseable', 'different set operations stand side by side', 'put brackets around one of them')
+        this.stop(
+          start,
+          'unparseable',
+          'different set operations stand side by side',
+          'put brackets around one of them',
+        )
       }
       if (this.isAny('BY', 'CORRESPONDING', 'STRICT')) this.unsupported('set-operation', 'a set operation by name')
       operator = `${word} ${quantity}`
@@ -511,7 +525,7 @@ export class Grammar {
 
   #sample(): void {
     this.need('SYSTEM', '(')
-    this.expression()
+    this.#constant()
     this.need('PERCENT', ')')
   }
 
@@ -557,7 +571,10 @@ export class Grammar {
         const operator = this.next().word
         left = { is: 'operator', start, operator, operands: [left, this.#bitOr()] }
       } else if (this.take('IS')) left = { is: 'operator', start, operator: 'IS', operands: [left, ...this.#is()] }
-      else if (this.isAny('LIKE', 'BETWEEN', 'IN') || (this.is('NOT') && /^(LIKE|BETWEEN|IN)$/.test(this.peek(1).word))) {
+      else if (
+        this.isAny('LIKE', 'BETWEEN', 'IN') ||
+        (this.is('NOT') && /^(LIKE|BETWEEN|IN)$/.test(this.peek(1).word))
+      ) {
         this.take('NOT')
         left = this.#membership(start, left)
       } else return left
@@ -858,7 +875,12 @@ export class Grammar {
     if (name.startsWith('SAFE.')) name = name.slice('SAFE.'.length)
     const [space, ...rest] = name.split('.')
     if (rest.length > 1 || (rest.length === 1 && !NAMESPACES.has(space ?? ''))) {
-      this.stop(start, 'unsupported-routine', `the routine \`${name.toLowerCase()}\` is not supported`, 'call built-in functions only')
+      this.stop(
+        start,
+        'unsupported-routine',
+        `the routine \`${name.toLowerCase()}\` is not supported`,
+        'call built-in functions only',
+      )
     }
     this.need('(')
     const call: Mutable<Call> = { is: 'call', start, name, arguments: [], extra: [] }
@@ -915,23 +937,24 @@ export class Grammar {
       while (this.take(','))
     }
     if (this.take('ORDER', 'BY')) window.parts.push(...this.#ordered())
-    if (this.isAny('ROWS', 'RANGE')) this.#frame()
+    if (this.isAny('ROWS', 'RANGE')) window.parts.push(...this.#frame())
     this.need(')')
     return window
   }
 
-  #frame(): void {
+  #frame(): Expression[] {
     this.next()
     if (!this.take('BETWEEN')) return this.#bound()
-    this.#bound()
+    const start = this.#bound()
     this.need('AND')
-    this.#bound()
+    return [...start, ...this.#bound()]
   }
 
-  #bound(): void {
-    if (this.take('CURRENT', 'ROW')) return
-    if (!this.take('UNBOUNDED')) this.#bitOr()
+  #bound(): Expression[] {
+    if (this.take('CURRENT', 'ROW')) return []
+    const distance = this.take('UNBOUNDED') ? [] : [this.#bitOr()]
     if (!this.take('PRECEDING')) this.need('FOLLOWING')
+    return distance
   }
 
   // ── types ──────────────────────────────────────────────────────────────────────────────────────────────────────

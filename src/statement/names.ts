@@ -52,7 +52,10 @@ export function tablePath(path: Path, grammar: Grammar, defaults: Defaults): { p
   if (parts.length > 3) no(`\`${shown}\` has more than three parts`, 'write it as `project.dataset.table`')
   const [table = '', dataset = defaults.dataset, project = defaults.project] = parts.toReversed()
   if (dataset === undefined) return no(`\`${shown}\` names no dataset`, 'write it as `dataset.table`')
-  if (/\*./.test(table)) no(`\`${shown}\` has its \`*\` not at the end`)
+  // `c*` would read `customers` under a name that no policy for `customers` knows.
+  if (table.includes('*') && !/[_0-9]\*$/.test(table)) {
+    no(`\`${shown}\` is too wide for a wildcard table`, 'write the whole prefix of the shards: `events_*`')
+  }
   return { path: { project, dataset, table }, resource: resourceOf({ project, dataset, table }, defaults) }
 }
 
@@ -155,7 +158,11 @@ class NameWalk {
         break
       case 'update':
         if (does.from !== undefined) this.#from(does.from, NO_CTES, own, NO_ALIASES)
-        this.#all(does.set.map((s) => s.value), NO_CTES, own)
+        this.#all(
+          does.set.map((s) => s.value),
+          NO_CTES,
+          own,
+        )
         if (does.where !== undefined) this.#expression(does.where, NO_CTES, own)
         break
       case 'delete':
@@ -201,7 +208,11 @@ class NameWalk {
     }
     const { where, groupBy, having, qualify, windows } = select
     const rest = [where, ...groupBy, having, qualify, ...windows.flatMap((w) => w.window.parts)]
-    this.#all(rest.filter((e) => e !== undefined), ctes, aliases)
+    this.#all(
+      rest.filter((e) => e !== undefined),
+      ctes,
+      aliases,
+    )
     return aliases
   }
 

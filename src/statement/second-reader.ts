@@ -44,7 +44,8 @@ export class SecondReader {
     const reading = new Reading(root)
     if (reading.loose) return no(0, 'a second parser does not understand a part of this statement')
     const expected = STATEMENT[first.kind] ?? `${title(first.kind)}Statement`
-    if (!new RegExp(`^(${expected})$`).test(root.node_type)) return no(0, 'a second parser reads another kind of statement')
+    if (!new RegExp(`^(${expected})$`).test(root.node_type))
+      return no(0, 'a second parser reads another kind of statement')
     const ours = first.tokens.map(({ start, end }) => text.slice(start, end)).join('')
     if (ours !== reading.text()) return no(0, 'a second parser reads other words')
     const theirs = reading.sources()

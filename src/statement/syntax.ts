@@ -142,7 +142,11 @@ export interface Tree extends Placed {
   readonly kind: string
   readonly does: Does
   /** What is changed, and how. */
-  readonly targets: readonly { readonly path: Path; readonly actions: readonly ChangeAction[]; readonly dataset?: true }[]
+  readonly targets: readonly {
+    readonly path: Path
+    readonly actions: readonly ChangeAction[]
+    readonly dataset?: true
+  }[]
   /** Tables named outside a query: `COPY t`, `CLONE t`, `LIKE t`. */
   readonly copies: readonly { readonly path: Path; readonly extra: readonly Expression[] }[]
   readonly features: readonly { readonly name: string; readonly start: number }[]
@@ -152,14 +156,29 @@ export type ChangeAction = 'write' | 'define' | 'delete' | 'administer'
 
 export type Does =
   | { readonly is: 'query'; readonly query: Query; readonly exports: boolean }
-  | { readonly is: 'insert'; readonly columns: readonly Name[]; readonly query?: Query; readonly values: readonly Expression[] }
-  | { readonly is: 'update'; readonly alias?: Name; readonly set: readonly Assignment[]; readonly from?: FromItem; readonly where?: Expression }
+  | {
+      readonly is: 'insert'
+      readonly columns: readonly Name[]
+      readonly query?: Query
+      readonly values: readonly Expression[]
+    }
+  | {
+      readonly is: 'update'
+      readonly alias?: Name
+      readonly set: readonly Assignment[]
+      readonly from?: FromItem
+      readonly where?: Expression
+    }
   | { readonly is: 'delete'; readonly alias?: Name; readonly where?: Expression }
   | {
       readonly is: 'merge'
       readonly alias?: Name
       readonly source: FromItem
       readonly on: Expression
-      readonly whens: readonly { readonly source: boolean; readonly target: boolean; readonly values: readonly Expression[] }[]
+      readonly whens: readonly {
+        readonly source: boolean
+        readonly target: boolean
+        readonly values: readonly Expression[]
+      }[]
     }
   | { readonly is: 'define'; readonly query?: Query }

@@ -16,16 +16,26 @@ export const RESERVED: ReadonlySet<string> = new Set(
 export const JOIN_WORDS = ['JOIN', 'INNER', 'LEFT', 'RIGHT', 'FULL', 'CROSS', 'NATURAL'] as const
 
 /** First parts of built-in functions' names. Not `ML`, `AI`, `OBJ`: those reach out of the query. */
-export const NAMESPACES: ReadonlySet<string> = new Set(['NET', 'HLL_COUNT', 'KEYS', 'AEAD', 'KLL_QUANTILES', 'D3A_COUNT'])
+export const NAMESPACES: ReadonlySet<string> = new Set([
+  'NET',
+  'HLL_COUNT',
+  'KEYS',
+  'AEAD',
+  'KLL_QUANTILES',
+  'D3A_COUNT',
+])
 
 /** Type names and their synonyms. */
 export const TYPES: ReadonlyMap<string, ScalarType> = new Map<string, ScalarType>([
-  ...(['BOOL', 'INT64', 'FLOAT64', 'NUMERIC', 'BIGNUMERIC', 'STRING', 'BYTES', 'JSON', 'GEOGRAPHY', 'INTERVAL'] as const).map(
-    (kind): [string, ScalarType] => [kind, kind],
-  ),
+  ...(
+    ['BOOL', 'INT64', 'FLOAT64', 'NUMERIC', 'BIGNUMERIC', 'STRING', 'BYTES', 'JSON', 'GEOGRAPHY', 'INTERVAL'] as const
+  ).map((kind): [string, ScalarType] => [kind, kind]),
   ...(['DATE', 'TIME', 'DATETIME', 'TIMESTAMP'] as const).map((kind): [string, ScalarType] => [kind, kind]),
   ['BOOLEAN', 'BOOL'],
-  ...['INT', 'INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'BYTEINT'].map((kind): [string, ScalarType] => [kind, 'INT64']),
+  ...['INT', 'INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'BYTEINT'].map((kind): [string, ScalarType] => [
+    kind,
+    'INT64',
+  ]),
   ['DECIMAL', 'NUMERIC'],
   ['BIGDECIMAL', 'BIGNUMERIC'],
 ])

@@ -1,0 +1,783 @@
+/**
+ * Resolves every name of a statement against known tables, and follows which table columns flow into which output. Where
+ * GoogleSQL's scoping is not modelled exactly, a name is refused, or all that it could mean is counted as read.
+ */
+import type { Feature, SqlType, Table } from '../exchange.ts'
+import { DATE_PARTS, type Grammar } from './grammar.ts'
+import { callType, CONSTANTS, isPartAt, remarkOn, sharedType } from './functions.ts'
+import { lower, operands, type Names } from './names.ts'
+import { nearest } from './nearest.ts'
+import type { Analysed } from './parse.ts'
+import type {
+  Body,
+  Call,
+  Cte,
+  Expression,
+  FromItem,
+  JoinItem,
+  Name,
+  Path,
+  Query,
+  Select,
+  Star,
+  TableItem,
+  UnnestItem,
+} from './syntax.ts'
+import {
+  arrayOf,
+  elementOf,
+  fieldOf,
+  fieldsOf,
+  fromTable,
+  mixed,
+  type NamedValue,
+  NOTHING,
+  rowOf,
+  typed,
+  unionOf,
+  type Value,
+} from './value.ts'
+
+/** A table or view whose columns are known, under the path that names it. */
+export interface Source {
+  readonly table: Table
+  /** The columns' values: the table's own, or what a view's definition makes them. */
+  readonly columns: readonly NamedValue[]
+}
+
+/** By `pathKey`. */
+export type Sources = ReadonlyMap<string, Source>
+
+export interface Bound {
+  readonly output: readonly NamedValue[]
+  readonly columnsRead: ReadonlySet<string>
+  readonly functions: ReadonlySet<string>
+  readonly features: readonly Feature[]
+  /** Offsets of tables of which a pseudo-column is used: no subquery has one. */
+  readonly pseudo: ReadonlySet<number>
+}
+
+/** A row source behind FROM under its alias. */
+interface Range {
+  readonly name: string | undefined
+  readonly row: Value
+  /** Where in the text a table with pseudo-columns is named. */
+  readonly table?: { readonly start: number; readonly source: Source; readonly wildcard: boolean }
+}
+
+/** What FROM yields: rows by alias, and columns in the order of `*`. */
+interface Frame {
+  readonly ranges: readonly Range[]
+  readonly columns: readonly NamedValue[]
+}
+
+interface Scope extends Frame {
+  readonly parent: Scope | undefined
+  /** Of the select list, where GROUP BY, HAVING, QUALIFY and ORDER BY see it. */
+  readonly aliases?: readonly NamedValue[]
+}
+
+/** The columns of a query; `isValue` for `SELECT AS STRUCT` and `AS VALUE`, which have one. */
+interface Result {
+  readonly columns: readonly NamedValue[]
+  readonly isValue: boolean
+}
+
+const EMPTY: Frame = { ranges: [], columns: [] }
+/** Steps, summed over everything; ends statements whose stars or recursion multiply. */
+const WORK = 400_000
+const COLUMNS = 20_000
+const PSEUDO: ReadonlyMap<string, SqlType> = new Map<string, SqlType>([
+  ['_partitiontime', { kind: 'TIMESTAMP' }],
+  ['_partitiondate', { kind: 'DATE' }],
+  ['_file_name', { kind: 'STRING' }],
+  ['_table_suffix', { kind: 'STRING' }],
+  ['_change_type', { kind: 'STRING' }],
+  ['_change_timestamp', { kind: 'TIMESTAMP' }],
+])
+
+/** Key of a table's path in `Sources`. */
+export function pathKey(path: { project: string; dataset: string; table: string }): string {
+  return JSON.stringify([path.project, path.dataset, path.table])
+}
+
+/** The columns of a base table. */
+export function baseColumns(table: Table): NamedValue[] {
+  return table.columns.map(({ name, type }) => ({ name, value: fromTable(`${table.resource}.${name}`, type) }))
+}
+
+/** Binds a parsed statement. Throws Stop where a name is unknown or a construct cannot be proven. */
+export function bindTree(analysed: Analysed, sources: Sources): Bound {
+  return new Binder(analysed, sources).run()
+}
+
+class Binder {
+  readonly #grammar: Grammar
+  readonly #names: Names
+  readonly #analysed: Analysed
+  readonly #sources: Sources
+  readonly #ctes = new Map<Cte, Result>()
+  readonly #functions = new Set<string>()
+  readonly #features: Feature[] = []
+  readonly #pseudo = new Set<number>()
+  #reads = new Set<string>()
+  #work = 0
+  #depth = 0
+  #deepest = 0
+
+  constructor(analysed: Analysed, sources: Sources) {
+    this.#analysed = analysed
+    this.#grammar = analysed.grammar
+    this.#names = analysed.names
+    this.#sources = sources
+  }
+
+  run(): Bound {
+    const output = this.#statement()
+    if (this.#deepest > 3) this.#features.push({ name: 'subquery-depth' })
+    return {
+      output,
+      columnsRead: this.#reads,
+      functions: this.#functions,
+      features: this.#features,
+      pseudo: this.#pseudo,
+    }
+  }
+
+  // ── statements ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #statement(): readonly NamedValue[] {
+    const { does, copies } = this.#analysed.tree
+    for (const { path, extra } of copies) {
+      this.#copy(path)
+      this.#each(extra, undefined)
+    }
+    switch (does.is) {
+      case 'query':
+      case 'define': {
+        if (does.query === undefined) return []
+        const output = this.#outputOf(this.#query(does.query, undefined))
+        if (does.is === 'query' && !does.query.limited && !does.exports) this.#note('no-limit', does.query.start)
+        return does.is === 'query' && !does.exports ? output : []
+      }
+      case 'insert': {
+        this.#checkColumns(does.columns, this.#target(undefined))
+        if (does.query !== undefined) this.#query(does.query, undefined)
+        this.#each(does.values, undefined)
+        return []
+      }
+      case 'update': {
+        const target = this.#target(does.alias)
+        const scope = this.#scope(
+          does.from === undefined ? target : this.#merge(target, this.#from(does.from, undefined, target)),
+        )
+        this.#checkColumns(
+          does.set.flatMap(({ target: [first] }) => (first === undefined ? [] : [first])),
+          target,
+          does.alias,
+        )
+        for (const { value } of does.set) this.#expression(value, scope)
+        this.#dmlWhere(does.where, scope)
+        return []
+      }
+      case 'delete':
+        this.#dmlWhere(does.where, this.#scope(this.#target(does.alias)))
+        return []
+      case 'merge': {
+        const target = this.#target(does.alias)
+        const scope = this.#scope(this.#merge(target, this.#from(does.source, undefined, EMPTY)))
+        this.#expression(does.on, scope)
+        for (const { values } of does.whens) this.#each(values, scope)
+        return []
+      }
+    }
+  }
+
+  #outputOf({ columns, isValue }: Result): readonly NamedValue[] {
+    const [only] = columns
+    return (isValue && only !== undefined ? fieldsOf(only.value) : undefined) ?? columns
+  }
+
+  #copy(path: Path): void {
+    const source = this.#sourceAt(path)
+    for (const column of source.columns) this.#consume(column.value)
+  }
+
+  #target(alias: Name | undefined): Frame {
+    const [target] = this.#analysed.tree.targets
+    if (target === undefined) return EMPTY
+    const source = this.#sourceAt(target.path)
+    if (source.table.kind === 'VIEW' || source.table.kind === 'MATERIALIZED_VIEW') {
+      this.#stop(
+        target.path.start,
+        'unsupported-target',
+        `\`${source.table.resource}\` is a view and cannot be changed by DML`,
+      )
+    }
+    const name = alias?.text ?? target.path.names.at(-1)?.text
+    return this.#tableFrame(source, name, target.path.start, false)
+  }
+
+  /** A path that the name walk took for a table. */
+  #sourceAt(path: Path): Source {
+    const named = this.#names.tables.find((table) => table.start === path.start)
+    const source = named === undefined ? undefined : this.#sources.get(pathKey(named.path))
+    if (source === undefined) return this.#stop(path.start, 'unknown-table', 'a table here is not known')
+    return source
+  }
+
+  #checkColumns(names: readonly Name[], target: Frame, alias?: Name): void {
+    for (const name of names) {
+      // `SET t.column = …` names the target first.
+      if (alias !== undefined && lower(alias.text) === lower(name.text)) continue
+      if (!target.columns.some((column) => lower(column.name) === lower(name.text))) {
+        this.#unknown(
+          name,
+          target.columns.map((column) => column.name),
+        )
+      }
+    }
+  }
+
+  #dmlWhere(where: Expression | undefined, scope: Scope): void {
+    if (where === undefined) return
+    if (alwaysTrue(where)) this.#note('always-true-where', where.start)
+    this.#expression(where, scope)
+  }
+
+  // ── queries ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #query(query: Query, outer: Scope | undefined): Result {
+    this.#deepest = Math.max(this.#deepest, ++this.#depth)
+    for (const cte of query.ctes)
+      this.#ctes.set(cte, query.recursive ? this.#recursive(cte) : this.#query(cte.query, undefined))
+    const { result, scope } = this.#body(query.body, outer)
+    const sees: Scope = scope ?? { ranges: [], columns: result.columns, parent: outer }
+    this.#each(query.orderBy, { ...sees, aliases: result.columns })
+    this.#depth--
+    return result
+  }
+
+  /** By fixpoint: what flows round and round is added until nothing new comes. */
+  #recursive(cte: Cte): Result {
+    const { body, ctes } = cte.query
+    const [anchor] = body.is === 'set' && ctes.length === 0 ? body.arms : []
+    if (anchor === undefined) return this.#query(cte.query, undefined)
+    let known = this.#body(anchor, undefined).result
+    for (;;) {
+      this.#ctes.set(cte, known)
+      const next = this.#query(cte.query, undefined)
+      const columns = known.columns.map(({ name, value }, i): NamedValue => {
+        const more = next.columns[i]?.value ?? NOTHING
+        return { name, value: { type: value.type, sources: unionOf([value, more]) } }
+      })
+      const grown = columns.some(({ value }, i) => value.sources.size > (known.columns[i]?.value.sources.size ?? 0))
+      known = { columns, isValue: known.isValue }
+      if (!grown) return known
+    }
+  }
+
+  #body(body: Body, outer: Scope | undefined): { result: Result; scope?: Scope } {
+    if (body.is === 'select') return this.#select(body, outer)
+    if (body.is === 'nested') return { result: this.#query(body.query, outer) }
+    const [first, ...rest] = body.arms.map((arm) => this.#body(arm, outer).result)
+    if (first === undefined) return { result: { columns: [], isValue: false } }
+    for (const arm of rest) {
+      if (arm.columns.length !== first.columns.length || arm.isValue !== first.isValue) {
+        this.#stop(body.start, 'unparseable', 'the sides of a set operation have different numbers of columns')
+      }
+    }
+    const columns = first.columns.map(({ name }, i): NamedValue => {
+      const values = [first, ...rest].map((arm) => arm.columns[i]?.value ?? NOTHING)
+      return { name, value: mixed(values, sharedType(values)) }
+    })
+    return { result: { columns, isValue: first.isValue } }
+  }
+
+  #select(select: Select, outer: Scope | undefined): { result: Result; scope: Scope } {
+    const scope = this.#scope(select.from === undefined ? EMPTY : this.#from(select.from, outer, EMPTY), outer)
+    if (select.where !== undefined) this.#expression(select.where, scope)
+    const columns = select.items.flatMap((item) =>
+      item.is === 'star' ? this.#star(item, scope) : [this.#item(item, scope)],
+    )
+    if (columns.length > COLUMNS) this.#stop(select.start, 'too-large', `a query has more than ${COLUMNS} columns`)
+    const later: Scope = { ...scope, aliases: columns }
+    this.#each(select.groupBy, later)
+    this.#each(
+      select.windows.flatMap((w) => w.window.parts),
+      later,
+    )
+    if (select.having !== undefined) this.#expression(select.having, later)
+    if (select.qualify !== undefined) this.#expression(select.qualify, later)
+    return { result: this.#shaped(select, columns), scope }
+  }
+
+  #shaped(select: Select, columns: readonly NamedValue[]): Result {
+    if (select.as === undefined) return { columns, isValue: false }
+    if (select.as === 'STRUCT') return { columns: [{ name: '', value: rowOf(columns) }], isValue: true }
+    if (columns.length !== 1) this.#stop(select.start, 'unparseable', '`SELECT AS VALUE` takes one column')
+    return { columns, isValue: true }
+  }
+
+  #item({ value, alias }: { value: Expression; alias?: Name }, scope: Scope): NamedValue {
+    const bound = this.#expression(value, scope)
+    return { name: alias?.text ?? impliedName(value), value: bound }
+  }
+
+  #star(star: Star, scope: Scope): NamedValue[] {
+    this.#note('select-star', star.start)
+    const columns = star.of === undefined ? scope.columns : fieldsOf(this.#chain(star.of, scope))
+    if (columns === undefined) {
+      return this.#stop(star.start, 'unsupported-star', '`.*` of a value whose fields are not known', 'name the fields')
+    }
+    if (columns.length === 0) return this.#stop(star.start, 'unparseable', '`*` stands for no columns here')
+    const has = (name: Name): void => {
+      if (!columns.some((c) => lower(c.name) === lower(name.text)))
+        this.#unknown(
+          name,
+          columns.map((c) => c.name),
+        )
+    }
+    star.except.forEach(has)
+    const replaced = new Map<string, Value>()
+    for (const { value, alias } of star.replace) {
+      has(alias)
+      replaced.set(lower(alias.text), this.#expression(value, scope))
+    }
+    const except = new Set(star.except.map((name) => lower(name.text)))
+    return columns
+      .filter(({ name }) => !except.has(lower(name)))
+      .map(({ name, value }) => ({ name, value: replaced.get(lower(name)) ?? this.#consume(value) }))
+  }
+
+  // ── FROM ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #scope(frame: Frame, parent?: Scope): Scope {
+    return { ...frame, parent }
+  }
+
+  #merge(left: Frame, right: Frame): Frame {
+    return { ranges: [...left.ranges, ...right.ranges], columns: [...left.columns, ...right.columns] }
+  }
+
+  /** `left` is what stands before it in the same FROM, which array paths may name. */
+  #from(item: FromItem, outer: Scope | undefined, left: Frame): Frame {
+    switch (item.is) {
+      case 'join':
+        return this.#join(item, outer, left)
+      case 'subquery': {
+        const result = this.#query(item.query, outer)
+        return this.#queryFrame(result, item.alias?.text)
+      }
+      case 'unnest':
+        return this.#array(this.#expression(item.of, this.#scope(left, outer)), item, item.alias?.text)
+      case 'table':
+        return this.#table(item, outer, left)
+    }
+  }
+
+  #queryFrame(result: Result, alias: string | undefined): Frame {
+    const [only] = result.columns
+    const fields = result.isValue && only !== undefined ? fieldsOf(only.value) : undefined
+    if (result.isValue && fields === undefined && only !== undefined) {
+      const columns = [{ name: alias ?? '', value: only.value }]
+      return { columns, ranges: [{ name: alias, row: only.value }] }
+    }
+    const columns = fields ?? result.columns
+    return { columns, ranges: [{ name: alias, row: rowOf(columns) }] }
+  }
+
+  #table(item: TableItem, outer: Scope | undefined, left: Frame): Frame {
+    const meaning = this.#names.meanings.get(item)
+    const last = item.path.names.at(-1)
+    const alias = item.alias?.text ?? last?.text
+    this.#each(item.extra, outer)
+    if (meaning?.is === 'cte') {
+      const result = this.#ctes.get(meaning.cte)
+      if (result === undefined)
+        this.#stop(item.start, 'unsupported-recursion', 'this form of recursion is not supported')
+      return this.#queryFrame(result, alias)
+    }
+    const scope = this.#scope(left, outer)
+    if (meaning?.is === 'array') {
+      return this.#array(this.#consume(this.#path(item.path.names, scope)), item, alias)
+    }
+    this.#unambiguous(item.path, scope)
+    const source = this.#sourceAt(item.path)
+    const wildcard = source.table.path.table.endsWith('*') || last?.text.endsWith('*') === true
+    if (wildcard) this.#note('wildcard-table', item.start, source.table.resource)
+    if (/(^|\.)INFORMATION_SCHEMA\./.test(source.table.resource)) {
+      this.#note('information-schema', item.start, source.table.resource)
+    }
+    if (item.fixed !== undefined) this.#note(item.fixed, item.start, source.table.resource)
+    return this.#tableFrame(source, alias, item.start, wildcard)
+  }
+
+  /** `FROM t, a.b`: where `a` is a column of `t`, BigQuery reads an array, and we would read a table. */
+  #unambiguous({ names, start }: Path, scope: Scope): void {
+    const [first, second] = names
+    if (first === undefined || second === undefined || second.start <= first.end) return
+    for (let s: Scope | undefined = scope; s !== undefined; s = s.parent) {
+      if (s.columns.some((column) => lower(column.name) === lower(first.text))) {
+        this.#stop(
+          start,
+          'ambiguous-table',
+          `\`${first.text}\` is a column, too`,
+          'write the path of the table in backticks',
+        )
+      }
+    }
+  }
+
+  #tableFrame(source: Source, name: string | undefined, start: number, wildcard: boolean): Frame {
+    const row = rowOf(source.columns)
+    return { columns: source.columns, ranges: [{ name, row, table: { start, source, wildcard } }] }
+  }
+
+  #array(array: Value, item: TableItem | UnnestItem, alias: string | undefined): Frame {
+    const element = elementOf(array)
+    if (element === undefined) this.#stop(item.start, 'unparseable', 'what stands here is no array')
+    const fields = fieldsOf(element)
+    const columns: NamedValue[] = [...(fields ?? [{ name: alias ?? '', value: element }])]
+    const ranges: Range[] = [{ name: alias, row: element }]
+    if (item.offset !== undefined) {
+      const value = typed({ kind: 'INT64' })
+      columns.push({ name: item.offset.text, value })
+      ranges.push({ name: item.offset.text, row: value })
+    }
+    return { columns, ranges }
+  }
+
+  #join(join: JoinItem, outer: Scope | undefined, before: Frame): Frame {
+    const left = this.#from(join.left, outer, before)
+    const right = this.#from(join.right, outer, this.#merge(before, left))
+    const bare = join.on === undefined && join.using.length === 0 && !this.#isArray(join.right)
+    if (bare) this.#note(join.kind === ',' ? 'comma-join' : 'cross-join', join.start)
+    if (join.on !== undefined) {
+      if (alwaysTrue(join.on)) this.#note('cross-join', join.start)
+      this.#expression(join.on, this.#scope(this.#merge(left, right), this.#scope(before, outer)))
+    }
+    return join.using.length === 0 ? this.#merge(left, right) : this.#using(join, left, right)
+  }
+
+  #isArray(item: FromItem): boolean {
+    return item.is === 'unnest' || (item.is === 'table' && this.#names.meanings.get(item)?.is === 'array')
+  }
+
+  #using({ using }: JoinItem, left: Frame, right: Frame): Frame {
+    const shared = new Set(using.map((name) => lower(name.text)))
+    const columns = using.map((name): NamedValue => {
+      const values = [left, right].map(({ columns: side }) => {
+        const found = side.filter((column) => lower(column.name) === lower(name.text))
+        const [only] = found
+        if (only === undefined)
+          return this.#unknown(
+            name,
+            side.map((column) => column.name),
+          )
+        if (found.length > 1) this.#stop(name.start, 'ambiguous-column', `\`${name.text}\` is ambiguous`)
+        return this.#consume(only.value)
+      })
+      return { name: name.text, value: mixed(values, sharedType(values)) }
+    })
+    const rest = [...left.columns, ...right.columns].filter((column) => !shared.has(lower(column.name)))
+    return { ranges: [...left.ranges, ...right.ranges], columns: [...columns, ...rest] }
+  }
+
+  // ── expressions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #each(expressions: readonly Expression[], scope: Scope | undefined): Value[] {
+    return expressions.map((expression) => this.#expression(expression, scope))
+  }
+
+  /** The value of an expression, all of which counts as read. */
+  #expression(e: Expression, scope: Scope | undefined): Value {
+    return this.#consume(this.#chain(e, scope))
+  }
+
+  /** The value of an expression; a path is read only as far as the caller goes on to use it. */
+  #chain(e: Expression, scope: Scope | undefined): Value {
+    this.#step(1, e.start)
+    switch (e.is) {
+      case 'literal':
+        return typed(e.type)
+      case 'parameter':
+        return NOTHING
+      case 'path':
+        return this.#path(e.names, scope)
+      case 'field':
+        return this.#field(this.#chain(e.of, scope), e.name)
+      case 'element': {
+        this.#expression(e.index, scope)
+        const of = this.#chain(e.of, scope)
+        // A field of JSON by its name, or of a STRUCT by its place.
+        return elementOf(of) ?? { sources: of.sources }
+      }
+      case 'call':
+        return this.#call(e, scope)
+      case 'cast':
+        return mixed(this.#each(operands(e), scope), e.to)
+      case 'extract':
+        return mixed(this.#each(operands(e), scope), extractType(e.part))
+      case 'interval':
+        return mixed(this.#each([e.of], scope), { kind: 'INTERVAL' })
+      case 'case': {
+        const tests = this.#each(e.tests, scope)
+        const results = this.#each(e.results, scope)
+        return mixed([...tests, ...results], sharedType(results))
+      }
+      case 'operator': {
+        const values = this.#each(e.operands, scope)
+        return mixed(values, operatorType(e.operator, values))
+      }
+      case 'array':
+        return this.#arrayLiteral(this.#each(e.items, scope), e.type)
+      case 'struct': {
+        const fields = e.items.map((item) => this.#item(item, requireScope(scope)))
+        return e.type === undefined
+          ? rowOf(fields)
+          : mixed(
+              fields.map((f) => f.value),
+              e.type,
+            )
+      }
+      case 'subquery':
+        return this.#subquery(e.as, e.query, scope)
+      case 'in': {
+        const of = this.#expression(e.of, scope)
+        const [{ columns }, read] = this.#capture(() => this.#query(e.query, scope))
+        return mixed([of, ...columns.map((c) => c.value), { sources: read }], { kind: 'BOOL' })
+      }
+    }
+  }
+
+  #arrayLiteral(values: readonly Value[], type: SqlType | undefined): Value {
+    if (type !== undefined) return mixed(values, type)
+    const [only] = values
+    if (values.length === 1 && only !== undefined) return arrayOf(only)
+    const shared = sharedType(values)
+    return mixed(values, shared === undefined ? undefined : { kind: 'ARRAY', of: shared })
+  }
+
+  #subquery(as: 'scalar' | 'array' | 'exists', query: Query, scope: Scope | undefined): Value {
+    const [{ columns }, read] = this.#capture(() => this.#query(query, scope))
+    if (as === 'exists') return { type: { kind: 'BOOL' }, sources: read }
+    const [only] = columns
+    if (columns.length !== 1 || only === undefined) {
+      return this.#stop(
+        query.start,
+        'unparseable',
+        'a subquery in an expression yields one column',
+        'use `SELECT AS STRUCT`',
+      )
+    }
+    return as === 'array' ? arrayOf(only.value) : only.value
+  }
+
+  /** What `work` reads, which counts as read here, too. */
+  #capture<T>(work: () => T): [T, ReadonlySet<string>] {
+    const outside = this.#reads
+    const inside = new Set<string>()
+    this.#reads = inside
+    const value = work()
+    this.#reads = outside
+    for (const source of inside) outside.add(source)
+    return [value, inside]
+  }
+
+  #call(call: Call, scope: Scope | undefined): Value {
+    const { name } = call
+    this.#functions.add(name)
+    const remark = remarkOn(name)
+    if (remark !== undefined) this.#note(remark, call.start)
+    const given = call.arguments
+      .filter((argument, i) => !(isPartAt(name, i) && isPart(argument)))
+      .map((argument) => this.#expression(argument, scope))
+    const extra = this.#each(call.extra, scope)
+    if (call.over !== undefined) this.#each(call.over.parts, scope)
+    return mixed([...given, ...extra], callType(name, given))
+  }
+
+  // ── names ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #path(names: readonly Name[], scope: Scope | undefined): Value {
+    const [first, ...rest] = names
+    if (first === undefined) return NOTHING
+    const [second, ...fields] = rest
+    for (let s = scope; s !== undefined; s = s.parent) {
+      const range = this.#range(first, s)
+      if (range !== undefined && second !== undefined) {
+        const pseudo = this.#pseudoOf(range, second)
+        if (pseudo !== undefined) return this.#fields(pseudo, fields)
+      }
+      const found = this.#here(first, second !== undefined, range, s)
+      if (found !== undefined) return this.#fields(found, rest)
+    }
+    const pseudo = this.#barePseudo(first, scope)
+    if (pseudo !== undefined) return this.#fields(pseudo, rest)
+    if (second === undefined && !first.quoted && CONSTANTS.has(first.text.toUpperCase())) {
+      this.#functions.add(first.text.toUpperCase())
+      return typed(callType(first.text.toUpperCase(), []))
+    }
+    return this.#unknown(first, visible(scope))
+  }
+
+  #fields(value: Value, names: readonly Name[]): Value {
+    return names.reduce((of, name) => this.#field(of, name), value)
+  }
+
+  #field(of: Value, name: Name): Value {
+    const field = fieldOf(of, name.text)
+    return (
+      field ??
+      this.#unknown(
+        name,
+        (fieldsOf(of) ?? []).map((f) => f.name),
+      )
+    )
+  }
+
+  #range(name: Name, scope: Scope): Range | undefined {
+    const found = scope.ranges.filter((range) => range.name !== undefined && lower(range.name) === lower(name.text))
+    if (found.length > 1) this.#stop(name.start, 'ambiguous-column', `the alias \`${name.text}\` is given twice`)
+    return found[0]
+  }
+
+  /** What a name means in one scope. Where a column and an alias of the select list share it, both count. */
+  #here(name: Name, isQualified: boolean, range: Range | undefined, scope: Scope): Value | undefined {
+    const wanted = lower(name.text)
+    const columns = scope.columns.filter((column) => lower(column.name) === wanted)
+    const aliases = (scope.aliases ?? []).filter((column) => lower(column.name) === wanted)
+    const row = range?.row
+    if (row !== undefined && isQualified) return row
+    if (columns.length > 1 && row === undefined && aliases.length === 0) {
+      return this.#stop(
+        name.start,
+        'ambiguous-column',
+        `\`${name.text}\` is ambiguous`,
+        'put the alias of its table before it',
+      )
+    }
+    const all = new Set([
+      ...(row === undefined ? [] : [row]),
+      ...columns.map((c) => c.value),
+      ...aliases.map((c) => c.value),
+    ])
+    const values = [...all]
+    const [only] = values
+    if (values.length < 2) return only
+    return row !== undefined && aliases.length === 0
+      ? { ...row, sources: unionOf(values) }
+      : mixed(values, sharedType(values))
+  }
+
+  #barePseudo(name: Name, scope: Scope | undefined): Value | undefined {
+    if (!PSEUDO.has(lower(name.text))) return undefined
+    for (let s = scope; s !== undefined; s = s.parent) {
+      const found = s.ranges.filter((range) => range.table !== undefined)
+      const values = found.map((range) => this.#pseudoOf(range, name)).filter((value) => value !== undefined)
+      if (values.length > 0) return mixed(values, values[0]?.type)
+    }
+    return undefined
+  }
+
+  /** A pseudo-column of a table; a subquery in the table's place would not have it. */
+  #pseudoOf({ table }: Range, name: Name): Value | undefined {
+    const type = PSEUDO.get(lower(name.text))
+    if (type === undefined || table === undefined) return undefined
+    if (lower(name.text) === '_table_suffix' && !table.wildcard) return undefined
+    const { source, start } = table
+    if (source.columns.some((column) => lower(column.name) === lower(name.text))) return undefined
+    this.#pseudo.add(start)
+    return fromTable(`${source.table.resource}.${name.text.toUpperCase()}`, type)
+  }
+
+  // ── remarks, refusals, bounds ──────────────────────────────────────────────────────────────────────────────────
+
+  #consume(value: Value): Value {
+    this.#step(1 + value.sources.size / 8, 0)
+    for (const source of value.sources) this.#reads.add(source)
+    return value
+  }
+
+  #step(size: number, at: number): void {
+    this.#work += size
+    if (this.#work > WORK) this.#stop(at, 'too-large', 'the statement is too complex to analyse', 'split it')
+  }
+
+  #note(name: string, start: number, resource?: string): void {
+    this.#features.push({ name, at: this.#at(start), ...(resource !== undefined && { resource }) })
+  }
+
+  #at(start: number): string {
+    return placeOf(this.#grammar.text, start)
+  }
+
+  #stop(at: number, code: string, message: string, fix?: string): never {
+    return this.#grammar.stop(at, code, message, fix)
+  }
+
+  #unknown(name: Name, known: readonly string[]): never {
+    const near = nearest(name.text, known)
+    const fix = near === undefined ? undefined : `did you mean \`${near}\`?`
+    return this.#stop(name.start, 'unknown-column', `\`${name.text}\` is not known here`, fix)
+  }
+}
+
+/** `line:column` of an offset. */
+export function placeOf(text: string, at: number): string {
+  const before = text.slice(0, at)
+  return `${before.split('\n').length}:${at - before.lastIndexOf('\n')}`
+}
+
+function requireScope(scope: Scope | undefined): Scope {
+  return scope ?? { ...EMPTY, parent: undefined }
+}
+
+function visible(scope: Scope | undefined): string[] {
+  const names: string[] = []
+  for (let s = scope; s !== undefined; s = s.parent) {
+    names.push(...s.columns.map((c) => c.name), ...s.ranges.flatMap((r) => (r.name === undefined ? [] : [r.name])))
+  }
+  return names
+}
+
+function impliedName(e: Expression): string {
+  if (e.is === 'path') return e.names.at(-1)?.text ?? ''
+  return e.is === 'field' ? e.name.text : ''
+}
+
+/** `MONTH`, `WEEK(MONDAY)`, `NFC` where a function takes one. */
+function isPart(e: Expression): boolean {
+  if (e.is === 'call')
+    return e.name === 'WEEK' && e.arguments.every((day) => day.is === 'path' && day.names.length === 1)
+  const [only, more] = e.is === 'path' ? e.names : []
+  return only !== undefined && more === undefined && !only.quoted && isPartWord(only.text.toUpperCase())
+}
+
+function isPartWord(word: string): boolean {
+  return DATE_PARTS.has(word) || /^NFK?[CD]$/.test(word)
+}
+
+function alwaysTrue(e: Expression): boolean {
+  if (e.is === 'literal') return e.truth === true
+  if (e.is !== 'operator') return false
+  const [a, b] = e.operands
+  if (e.operator === 'OR') return e.operands.some(alwaysTrue)
+  if (e.operator === 'AND') return e.operands.every(alwaysTrue)
+  if (e.operator !== '=' || a?.is !== 'literal' || b?.is !== 'literal') return false
+  return a.text !== '' && a.text === b.text
+}
+
+function extractType(part: string): SqlType {
+  return { kind: part === 'DATE' || part === 'TIME' || part === 'DATETIME' ? part : 'INT64' }
+}
+
+function operatorType(operator: string, values: readonly Value[]): SqlType | undefined {
+  if (/^(OR|AND|NOT|=|<|>|<=|>=|<>|!=|IS|LIKE|BETWEEN|IN)$/.test(operator)) return { kind: 'BOOL' }
+  const type = sharedType(values)
+  if (operator === '/') return type?.kind === 'INT64' ? { kind: 'FLOAT64' } : type
+  if (operator === '-' && type?.kind !== 'INT64' && type?.kind !== 'FLOAT64' && type?.kind !== 'NUMERIC')
+    return undefined
+  return type
+}

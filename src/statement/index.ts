@@ -1,0 +1,167 @@
+/** SQL text → what it names, what it does, what flows where: the front of statement analysis. */
+import type { Bounds, Feature, OutputColumn, Parameter, SqlStatement } from '../exchange.ts'
+import { type Bound, bindTree, pathKey, placeOf } from './binder.ts'
+import type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
+import { expand, type Expansion, referenceOf } from './expand.ts'
+import { Stop } from './grammar.ts'
+import { Lru } from './lru.ts'
+import { sortedUses } from './names.ts'
+import { analyse, type Analysed } from './parse.ts'
+import { SecondReader } from './second-reader.ts'
+import { UNKNOWN_TYPE } from './value.ts'
+import { verifyNarrowed } from './verify.ts'
+
+export type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
+
+/** Parsed texts kept, and bound ones. A text longer than `CACHED_TEXT` is analysed each time. */
+const CACHED = 500
+const CACHED_TEXT = 16 * 1024
+
+type Analysis = Omit<SqlStatement, 'parameters' | 'bounds' | 'masks'>
+
+/**
+ * Statement analysis over a compiled `bq2cst` module (on Node, read from its package; on workerd, imported). Instances share
+ * nothing.
+ */
+export function createStatements(wasm: WebAssembly.Module): Statements {
+  return new GoogleSql(wasm)
+}
+
+class GoogleSql implements Statements {
+  readonly #second: SecondReader
+  readonly #parsed = new Lru<Analysed | Refusal>(CACHED)
+  readonly #bound = new Lru<Analysis>(CACHED)
+
+  constructor(wasm: WebAssembly.Module) {
+    this.#second = new SecondReader(wasm)
+  }
+
+  parse(sql: string, defaults: Defaults): Parsed | Refusal {
+    const analysed = this.#analyse(sql, defaults)
+    if (analysed.refused) return analysed
+    const { refused, kind, text, uses, paths } = analysed
+    return { refused, kind, text, uses, paths }
+  }
+
+  async bind(
+    parsed: Parsed,
+    defaults: Defaults,
+    schemas: Schemas,
+    parameters: readonly Parameter[],
+    bounds: Bounds,
+    signal: AbortSignal,
+  ): Promise<SqlStatement | Refusal> {
+    const analysed = this.#analyse(parsed.text, defaults)
+    if (analysed.refused) return analysed
+    try {
+      checkParameters(analysed, parameters)
+      const expansion = await expand(analysed, schemas, signal)
+      const versions = expansion.tables.map((table) => [pathKey(table.path), table.version])
+      const key = JSON.stringify([defaults, analysed.text, versions])
+      const known = this.#bound.get(key)
+      const analysis = known ?? describe(analysed, expansion, bindTree(analysed, expansion.sources))
+      if (known === undefined && analysed.text.length <= CACHED_TEXT) this.#bound.set(key, analysis)
+      return { ...analysis, parameters, bounds, masks: [] }
+    } catch (error) {
+      if (error instanceof Stop) return error.refusal
+      throw error
+    }
+  }
+
+  verify(original: SqlStatement, narrowed: SqlStatement, defaults: Defaults): Refusal | undefined {
+    return verifyNarrowed(original, narrowed, defaults, (text) => this.#analyse(text, defaults))
+  }
+
+  #analyse(sql: string, defaults: Defaults): Analysed | Refusal {
+    if (sql.length > CACHED_TEXT) return this.#readTwice(sql, defaults)
+    const key = JSON.stringify([defaults.project, defaults.dataset, sql])
+    return this.#parsed.get(key) ?? this.#parsed.set(key, this.#readTwice(sql, defaults))
+  }
+
+  /** By our own grammar, and by another's. */
+  #readTwice(sql: string, defaults: Defaults): Analysed | Refusal {
+    const first = analyse(sql, defaults)
+    if (first.refused) return first
+    const { kind, text, grammar, names, tree } = first
+    const sources = [...names.meanings.keys()].map((item) => item.path)
+    if (/^(INSERT|UPDATE|DELETE|MERGE|TRUNCATE_TABLE)$/.test(kind)) sources.push(...tree.targets.map((t) => t.path))
+    const tokens = grammar.tokens.filter((token) => token.kind !== 'end' && token.end <= text.length)
+    const sorted = sources.toSorted((a, b) => a.start - b.start)
+    return this.#second.disagreement(text, { kind, tokens, sources: sorted }) ?? first
+  }
+}
+
+/** Named or positional parameters, never both, and as many as the text has marks. */
+function checkParameters({ grammar }: Analysed, given: readonly Parameter[]): void {
+  const marks = grammar.tokens.filter((token) => token.kind === 'parameter')
+  const [named] = marks.filter((token) => token.value !== '')
+  const [positional] = marks.filter((token) => token.value === '')
+  if (named !== undefined && positional !== undefined) {
+    grammar.stop(positional.start, 'unparseable', 'named and positional parameters stand in one text')
+  }
+  const names = new Set(given.flatMap(({ name }) => (name === undefined ? [] : [name.toLowerCase()])))
+  for (const mark of marks) {
+    if (mark.value !== '' && !names.has(mark.value.toLowerCase())) {
+      grammar.stop(mark.start, 'unknown-parameter', `the parameter \`@${mark.value}\` is not given`)
+    }
+  }
+  const count = given.filter(({ name }) => name === undefined).length
+  if (positional !== undefined && grammar.positional !== count) {
+    const message = `the text has ${grammar.positional} positional parameters, and ${count} are given`
+    grammar.stop(positional.start, 'unknown-parameter', message)
+  }
+}
+
+function describe(analysed: Analysed, expansion: Expansion, bound: Bound): Analysis {
+  const { kind, text, uses, names } = analysed
+  const columnsRead = [...new Set([...bound.columnsRead, ...expansion.columnsRead])].sort()
+  const functions = [...new Set([...bound.functions, ...expansion.functions])].sort()
+  return {
+    language: 'googlesql',
+    kind,
+    text,
+    uses: allUses(analysed, expansion),
+    tables: expansion.tables,
+    references: names.tables.map((named) => {
+      const resource = expansion.sources.get(pathKey(named.path))?.table.resource ?? named.resource
+      return referenceOf({ ...named, resource }, bound.pseudo)
+    }),
+    views: expansion.views,
+    columnsRead,
+    output: outputOf(bound),
+    functions,
+    features: featuresOf(analysed, bound, uses),
+  }
+}
+
+/** What the text names, and what its views read; an export takes out what they read, too. */
+function allUses({ uses, kind }: Analysed, expansion: Expansion) {
+  const named = new Set(uses.filter((use) => use.action === 'read').map((use) => use.resource))
+  const through = expansion.uses.filter((use) => !named.has(use.resource))
+  const exported = kind === 'EXPORT_DATA' ? through.map((use) => ({ ...use, action: 'export' as const })) : []
+  return sortedUses([...uses, ...through, ...exported])
+}
+
+/** Unnamed columns are `f0_`, `f1_`, … as BigQuery names them. */
+function outputOf(bound: Bound): OutputColumn[] {
+  let unnamed = 0
+  return bound.output.map(({ name, value }) => ({
+    name: name === '' ? `f${unnamed++}_` : name,
+    type: value.type ?? UNKNOWN_TYPE,
+    sources: [...value.sources].sort(),
+  }))
+}
+
+const DML = /^(INSERT|UPDATE|DELETE|MERGE)$/
+const READS = /^(SELECT|EXPORT_DATA)$/
+
+function featuresOf({ tree, comments, kind, text }: Analysed, bound: Bound, uses: Parsed['uses']): Feature[] {
+  const at = placeOf(text, tree.start)
+  const features: Feature[] = tree.features.map((f) => ({ name: f.name, at: placeOf(text, f.start) }))
+  if (DML.test(kind)) features.push({ name: 'dml', at })
+  else if (!READS.test(kind)) features.push({ name: 'ddl', at })
+  if (comments > 0) features.push({ name: 'comment' })
+  const [exported] = uses.filter((use) => use.action === 'export')
+  if (exported !== undefined) features.push({ name: 'export', at })
+  return [...features, ...bound.features]
+}

@@ -1,0 +1,103 @@
+/** The second lock: what obligations made of a statement is read again, and compared with what was decided about. */
+import type { SqlStatement, SqlType } from '../exchange.ts'
+import type { Defaults, Refusal } from './contract.ts'
+import { refuse } from './lexer.ts'
+import { lower, resourceOf } from './names.ts'
+import type { Analysed } from './parse.ts'
+import type { Select } from './syntax.ts'
+
+/** See `Statements.verify`. `read` parses as any text is parsed. */
+export function verifyNarrowed(
+  original: SqlStatement,
+  narrowed: SqlStatement,
+  defaults: Defaults,
+  read: (text: string) => Analysed | Refusal,
+): Refusal | undefined {
+  const no = (message: string, at = 0): Refusal => refuse(narrowed.text, at, 'unproven', message)
+  const again = read(narrowed.text)
+  if (again.refused) return { ...again, message: `the rewritten statement is not understood: ${again.message}` }
+  if (again.kind !== original.kind || narrowed.kind !== original.kind) return no('the kind of statement has changed')
+  const known = new Set(original.tables.map((table) => table.resource))
+  for (const use of original.uses) known.add(use.resource)
+  for (const path of again.paths) {
+    const resource = resourceOf(path, defaults)
+    if (!known.has(resource)) return no(`the rewritten statement names \`${resource}\`, which the original does not`)
+  }
+  return changedOutput(original, narrowed, no) ?? unmasked(narrowed, again, no)
+}
+
+function changedOutput(
+  { output }: SqlStatement,
+  narrowed: SqlStatement,
+  no: (message: string) => Refusal,
+): Refusal | undefined {
+  const same =
+    output.length === narrowed.output.length &&
+    output.every(({ name, type }, i) => name === narrowed.output[i]?.name && sameType(type, narrowed.output[i]?.type))
+  return same ? undefined : no('names or types of the answer have changed')
+}
+
+function sameType(a: SqlType, b: SqlType | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** Each table with masks must be read inside a subquery of its own, and a view that reads one must be gone. */
+function unmasked(
+  narrowed: SqlStatement,
+  again: Analysed,
+  no: (message: string, at?: number) => Refusal,
+): Refusal | undefined {
+  const masked = new Set(narrowed.masks.map((mask) => mask.resource))
+  if (masked.size === 0) return undefined
+  const hidden = new Set(
+    narrowed.views.filter((view) => reaches(view.resource, narrowed, masked)).map((v) => v.resource),
+  )
+  const wrapped = wrappers(again.tree)
+  for (const table of again.names.tables) {
+    if (hidden.has(table.resource)) return no(`the view \`${table.resource}\` reads a masked table`, table.start)
+    if (!masked.has(table.resource) || table.fixed === 'target') continue
+    const replaced = wrapped.get(table.start)
+    if (table.fixed !== undefined || !columnsOf(table.resource, narrowed).every((column) => replaced?.has(column))) {
+      return no(`a reference to \`${table.resource}\` is not masked`, table.start)
+    }
+  }
+  return undefined
+}
+
+/** The table's columns that are masked, whole or in part. */
+function columnsOf(resource: string, { masks }: SqlStatement): string[] {
+  return masks.filter((mask) => mask.resource === resource).map((mask) => lower(mask.column.split('.')[0] ?? ''))
+}
+
+/** Whether a view reads one of these tables, itself or through other views. */
+export function reaches(
+  resource: string,
+  { views }: Pick<SqlStatement, 'views'>,
+  wanted: ReadonlySet<string>,
+  seen: ReadonlySet<string> = new Set(),
+): boolean {
+  const view = views.find((v) => v.resource === resource)
+  if (view === undefined || seen.has(resource)) return false
+  const deeper = new Set([...seen, resource])
+  return view.references.some((r) => wanted.has(r.resource) || reaches(r.resource, { views }, wanted, deeper))
+}
+
+/** The queries `SELECT * REPLACE (…) FROM t` or `SELECT * EXCEPT (…) FROM t` of a tree, by where they name `t`. */
+function wrappers(value: unknown, found = new Map<number, Set<string>>()): Map<number, Set<string>> {
+  if (typeof value !== 'object' || value === null) return found
+  if (isSelect(value)) note(value, found)
+  for (const inner of Object.values(value)) wrappers(inner, found)
+  return found
+}
+
+function isSelect(value: object): value is Select {
+  return 'is' in value && value.is === 'select'
+}
+
+function note({ items, from, groupBy, as }: Select, found: Map<number, Set<string>>): void {
+  const [star, more] = items
+  if (from?.is !== 'table' || star?.is !== 'star' || more !== undefined || star.of !== undefined) return
+  if (groupBy.length > 0 || as !== undefined) return
+  const columns = [...star.except, ...star.replace.map((r) => r.alias)].map((name) => lower(name.text))
+  found.set(from.start, new Set(columns))
+}
