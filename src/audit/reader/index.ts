@@ -1,0 +1,104 @@
+/**
+ * Read-only SQL for auditors. ClickHouse parses the statement, we read its tree and allow what we know; then it runs
+ * as it was parsed, read-only and within limits. Either lock alone would have to hold; both do.
+ */
+import { Failure } from '../../failure.ts'
+import type { AuditAnswer, AuditQuery, AuditReader } from '../contract.ts'
+import type { ClickHouse } from './contract.ts'
+import { guard } from './guard.ts'
+import { parseTree } from './tree.ts'
+
+export interface ReaderLimits {
+  readonly seconds: number
+  /** Of the answer. */
+  readonly rows: number
+  readonly bytes: number
+  readonly memoryBytes: number
+  readonly rowsRead: number
+}
+
+export const READER_LIMITS: ReaderLimits = {
+  seconds: 30,
+  rows: 1_000_000,
+  bytes: 1024 ** 3,
+  memoryBytes: 2 * 1024 ** 3,
+  rowsRead: 1_000_000_000,
+}
+
+export interface ReaderOptions {
+  readonly client: Pick<ClickHouse, 'query' | 'ping'>
+  /** The audit database: the client's own, where names without a database resolve. */
+  readonly database: string
+  readonly limits?: Partial<ReaderLimits>
+}
+
+const FORMATS = {
+  json: { name: 'JSON', contentType: 'application/json' },
+  ndjson: { name: 'JSONEachRow', contentType: 'application/x-ndjson' },
+} as const
+
+const EXPLAIN = 'EXPLAIN AST '
+
+/** Longest statement in characters, and most bytes of its tree. */
+const MOST_TEXT = 100_000
+const MOST_TREE = 8 * 1024 * 1024
+
+/** Answers with `statement-refused` for what is not allowed and `upstream-refused` for what ClickHouse does not take. */
+export function createReader({ client, database, limits }: ReaderOptions): AuditReader {
+  const settings = settingsOf({ ...READER_LIMITS, ...limits })
+  return {
+    async query(request: AuditQuery, signal: AbortSignal): Promise<AuditAnswer> {
+      const { sql, params } = request
+      guard(parseTree(await explained(client, request, settings, signal)), database)
+      const { name, contentType } = FORMATS[request.format]
+      const body = await client.query({ sql, params, format: name, settings }, signal)
+      return { contentType, body }
+    },
+    ready: (signal) => client.ping(signal),
+  }
+}
+
+function settingsOf(limits: ReaderLimits): Readonly<Record<string, string | number>> {
+  return {
+    readonly: 1,
+    max_execution_time: limits.seconds,
+    timeout_overflow_mode: 'throw',
+    max_result_rows: limits.rows,
+    max_result_bytes: limits.bytes,
+    result_overflow_mode: 'throw',
+    max_memory_usage: limits.memoryBytes,
+    max_rows_to_read: limits.rowsRead,
+    read_overflow_mode: 'throw',
+    // A number beyond 2^53 stays what it is.
+    output_format_json_quote_64bit_integers: 1,
+  }
+}
+
+/** The text of the statement's tree, with the parameters that it will run with. */
+async function explained(
+  client: ReaderOptions['client'],
+  { sql, params }: AuditQuery,
+  settings: Readonly<Record<string, string | number>>,
+  signal: AbortSignal,
+): Promise<string> {
+  if (sql.length > MOST_TEXT) {
+    throw new Failure('statement-refused', `the statement is longer than ${MOST_TEXT} characters`)
+  }
+  try {
+    return await text(await client.query({ sql: `${EXPLAIN}${sql}`, params, format: 'TSVRaw', settings }, signal))
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'upstream-refused') throw error
+    const message = error.message.replaceAll(/position (\d+)/g, (_, at) => `position ${Number(at) - EXPLAIN.length}`)
+    throw new Failure('statement-refused', message, { cause: error })
+  }
+}
+
+async function text(body: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let whole = ''
+  for await (const chunk of body) {
+    whole += decoder.decode(chunk, { stream: true })
+    if (whole.length > MOST_TREE) throw new Failure('statement-refused', 'the statement is too large')
+  }
+  return whole + decoder.decode()
+}
