@@ -47,7 +47,7 @@ async function rowsOf(sql: string): Promise<readonly Record<string, unknown>[]> 
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
-function open(name: string, database: string): Promise<AuditLog> {
+function open(name: string, database: string, clickhouse: ClickHouse = connect()): Promise<AuditLog> {
   return openAuditLog({
     dir: join(data, name),
     writer: name,
@@ -55,7 +55,7 @@ function open(name: string, database: string): Promise<AuditLog> {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     newId: randomUUID,
     log: () => {},
-    clickhouse: connect(),
+    clickhouse,
     limits: { sealAfterMs: 20, pauseMs: 20, maxPauseMs: 200, tryMs: 5000 },
   })
 }
@@ -117,8 +117,17 @@ describe('what auditors read', () => {
     },
   ]
 
+  const sent: Uint8Array[] = []
+
   beforeAll(async () => {
-    const log = await open('story', 'story')
+    const client = connect()
+    const log = await open('story', 'story', {
+      ...client,
+      insertRowBinary: (table, columns, bytes, token, signal) => {
+        sent.push(bytes)
+        return client.insertRowBinary(table, columns, bytes, token, signal)
+      },
+    })
     for (const record of story) await log.append(today(record))
     await delivered(log)
     await log.close()
@@ -214,7 +223,9 @@ describe('what auditors read', () => {
 
   test('ClickHouse gives back the bytes that were written', async () => {
     const columns = COLUMN_NAMES.map((name) => `\`${name}\``).join(', ')
-    const rows = decodeRows(await bytesOf(`SELECT ${columns} FROM story.events ORDER BY writer_seq`, 'RowBinary'))
+    const bytes = await bytesOf(`SELECT ${columns} FROM story.events ORDER BY writer_seq`, 'RowBinary')
+    expect(Buffer.from(bytes).equals(Buffer.concat(sent))).toBe(true)
+    const rows = decodeRows(bytes)
     expect(rows.map(({ kind }) => kind)).toEqual(story.map(({ kind }) => kind))
     expect(rows.map(({ writer_seq }) => writer_seq)).toEqual(story.map((_, index) => index + 1))
     expect(rows[0]).toMatchObject({ purpose: 'weekly report: “north”', estimated_bytes: 4_294_967_296 })
