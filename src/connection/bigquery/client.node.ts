@@ -37,6 +37,8 @@ type Interceptor = BigQuery['interceptors'][number]
 
 const SCOPE = 'https://www.googleapis.com/auth/bigquery'
 const CONTROL_MS = 30_000
+/** Longest that one read may take, in milliseconds. */
+const READ_MS = 120_000
 /** Service accounts whose clients, with their tokens, are kept. */
 const MAX_CLIENTS = 256
 
@@ -162,12 +164,13 @@ function impersonated(options: ClientOptions, source: GoogleAuth, account: strin
 }
 
 function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
+  const limitMs = options.controlMs ?? CONTROL_MS
   const bigquery = new BigQuery({
     projectId: options.project,
     ...(options.location === undefined ? {} : { location: options.location }),
     ...(options.apiEndpoint === undefined ? {} : { apiEndpoint: options.apiEndpoint }),
     // `Service` takes a GoogleAuth too; the type of `BigQueryOptions` only knows the narrower one.
-    ...({ authClient: auth, timeout: options.controlMs ?? CONTROL_MS } as object),
+    ...({ authClient: auth } as object),
     userAgent: 'sluice',
     autoRetry: false,
   })
@@ -177,7 +180,7 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
   return {
     async insert(job: QueryJob) {
       try {
-        const [made] = await bigquery.createQueryJob(job as Parameters<BigQuery['createQueryJob']>[0])
+        const [made] = await inTime(bigquery.createQueryJob(job as Parameters<BigQuery['createQueryJob']>[0]), limitMs)
         return made.metadata as JobResource
       } catch (error) {
         // `status.errors` may be mere warnings; only `errorResult` says that a job failed.
@@ -188,7 +191,7 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
     },
     async job(id, location) {
       try {
-        const [metadata] = await bigquery.job(id, location === undefined ? {} : { location }).getMetadata()
+        const [metadata] = await inTime(bigquery.job(id, place(location)).getMetadata(), limitMs)
         return metadata as JobResource
       } catch (error) {
         throw upstreamError(error)
@@ -196,7 +199,7 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
     },
     async cancel(id, location) {
       try {
-        await bigquery.job(id, location === undefined ? {} : { location }).cancel()
+        await inTime(bigquery.job(id, place(location)).cancel(), limitMs)
       } catch (error) {
         throw upstreamError(error)
       }
@@ -206,7 +209,8 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
       try {
         const { status, data } = await bigquery.authClient.request<AsyncIterable<Uint8Array>>({
           url,
-          signal,
+          // Longer than any long poll; a connection that says nothing for so long is given up and tried again.
+          signal: AbortSignal.any([signal, AbortSignal.timeout(READ_MS)]),
           responseType: 'stream',
           retry: false,
           maxRedirects: 0,
@@ -221,6 +225,25 @@ function apiOf(options: ClientOptions, auth: GoogleAuth): BigQueryApi {
         throw error instanceof Failure ? error : upstreamError(error)
       }
     },
+  }
+}
+
+function place(location: string | undefined): { location?: string } {
+  return location === undefined ? {} : { location }
+}
+
+/** What `work` comes to, if that is within `ms` milliseconds: the library's own timeout does not reach the socket. */
+async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new UpstreamError(undefined, undefined, '')), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+    // Its end is nobody's any more, however it ends.
+    work.catch(() => {})
   }
 }
 

@@ -8,8 +8,8 @@ import type { Clock } from '../../runtime.ts'
 import type { Answer, Connector } from '../contract.ts'
 import { readRows, type Paging } from './answer.ts'
 import type { BigQueryApi, BigQueryClients, JobResource } from './client.ts'
-import { abandoned, failureOf, isAbsent, isPassing, jobError } from './errors.ts'
-import { find, finished, jobIdOf, labelsOf, queryJob, start, type Started } from './job.ts'
+import { abandoned, failureOf, isAbsent, isPassing, jobError, UpstreamError } from './errors.ts'
+import { anotherJob, find, finished, jobIdOf, labelsOf, queryJob, start, type Started } from './job.ts'
 import { createMetadata, resourceName } from './metadata.ts'
 import type { Page } from './page.ts'
 import { rowNames, schemaFields, type TableSchema } from './schema.ts'
@@ -101,8 +101,9 @@ class BigQueryConnector implements Connector {
       try {
         return await this.#answer(api, started, statement, since, signal)
       } catch (error) {
-        // Whatever went wrong, nobody will read what it does from here on.
-        await atMost(api.cancel(started.id, started.location), this.#cancelMs)
+        // A job that BigQuery ended is over. Any other goes on, and nobody will read what it does.
+        const ended = error instanceof UpstreamError && !isPassing(error) && !signal.aborted
+        if (!ended) await atMost(api.cancel(started.id, started.location), this.#cancelMs)
         throw error
       }
     })
@@ -115,6 +116,8 @@ class BigQueryConnector implements Connector {
       const job = await find(api, id, this.#options.location, this.#retry, signal).catch((error: unknown) => {
         throw isAbsent(error) ? new Failure('not-found', 'the exchange has no job upstream', { cause: error }) : error
       })
+      // Its rows carry the masks of the text that ran, which must be those of the text that was decided.
+      if (job.configuration?.query?.query !== statement.text) throw anotherJob()
       const started = { id, location: job.jobReference?.location ?? this.#options.location }
       return this.#answer(api, started, statement, this.#options.clock.monotonic(), signal)
     })

@@ -104,9 +104,13 @@ async function join(
 ): Promise<Started> {
   const there = await find(api, job.jobId, job.location, retry, signal)
   if (there.configuration?.query?.query !== job.query) {
-    throw new Failure('upstream-failed', 'another job has the id of this exchange')
+    throw anotherJob()
   }
   return accepted(job, there)
+}
+
+export function anotherJob(): Failure {
+  return new Failure('upstream-failed', 'another job has the id of this exchange')
 }
 
 /** The job as it stands. */

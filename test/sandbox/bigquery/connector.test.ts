@@ -166,6 +166,25 @@ describe('the connector over the sandbox warehouse', () => {
     expect(await rowsOf(await connector.attach(asked, exchange, within()))).toEqual(first)
   })
 
+  it('cancels the job of a client that leaves', async () => {
+    const exchange = permitted({ id: randomUUID() })
+    const leave = new AbortController()
+    const endless = statement({
+      text: 'SELECT SUM(a.id * b.id * c.id) AS s FROM shop.orders a CROSS JOIN shop.orders b CROSS JOIN shop.orders c',
+    })
+    const running = connector.run(endless, exchange, leave.signal)
+    running.catch(() => {})
+    const state = async (): Promise<string> => {
+      const path = `/bigquery/v2/projects/sluice-sandbox/jobs/${connector.jobId(exchange.id)}`
+      const answer = await fetch(warehouse.url + path)
+      return ((await answer.json()) as { status?: { state: string } }).status?.state ?? 'absent'
+    }
+    await expect.poll(state).toBe('RUNNING')
+    leave.abort(new DOMException('gone', 'AbortError'))
+    await expect(running).rejects.toMatchObject({ code: 'client-gone' })
+    await expect.poll(state).toBe('DONE')
+  })
+
   it('passes on what the warehouse refuses', async () => {
     await expect(run('SELECT nope FROM shop.orders')).rejects.toMatchObject({ code: 'upstream-refused' })
     await expect(connector.attach(statement(), permitted({ id: randomUUID() }), within())).rejects.toMatchObject({

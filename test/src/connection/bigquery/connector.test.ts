@@ -225,6 +225,16 @@ describe('a job that is sent twice', () => {
     expect(requests().filter((one) => one.startsWith('POST'))).toEqual([])
   })
 
+  it('is not attached to when it ran another text', async () => {
+    const connector = await over({ [`GET /jobs/${JOB}`]: DONE, [queries]: pageOf([row(1)]) })
+    const other = statement({ text: 'SELECT 2' })
+    await expect(connector.attach(other, permitted(), forever())).rejects.toMatchObject({
+      code: 'upstream-failed',
+      message: 'another job has the id of this exchange',
+    })
+    expect(requests()).toEqual([`GET /jobs/${JOB}`])
+  })
+
   it('cannot be attached to when it never was', async () => {
     const connector = await over({})
     await expect(connector.attach(statement(), permitted(), forever())).rejects.toMatchObject({ code: 'not-found' })
@@ -298,6 +308,7 @@ describe('what BigQuery refuses', () => {
       [`POST /jobs/${JOB}/cancel`]: { body: {} },
     })
     await expect(connector.run(statement(), permitted(), forever())).rejects.toMatchObject(failure)
+    expect(requests()).not.toContain(`POST /jobs/${JOB}/cancel`)
   })
 
   it('is told without its words where a masked table is read', async () => {
@@ -323,6 +334,21 @@ describe('what BigQuery refuses', () => {
     })
     await expect(connector.run(statement(), permitted(), forever())).rejects.toMatchObject({ code: 'upstream-failed' })
     expect(requests()).toEqual(['POST /jobs', 'POST /jobs', 'POST /jobs', `POST /jobs/${JOB}/cancel`])
+  })
+
+  it('is not waited for without end: a silent upstream is given up, and the job cancelled', async () => {
+    fake = await fakeBigQuery(({ path }) => (path.endsWith('/cancel') ? { body: {} } : 'hang'))
+    const clients = createBigQueryClients({
+      project: 'p',
+      apiEndpoint: fake.url,
+      credentials: { type: 'none' },
+      controlMs: 20,
+    })
+    const clock = { now: () => 0, monotonic: () => 0 }
+    const retry = { attempts: 2, baseMs: 1 }
+    const connector = createBigQueryConnector({ name: 'warehouse', project: 'p', clock, retry }, clients)
+    await expect(connector.run(statement(), permitted(), forever())).rejects.toMatchObject({ code: 'upstream-failed' })
+    expect(requests()).toEqual(['POST /jobs', 'POST /jobs', `POST /jobs/${JOB}/cancel`])
   })
 
   it('fails when nobody listens', async () => {
