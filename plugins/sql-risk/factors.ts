@@ -28,8 +28,10 @@ export const WEIGHTS = {
   'bytes-unknown': 10,
   'cross-join': 15,
   'select-star': 5,
-  /** Rows of a whole table, with nothing that limits or groups them. */
+  /** An answer of rows without a LIMIT. */
   unbounded: 5,
+  /** Subqueries within subqueries within subqueries, and deeper. */
+  'subquery-depth': 5,
   wildcard: 5,
   'information-schema': 10,
   /** Per function whose effect is not known here, up to three times. */
@@ -56,7 +58,7 @@ const TEN_TIB = 10 * 2 ** 40
 /** Every factor that applies, in the order of the table. Pure: equal statements score equally. */
 export function factorsOf(statement: SqlStatement): readonly Factor[] {
   const found = [...ofUses(statement), ...ofBytes(statement), ...ofFeatures(statement), ...ofFunctions(statement)]
-  // The uses and the features may both tell of one thing; it counts once. Unknown functions count each.
+  // A thing counts once, however often and by whichever sign it is seen. Unknown functions count each.
   const factors = found.filter(
     ({ name }, index) => name === 'unknown-function' || found.findIndex((factor) => factor.name === name) === index,
   )
@@ -74,16 +76,14 @@ const ACTIONS = {
 } as const
 
 function ofUses({ uses }: SqlStatement): readonly Factor[] {
-  const found = new Map<FactorName, Factor>()
-  const add = (name: FactorName, where: string): void => {
-    if (!found.has(name)) found.set(name, { name, share: 1, where })
-  }
-  for (const { action, resource } of uses) {
-    if (action !== 'read') add(ACTIONS[action], resource)
-    if (/(^|\.)INFORMATION_SCHEMA(\.|$)/i.test(resource)) add('information-schema', resource)
-    if (resource.endsWith('*')) add('wildcard', resource)
-  }
-  return [...found.values()]
+  return uses.flatMap(({ action, resource }): readonly Factor[] => {
+    const factors: Factor[] = action === 'read' ? [] : [{ name: ACTIONS[action], share: 1, where: resource }]
+    if (/(^|\.)INFORMATION_SCHEMA(\.|$)/i.test(resource)) {
+      factors.push({ name: 'information-schema', share: 1, where: resource })
+    }
+    if (resource.endsWith('*')) factors.push({ name: 'wildcard', share: 1, where: resource })
+    return factors
+  })
 }
 
 function ofBytes({ estimate, tables }: SqlStatement): readonly Factor[] {
@@ -94,29 +94,31 @@ function ofBytes({ estimate, tables }: SqlStatement): readonly Factor[] {
   return share > 0 ? [{ name: 'bytes', share: Math.min(1, share) }] : []
 }
 
-/** Names of `SqlStatement.features` that are factors of their own. */
+/** Names of `SqlStatement.features` that are factors. */
 const FEATURES: Readonly<Record<string, FactorName>> = {
   'no-where': 'no-where',
   'always-true-where': 'no-where',
-  'always-true': 'no-where',
   'or-replace': 'or-replace',
   'cross-join': 'cross-join',
   'select-star': 'select-star',
-  'unbounded-result': 'unbounded',
-  unbounded: 'unbounded',
-  wildcard: 'wildcard',
+  'no-limit': 'unbounded',
   'wildcard-table': 'wildcard',
   'information-schema': 'information-schema',
+  'subquery-depth': 'subquery-depth',
+  export: 'export',
 }
 
+/** Features that the actions tell better, or that are no risk: a comment does not reach the warehouse. */
+const UNWEIGHED = new Set(['dml', 'ddl', 'comment'])
+
 function ofFeatures({ features }: SqlStatement): readonly Factor[] {
-  const found = new Map<FactorName, Factor>()
-  for (const feature of features) {
-    const name = (Object.hasOwn(FEATURES, feature.name) && FEATURES[feature.name]) || 'other-feature'
-    const where = feature.at ?? feature.resource
-    if (!found.has(name)) found.set(name, { name, share: 1, ...(where !== undefined && { where }) })
-  }
-  return [...found.values()]
+  return features
+    .filter((feature) => !UNWEIGHED.has(feature.name))
+    .map((feature): Factor => {
+      const name = (Object.hasOwn(FEATURES, feature.name) && FEATURES[feature.name]) || 'other-feature'
+      const where = feature.at ?? feature.resource
+      return { name, share: 1, ...(where !== undefined && { where }) }
+    })
 }
 
 /** First dotted parts and names of functions that compute, and touch nothing outside the row or the statement. */

@@ -31,9 +31,9 @@ function splitTop(text: string): string[] {
 
 export function tableOf(resource: string, columns: Readonly<Record<string, string>>, more: Partial<Table> = {}): Table {
   const parts = resource.split('.')
-  const [project, dataset, table] = parts.length === 3 ? parts : ['demo', ...parts]
+  const [project = '', dataset = '', table = ''] = parts.length === 3 ? parts : ['demo', ...parts]
   return {
-    path: { project, dataset, table } as Table['path'],
+    path: { project, dataset, table },
     resource,
     kind: 'TABLE',
     columns: Object.entries(columns).map(([name, type]): Column => ({ name, type: typeOf(type), nullable: true })),

@@ -164,21 +164,6 @@ describe('what cannot be masked is not run', () => {
     }
   })
 
-  it('a masked view over a masked table', () => {
-    const view = tableOf('shop.directory', { email: 'STRING' }, { kind: 'VIEW' })
-    const statement = statementOf('SELECT * FROM shop.directory', [view, customers], {
-      views: [
-        {
-          resource: 'shop.directory',
-          text: 'SELECT email FROM shop.customers',
-          references: [{ resource: 'shop.customers', start: 18, end: 32 }],
-        },
-      ],
-    })
-    expect(code(mask(statement, { ...email, 'shop.directory.email': 'redact' }))?.code).toBe('mask-unprovable')
-    expect(code(mask(statement, email))).toBeUndefined()
-  })
-
   it.each(['SELECT @sluice_k1_opad', 'SELECT @ Sluice_k1_opad', 'SELECT @`sluice_x`', 'SELECT @`\\x73luice_k1_opad`'])(
     'a text that reaches for the key: %s',
     (select) => {

@@ -43,7 +43,7 @@ describe('sql-risk', () => {
 
   it('counts a thing once though two signs tell of it, and each unknown function up to three', () => {
     const uses = [{ action: 'read', resource: 'shop.events_*' }] as const
-    const wildcard = select({ uses, features: [{ name: 'wildcard' }] })
+    const wildcard = select({ uses, features: [{ name: 'wildcard-table', at: '1:15' }] })
     expect(risk(wildcard)).toEqual({ score: 5, factors: ['wildcard'] })
     const functions = ['CONCAT', 'SAFE.SUBSTR', 'shop.F', 'A.B', 'C', 'D']
     expect(risk(select({ functions }))).toEqual({ score: 30, factors: ['unknown-function'] })
@@ -51,6 +51,8 @@ describe('sql-risk', () => {
 
   it('does not overlook a feature that it does not know', () => {
     expect(risk(select({ features: [{ name: 'brand-new' }] }))).toEqual({ score: 5, factors: ['other-feature'] })
+    const told = ['dml', 'ddl', 'comment'].map((name) => ({ name }))
+    expect(risk(select({ features: told }))).toEqual({ score: 0, factors: [] })
     expect(risk(select({ features: [{ name: 'constructor' }] }))).toEqual({ score: 5, factors: ['other-feature'] })
   })
 

@@ -23,7 +23,7 @@ const hashedInteger = (value: string): string => BigInt(`0x${hex(value).slice(0,
 
 /** The kept ends, at most a third of the characters together, as the README says. */
 function partly(value: string, keepFirst: number, keepLast: number): string {
-  const letters = [...value]
+  const letters = Array.from(value)
   const last = Math.min(keepLast, Math.floor(letters.length / 3))
   const first = Math.min(keepFirst, Math.floor(letters.length / 3) - last)
   const shows = (at: number): boolean => at < first || at >= letters.length - last
@@ -40,7 +40,10 @@ function wrap(table: Table, columns: Readonly<Record<string, unknown>>): string 
 
 function run(sql: string): Promise<unknown[][]> {
   if (!sql.includes('@sluice')) return warehouse.rows(sql)
-  const params = { sluice_k1_ipad: Buffer.from(blocks.inner, 'base64'), sluice_k1_opad: Buffer.from(blocks.outer, 'base64') }
+  const params = {
+    sluice_k1_ipad: Buffer.from(blocks.inner, 'base64'),
+    sluice_k1_opad: Buffer.from(blocks.outer, 'base64'),
+  }
   return warehouse.rows(sql, { params })
 }
 
@@ -91,6 +94,11 @@ describe('what the written SQL gives', () => {
       hmac(Buffer.from('ada')).toString('base64'),
       null,
     ])
+  })
+
+  it('hash of INT64 as INT64', async ({ skip }) => {
+    const [answer] = await Promise.allSettled([warehouse.value("SELECT CAST('0x1f' AS INT64)")])
+    if (answer.status === 'rejected') skip('the sandbox does not cast hex strings, as BigQuery does')
     expect(await masked('INT64', 'hash', ['7', '-9223372036854775808', 'CAST(NULL AS INT64)'])).toEqual([
       hashedInteger('7'),
       hashedInteger('-9223372036854775808'),
@@ -107,7 +115,10 @@ describe('what the written SQL gives', () => {
     const values = ['', 'a', 'ab', 'abc', 'abcdef', '4111222233334444', 'žluťoučký 🐎 kůň']
     const sql = [...values.map((value) => `'${value}'`), 'CAST(NULL AS STRING)']
     const strategy = { strategy: 'partial', keepFirst, keepLast }
-    expect(await masked('STRING', strategy, sql)).toEqual([...values.map((it) => partly(it, keepFirst, keepLast)), null])
+    expect(await masked('STRING', strategy, sql)).toEqual([
+      ...values.map((it) => partly(it, keepFirst, keepLast)),
+      null,
+    ])
   })
 
   it('truncates dates and numbers', async () => {
@@ -139,17 +150,29 @@ describe('what the written SQL gives', () => {
 
   it('masks within nested values, in order', async () => {
     const type = 'ARRAY<STRUCT<k INT64, s STRUCT<v ARRAY<STRING>, n STRING>>>'
-    const value = "[STRUCT(1 AS k, STRUCT(['a', 'b'] AS v, 'x' AS n) AS s), STRUCT(2 AS k, STRUCT(['c'] AS v, 'y' AS n) AS s)]"
+    const value =
+      "[STRUCT(1 AS k, STRUCT(['a', 'b'] AS v, 'x' AS n) AS s), STRUCT(2 AS k, STRUCT(['c'] AS v, 'y' AS n) AS s)]"
     expect(await masked(type, 'redact', [value], 'x.s.v')).toEqual([
       [
         { k: '1', s: { v: ['[redacted]', '[redacted]'], n: 'x' } },
         { k: '2', s: { v: ['[redacted]'], n: 'y' } },
       ],
     ])
-    expect(await masked('ARRAY<STRING>', 'hash', ["['b', 'a']", 'CAST([] AS ARRAY<STRING>)'])).toEqual([[hex('b'), hex('a')], []])
+    expect(await masked('ARRAY<STRING>', 'hash', ["['b', 'a']", 'CAST([] AS ARRAY<STRING>)'])).toEqual([
+      [hex('b'), hex('a')],
+      [],
+    ])
     const struct = 'STRUCT<a STRING, b INT64>'
-    const structs = ["STRUCT('ada' AS a, 1 AS b)", 'STRUCT(CAST(NULL AS STRING) AS a, 2 AS b)', `CAST(NULL AS ${struct})`]
-    expect(await masked(struct, 'redact', structs, 'x.a')).toEqual([{ a: '[redacted]', b: '1' }, { a: null, b: '2' }, null])
+    const structs = [
+      "STRUCT('ada' AS a, 1 AS b)",
+      'STRUCT(CAST(NULL AS STRING) AS a, 2 AS b)',
+      `CAST(NULL AS ${struct})`,
+    ]
+    expect(await masked(struct, 'redact', structs, 'x.a')).toEqual([
+      { a: '[redacted]', b: '1' },
+      { a: null, b: '2' },
+      null,
+    ])
   })
 })
 
@@ -180,7 +203,8 @@ function comparable(row: readonly unknown[]): readonly unknown[] {
 }
 
 function expectedCustomer(row: readonly unknown[]): readonly unknown[] {
-  const text = (value: unknown, change: (it: string) => string): unknown => (typeof value === 'string' ? change(value) : value)
+  const text = (value: unknown, change: (it: string) => string): unknown =>
+    typeof value === 'string' ? change(value) : value
   const redacted = (value: unknown): unknown => text(value, () => '[redacted]')
   return row.map((value, at) => {
     switch (customers.columns[at]?.name) {
