@@ -131,7 +131,8 @@ In another terminal, try:
 
   AUDITOR=$(npm run -s token -- auditor)
   curl -s ${url}/v1/audit/query -H "Authorization: Bearer $AUDITOR" -H 'Content-Type: application/json' \\
-    -d '{"sql": "SELECT * FROM exchanges ORDER BY received_at DESC LIMIT 5"}'
+    -H 'Accept: application/x-ndjson' \\
+    -d '{"sql": "SELECT asked_at, principal, effect, outcome, statement FROM exchanges ORDER BY asked_at DESC LIMIT 5"}'
 
 README.md takes you further: approving what the writer asked, streaming, policies, your own BigQuery.`
 }

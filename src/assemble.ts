@@ -63,6 +63,9 @@ export interface Assembled {
   close(): Promise<void>
 }
 
+/** The issuer of services that prove themselves by an API key. */
+const API_KEY_ISSUER = 'keys'
+
 /** How often what ran out of time is looked for. */
 const EXPIRY_EVERY_MS = 1000
 
@@ -131,7 +134,7 @@ export class Workshop {
     this.#config = config
     this.#machine = machine
     this.#usual = usual
-    this.vocabulary = vocabularyOf(machine.plugins, usual)
+    this.vocabulary = vocabularyOf(config, machine.plugins, usual)
   }
 
   /** Every plugin with the options of `sluice.yaml`, or its defaults. */
@@ -173,10 +176,16 @@ export class Workshop {
   }
 }
 
-/** What policy documents may name, as the plugins provide it. */
-export function vocabularyOf(plugins: readonly Plugin[], usual: ReadonlyMap<string, Hooks>): Vocabulary {
+/** What policy documents may name: what the configuration and the plugins provide. A name of neither is a mistake. */
+export function vocabularyOf(
+  { connections, issuers }: Pick<Config, 'connections' | 'issuers'>,
+  plugins: readonly Plugin[],
+  usual: ReadonlyMap<string, Hooks>,
+): Vocabulary {
   const obligations = [...usual.values()].flatMap((hooks) => Object.entries(hooks.fulfil ?? {}))
   return {
+    connections: Object.keys(connections),
+    issuers: [...issuers.map(({ name }) => name), API_KEY_ISSUER],
     plugins: Object.fromEntries(
       plugins.map(({ name, options, facts }) => [name, { options, ...(facts !== undefined && { facts }) }]),
     ),

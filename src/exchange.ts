@@ -227,7 +227,7 @@ export interface Stated {
   readonly surface: Surface
   readonly principal: Principal
   readonly connection: string
-  /** Why, in the requester's words. Evidence for approvers; nothing decides on it. */
+  /** Why, in the requester's words. Evidence for approvers; a policy may ask that there is one, not what it says. */
   readonly purpose?: string
   readonly statement: Statement
 }

@@ -127,7 +127,7 @@ async function policiesOf(loaded: Loaded): Promise<{ policies: LoadedPolicies; f
   }
   const defaults = { expiresInMs: loaded.config.holds.expiresIn }
   const documents = files.filter((file) => !isCasesFile(file.path))
-  const policies = await loadPolicies(documents, vocabularyOf(plugins, usual), defaults)
+  const policies = await loadPolicies(documents, vocabularyOf(loaded.config, plugins, usual), defaults)
   if (isProblems(policies)) throw new Refusal(policies.problems.map(renderProblem).join('\n'))
   return { policies, files }
 }

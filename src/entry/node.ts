@@ -150,7 +150,8 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
         limits: { maxBytes: journal.maxBytes, segmentBytes: journal.segmentBytes },
         retainDays,
         ...(clickhouseOptions && {
-          clickhouse: openClickHouse(clickhouseOptions),
+          // `default` is always there: the audit's own database may still have to be made.
+          clickhouse: openClickHouse({ ...clickhouseOptions, database: 'default' }),
           database: clickhouseOptions.database,
         }),
       }),
