@@ -28,6 +28,8 @@ export interface ClientOptions {
   readonly location?: string
   /** Origin of the API; absent: Google's. */
   readonly apiEndpoint?: string
+  /** Origin of the IAM credentials API, which lends service accounts; absent: Google's. */
+  readonly iamEndpoint?: string
   readonly credentials: Credentials
   /** Longest that a request about a job may take, in milliseconds. Default 30,000. */
   readonly controlMs?: number
@@ -146,6 +148,7 @@ function impersonated(options: ClientOptions, source: GoogleAuth, account: strin
           targetPrincipal: account,
           targetScopes: [SCOPE],
           lifetime: 3600,
+          ...(options.iamEndpoint === undefined ? {} : { endpoint: options.iamEndpoint }),
         })
         return apiOf(options, new GoogleAuth({ authClient: target }))
       })

@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createBigQueryClients } from '../../../../src/connection/bigquery/client.node.ts'
+import type { BigQueryApi } from '../../../../src/connection/bigquery/client.ts'
 import { createBigQueryConnector, type BigQueryOptions } from '../../../../src/connection/bigquery/connector.ts'
 import type { Answer, Connector } from '../../../../src/connection/contract.ts'
 import { fakeBigQuery, ID, JOB, permitted, refusal, statement, type Asked, type Fake, type Said } from './fake.ts'
@@ -508,5 +512,46 @@ describe('credentials', () => {
     const analyst = { ...permitted().principal, groups: ['other', 'analysts'] }
     expect(clients.as(analyst)).toBe(clients.as(analyst))
     expect(clients.as(analyst)).not.toBe(clients.own)
+  })
+
+  it('of each principal are the token of its own service account, and schemas are read with the gateway’s own', async () => {
+    const account = (name: string): string => `/v1/projects/-/serviceAccounts/${name}@p.iam:generateAccessToken`
+    const lent = (accessToken: string): Said => ({
+      body: { accessToken, expireTime: new Date(Date.now() + 3_600_000).toISOString() },
+    })
+    fake = await fakeBigQuery(({ path }) => {
+      if (path === '/token') return { body: { access_token: 'own', token_type: 'Bearer', expires_in: 3600 } }
+      if (decodeURIComponent(path) === account('a')) return lent('of-a')
+      if (decodeURIComponent(path) === account('b')) return lent('of-b')
+      return { body: { datasets: [] } }
+    })
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-credentials-'))
+    writeFileSync(join(folder, 'subject'), 'subject-token')
+    const keyFile = join(folder, 'key.json')
+    const key = {
+      type: 'external_account',
+      audience: '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/p',
+      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      token_url: `${fake.url}/token`,
+      credential_source: { file: join(folder, 'subject') },
+    }
+    writeFileSync(keyFile, JSON.stringify(key))
+    const clients = createBigQueryClients({
+      project: 'p',
+      apiEndpoint: fake.url,
+      iamEndpoint: fake.url,
+      credentials: { type: 'impersonate', keyFile, accounts: { as: 'a@p.iam', bs: 'b@p.iam' } },
+    })
+    const { principal } = permitted()
+    const read = async (api: BigQueryApi): Promise<string | undefined> => {
+      await api.get(['projects', 'p', 'datasets'], {}, 1000, forever())
+      return fake?.asked.at(-1)?.authorization
+    }
+    expect(await read(clients.as({ ...principal, groups: ['as'] }))).toBe('Bearer of-a')
+    expect(await read(clients.as({ ...principal, groups: ['bs'] }))).toBe('Bearer of-b')
+    expect(await read(clients.as({ ...principal, groups: ['as'] }))).toBe('Bearer of-a')
+    expect(await read(clients.own)).toBe('Bearer own')
+    expect(fake.asked.filter(({ path }) => path.startsWith('/v1/'))).toHaveLength(2)
+    rmSync(folder, { recursive: true })
   })
 })

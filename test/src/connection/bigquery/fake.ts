@@ -7,6 +7,7 @@ export interface Asked {
   readonly method: string
   readonly path: string
   readonly query: Record<string, string>
+  readonly authorization: string | undefined
   readonly body: Record<string, unknown> | undefined
 }
 
@@ -28,8 +29,9 @@ export async function fakeBigQuery(answer: (asked: Asked, before: number) => Sai
       const one: Asked = {
         method: request.method ?? '',
         path: url.pathname.replace('/bigquery/v2/projects/p', ''),
+        authorization: request.headers.authorization,
         query: Object.fromEntries(url.searchParams),
-        body: body === '' ? undefined : (JSON.parse(body) as Record<string, unknown>),
+        body: body.startsWith('{') ? (JSON.parse(body) as Record<string, unknown>) : undefined,
       }
       const before = asked.filter(({ method, path }) => method === one.method && path === one.path).length
       asked.push(one)
