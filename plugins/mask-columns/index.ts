@@ -118,6 +118,13 @@ function related(a: string, b: string): boolean {
 
 // ── what cannot be masked, or cannot be proven to be ─────────────────────────────────────────────────────────────
 
+/** A masked column that is read. Lineage passes through views to their tables, so of a masked view all may be. */
+function readMasked({ views, columnsRead }: SqlStatement, plan: TablePlan): string | undefined {
+  const { resource } = plan.table
+  if (views.some((view) => view.resource === resource)) return resource
+  return columnsRead.find((column) => isColumnOf(column, plan) && touches(plan, column))
+}
+
 /** Kinds whose every read of a table is a reference that can be wrapped, or a target that `columnsRead` tells of. */
 const KINDS = /^(SELECT|INSERT|UPDATE|DELETE|MERGE|CREATE_TABLE_AS_SELECT|EXPORT_DATA|TRUNCATE_TABLE|DROP_[A-Z_]+)$/
 
@@ -134,7 +141,7 @@ function barredReference(statement: SqlStatement, plans: Plans): Reason | undefi
     if (own.length === 0 && reads(statement, resource)) {
       return reason(`\`${resource}\` has masked columns and is read where no mask can be put`, undefined)
     }
-    const read = statement.columnsRead.find((column) => isColumnOf(column, plan) && touches(plan, column))
+    const read = readMasked(statement, plan)
     const fixed = own.find(({ at }) => at.fixed !== undefined)
     if (read === undefined || fixed === undefined) continue
     return reason(
@@ -150,7 +157,7 @@ function barredReference(statement: SqlStatement, plans: Plans): Reason | undefi
 function barredWrite(statement: SqlStatement, plans: Plans): Reason | undefined {
   if (!statement.uses.some(({ action }) => action === 'write' || action === 'define')) return undefined
   for (const plan of plans.values()) {
-    const read = statement.columnsRead.find((column) => isColumnOf(column, plan) && touches(plan, column))
+    const read = readMasked(statement, plan)
     if (read === undefined) continue
     return {
       code: 'masked-value-write',
