@@ -288,7 +288,7 @@ export function queryError(error: unknown, source: string): WarehouseError {
   const message = error instanceof Error ? error.message : 'unknown error'
   const first = message.split('\n\n')[0]?.split('\n')[0] ?? message
   const missing =
-    /Referenced column "([^"]+)" (?:was )?not found|Referenced table "([^"]+)" not found|does not have a column named "([^"]+)"|Could not find key "([^"]+)" in struct/.exec(
+    /(?:Referenced c|C)olumn "([^"]+)" (?:(?:was )?not found|referenced that exists in the SELECT)|Referenced table "([^"]+)" not found|does not have a column named "([^"]+)"|Could not find key "([^"]+)" in struct/.exec(
       message,
     )
   const name = missing?.[1] ?? missing?.[2] ?? missing?.[3] ?? missing?.[4]

@@ -178,7 +178,13 @@ export class Jobs {
     for (const table of tables) {
       const { bytes: columns } = await this.#engine.facts(table)
       const words = new Set([...translated.words, ...viewWords])
-      for (const [column, size] of columns) if (words.has('*') || words.has(column)) bytes += size
+      // What changes rows is billed for all columns of their table.
+      const whole =
+        translated.kind === 'dml' &&
+        translated.type !== 'INSERT' &&
+        table.dataset === translated.target?.dataset &&
+        table.table === translated.target.table
+      for (const [column, size] of columns) if (whole || words.has('*') || words.has(column)) bytes += size
     }
     return bytes
   }

@@ -12,6 +12,20 @@ export interface Expression {
   readonly literal?: string
   /** `=>` arguments. */
   readonly argument?: string
+  /** The fields of a STRUCT that was written out; they go by position where another struct gives the names. */
+  readonly fields?: readonly { readonly sql: string; readonly name: string | undefined }[]
+}
+
+/** A struct's SQL; fields without a name get the one that BigQuery's REST shows. */
+export function structSql(
+  fields: NonNullable<Expression['fields']>,
+  names: readonly (string | undefined)[] = [],
+): string {
+  const parts = fields.map((field, at) => {
+    const name = names[at] ?? field.name ?? `_field_${at + 1}`
+    return `"${name.replaceAll('"', '""')}" := ${field.sql}`
+  })
+  return `struct_pack(${parts.join(', ')})`
 }
 
 type Emit = (args: readonly Expression[]) => string

@@ -4,7 +4,7 @@
  * DuckDB's binder checks.
  */
 import { invalidQuery, notFound, unsupported } from '../errors.ts'
-import { aggregate, isWindow, scalar, type Expression } from './functions.ts'
+import { aggregate, isWindow, scalar, structSql, type Expression } from './functions.ts'
 import { tokens, type Token } from './lexer.ts'
 import { informationSchema, PROJECT, structFields, type Catalog, type Relation } from './catalog.ts'
 
@@ -728,7 +728,8 @@ class Translator {
       }
       const sql = `${head}${this.#items(items)}${tail}`
       // In ORDER BY, what SELECT names comes before what FROM names.
-      for (const { expression } of items) if (expression?.name !== undefined) scope.implicit.delete(expression.name.toLowerCase())
+      for (const { expression } of items)
+        if (expression?.name !== undefined) scope.implicit.delete(expression.name.toLowerCase())
       this.#selected = scope
       return sql
     })
@@ -1322,18 +1323,22 @@ class Translator {
       this.#need(')')
       return { ...first, sql: `(${first.sql})` }
     }
-    const fields = [first]
-    while (this.#mark(',')) fields.push(this.#expression())
+    const fields = [{ sql: first.sql, name: undefined as string | undefined }]
+    while (this.#mark(',')) fields.push({ sql: this.#expression().sql, name: undefined })
     this.#need(')')
-    return {
-      sql: `struct_pack(${fields.map((field, at) => `${quote(`_field_${at + 1}`)} := ${field.sql}`).join(', ')})`,
-    }
+    return { sql: structSql(fields), fields }
   }
 
   #array(type: string): Expression {
     this.#need('[')
-    const items = this.#isMark(']') ? [] : this.#list(() => this.#expression().sql)
+    const values = this.#isMark(']') ? [] : this.#list(() => this.#expression())
     this.#need(']')
+    const first = values.find((value) => value.fields !== undefined)?.fields
+    const names = type === '' ? (first ?? []).map((field) => field.name) : (structFields(type.slice(0, -2)) ?? [])
+    const items = values.map(({ sql, fields }) => {
+      if (fields === undefined || (first?.length ?? 0) === fields.length) return fields ? structSql(fields, names) : sql
+      throw invalidQuery('Array elements of types that do not go together', this.#token)
+    })
     const sql = `[${items.join(', ')}]`
     return { sql: type === '' ? (items.length === 0 ? `CAST([] AS BIGINT[])` : sql) : `CAST(${sql} AS ${type})` }
   }
@@ -1417,6 +1422,7 @@ class Translator {
       this.#needWord('AS')
       const type = this.#type()
       if (this.#isWord('FORMAT')) throw unsupported('CAST with FORMAT', this.#token)
+      if (value.fields) return { sql: `CAST(${structSql(value.fields, structFields(type) ?? [])} AS ${type})` }
       const sql =
         type === 'VARCHAR'
           ? `bq_string(${value.sql})`
@@ -1495,9 +1501,7 @@ class Translator {
         return { sql: value.sql, name: this.#word('AS') ? this.#field() : value.name }
       }),
     )
-    return {
-      sql: `struct_pack(${fields.map((field, at) => `${quote(field.name ?? `_field_${at + 1}`)} := ${field.sql}`).join(', ')})`,
-    }
+    return { sql: structSql(fields), fields }
   }
 
   // Dates.

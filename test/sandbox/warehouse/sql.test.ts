@@ -17,7 +17,6 @@ describe('an expression is answered as BigQuery answers it', () => {
     ['0xff', '255'],
     ['1.5', '1.5'],
     ['1e3', '1000.0'],
-    [`'it''s'`, `it's`].slice(0, 0) as unknown as [string, unknown],
     [`"double \\"quoted\\" and 'single'"`, `double "quoted" and 'single'`],
     [`r'raw\\d'`, 'raw\\d'],
     [`'''triple 'quoted' text'''`, `triple 'quoted' text`],
@@ -119,10 +118,15 @@ describe('an expression is answered as BigQuery answers it', () => {
     [`FROM_HEX('00ff')`, 'AP8='],
     [`TO_BASE64(b'abc')`, 'YWJj'],
     [`CAST(FROM_BASE64('YWJj') AS STRING)`, 'abc'],
-    [`TO_HEX(SHA256(CONCAT(b'key', CAST('é' AS BYTES))))`, 'd0fe6c3a4b0a5a1f6a0f'].slice(0, 0) as unknown as [
-      string,
-      unknown,
+    [
+      `ARRAY<STRUCT<a INT64, b STRING>>[(1, 'x'), STRUCT(2, 'y')]`,
+      [
+        { a: '1', b: 'x' },
+        { a: '2', b: 'y' },
+      ],
     ],
+    [`CAST(STRUCT(1, 'x') AS STRUCT<a INT64, b STRING>)`, { a: '1', b: 'x' }],
+    [`(1, 'x') IN ((1, 'x'), (2, 'y'))`, 'true'],
     // Casts.
     [`CAST('12' AS INT64)`, '12'],
     ['CAST(2.5 AS INT64)', '3'],
@@ -261,7 +265,7 @@ describe('an expression is answered as BigQuery answers it', () => {
     ['(SELECT AS STRUCT 1 AS a, "x" AS b)', { a: '1', b: 'x' }],
     ['SAFE.SUBSTR("abc", 1, -1)', null],
   ]
-  test.each(cases.filter((one) => one.length === 2))('%s', async (expression, expected) => {
+  test.each(cases)('%s', async (expression, expected) => {
     expect(await warehouse.value(`SELECT ${expression} AS x`)).toEqual(expected)
   })
 })
@@ -477,7 +481,7 @@ describe('a query is answered as BigQuery answers it', () => {
   })
 
   test('every type is encoded without loss, an all-NULL row too', async () => {
-    const rows = await warehouse.rows('SELECT * EXCEPT (struct, structs) FROM shop.types ORDER BY id')
+    const rows = await warehouse.rows('SELECT * EXCEPT (`struct`, structs) FROM shop.types ORDER BY id')
     expect(rows[0]).toEqual([
       '1',
       '9223372036854775807',
@@ -502,7 +506,7 @@ describe('a query is answered as BigQuery answers it', () => {
     expect(rows[2]?.[4]).toBe('Infinity')
     expect(rows[3]?.slice(9, 13)).toEqual(['01:02:03.500000', '2024-02-29T01:02:03.500000', '-500000', '0-0 -3 -1:0:0'])
     expect(rows[4]).toEqual(['5', ...Array.from({ length: 14 }, () => null), [], []])
-    expect(await warehouse.rows('SELECT struct, structs FROM shop.types ORDER BY id LIMIT 2')).toEqual([
+    expect(await warehouse.rows('SELECT `struct`, structs FROM shop.types ORDER BY id LIMIT 2')).toEqual([
       [
         { a: '1', b: 'x', c: { d: '2026-01-01', e: ['1.5', '2.25'] } },
         [
