@@ -1,6 +1,6 @@
 /** The embedded store: its contract, and what only several processes, crashes and broken disks show. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -77,30 +77,55 @@ describe('several processes on one file', () => {
 })
 
 describe('what breaks', () => {
-  test('a full disk: what does not fit is not acknowledged, and what was there stays', async () => {
+  test('a disk that is full: what does not fit is refused, and what was acknowledged is there', async () => {
+    const path = newPath()
+    // No file may grow beyond 600 KiB: the write fails as it does on a full disk.
+    const filler = new Worker(path, 'filler', 'fill', 600)
+    await filler.ended
+    const opened = filler.lines.filter((line) => line.startsWith('opened '))
+    expect(opened.length).toBeGreaterThan(10)
+    expect(filler.lines.at(-1)).toBe('refused store-unavailable')
+    const store = await open(path)
+    const kept = (await store.holds({ limit: 1_000 })).map(({ id }) => `opened ${id}`)
+    expect(kept.toSorted()).toEqual(opened.toSorted())
+    await store.close()
+  })
+
+  test('changes of one transaction that fails have one fate', async () => {
     const path = newPath()
     const store = await open(path)
     await store.openHold(heldExchange('before', later()))
-    // A trigger that fails as a full disk does, for each change from now on.
-    spoil(path, `CREATE TRIGGER full BEFORE INSERT ON holds BEGIN SELECT RAISE(ROLLBACK, 'disk is full'); END`)
+    spoil(path, `CREATE TRIGGER breaks BEFORE INSERT ON holds BEGIN SELECT RAISE(ROLLBACK, 'it broke'); END`)
+    const decision = { by: { issuer: 'sandbox', subject: 'owner' }, effect: 'approve' as const, comment: '', at: 0 }
     const refused = await Promise.allSettled([
+      store.decideHold('before', 'approved', decision),
       store.openHold(heldExchange('h1', later())),
-      store.decideHold('before', 'approved', {
-        by: { issuer: 'sandbox', subject: 'owner' },
-        effect: 'approve',
-        comment: '',
-        at: Date.now(),
-      }),
     ])
-    // One transaction, so one fate.
-    expect(refused.map((one) => (one.status === 'rejected' ? one.reason.code : one.status))).toEqual([
-      'store-unavailable',
-      'store-unavailable',
-    ])
+    const refusal = expect.objectContaining({
+      status: 'rejected',
+      reason: expect.objectContaining({ code: 'store-unavailable' }),
+    })
+    expect(refused).toEqual([refusal, refusal])
     expect((await store.hold('before'))?.state).toBe('pending')
-    spoil(path, 'DROP TRIGGER full')
+    spoil(path, 'DROP TRIGGER breaks')
     await store.openHold(heldExchange('h1', later()))
     await store.close()
+  })
+
+  test('a change that is refused takes nothing of its neighbours with it', async () => {
+    const store = await open(newPath())
+    await store.openHold(heldExchange('twice', later()))
+    const settled = await Promise.allSettled(['a', 'twice', 'b'].map((id) => store.openHold(heldExchange(id, later()))))
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(await store.holds({ limit: 9 })).toHaveLength(3)
+    await store.close()
+  })
+
+  test.skipIf(process.getuid?.() === 0)('a file that may not be written', async () => {
+    const path = newPath()
+    await (await open(path)).close()
+    chmodSync(path, 0o400)
+    await expect(open(path)).rejects.toMatchObject({ code: 'store-unavailable' })
   })
 
   const damages = [
@@ -181,8 +206,14 @@ class Worker {
   readonly process: ChildProcessWithoutNullStreams
   #look = (): void => undefined
 
-  constructor(path: string, name: string, mode: 'race' | 'write') {
-    this.process = spawn(process.execPath, [join(import.meta.dirname, 'worker.ts'), path, name, mode])
+  readonly ended: Promise<void>
+
+  /** `limit`: the largest file that it may write, in KiB. */
+  constructor(path: string, name: string, mode: 'race' | 'write' | 'fill', limit?: number) {
+    const script = `${limit === undefined ? '' : `ulimit -f ${limit}; `}exec "$@"`
+    const command = [process.execPath, join(import.meta.dirname, 'worker.ts'), path, name, mode]
+    this.process = spawn('bash', ['-c', script, 'bash', ...command])
+    this.ended = new Promise((resolve) => this.process.once('close', () => resolve()))
     createInterface({ input: this.process.stdout }).on('line', (line) => {
       this.lines.push(line)
       this.#look()
@@ -199,9 +230,8 @@ class Worker {
   }
 
   async kill(): Promise<void> {
-    const ended = new Promise((resolve) => this.process.once('close', resolve))
     this.process.kill('SIGKILL')
-    await ended
+    await this.ended
   }
 }
 

@@ -1,8 +1,10 @@
 /**
- * A process of its own on a store: `node worker.ts PATH NAME race|write`.
- * `race` decides each hold that standard input names; `write` opens holds until it is killed. Each acknowledged change is a line.
+ * A process of its own on a store: `node worker.ts PATH NAME race|write|fill`.
+ * `race` decides each hold that standard input names; `write` opens holds until it is
+ * killed, `fill` until it is refused. Each acknowledged change is a line.
  */
 import { createInterface } from 'node:readline'
+import { Failure } from '../../../src/failure.ts'
 import { openSqliteStore } from '../../../src/hold/sqlite.node.ts'
 import { heldExchange } from './exchanges.ts'
 
@@ -26,6 +28,15 @@ async function write(lane: number): Promise<void> {
   }
 }
 
+async function fill(): Promise<void> {
+  try {
+    await write(0)
+  } catch (error) {
+    say(`refused ${error instanceof Failure ? error.code : String(error)}`)
+  }
+}
+
 say('ready')
 if (mode === 'write') await Promise.all([0, 1, 2, 3].map(write))
+else if (mode === 'fill') await fill()
 else for await (const id of createInterface({ input: process.stdin })) void decide(id)
