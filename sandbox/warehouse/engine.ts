@@ -32,7 +32,7 @@ export interface TableFacts {
 }
 
 /** Rounds of asking DuckDB for a type in one translation. */
-const MAX_QUESTIONS = 64
+const MAX_QUESTIONS = 256
 
 export class Engine {
   readonly #instance: DuckDBInstance
@@ -150,7 +150,7 @@ export class Engine {
         types.set(error.sql, await this.#typeOf(error.sql))
       }
     }
-    throw invalidQuery('Too many arrays in FROM for the sandbox')
+    throw invalidQuery('Too many arrays in FROM and subtractions for the sandbox')
   }
 
   async #typeOf(sql: string): Promise<string> {

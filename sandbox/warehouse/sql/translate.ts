@@ -989,9 +989,9 @@ class Translator {
   }
 
   /** The DuckDB type of an expression in this place, or an empty text where DuckDB cannot tell. */
-  #typeOf(sql: string, scope: Scope): string {
+  #typeOf(sql: string, scope: Scope | undefined): string {
     const froms: string[] = []
-    for (let at: Scope | undefined = scope; at; at = at.parent) {
+    for (let at = scope; at; at = at.parent) {
       const from = at.from.replace(/(,|(?:CROSS|INNER|LEFT|RIGHT|FULL)? ?JOIN)\s*$/, '').trim()
       if (from !== '') froms.unshift(from)
     }
@@ -1211,9 +1211,19 @@ class Translator {
       if (mark === undefined) return left
       const right = this.#binary(level + 1)
       if (mark === '/') left = { sql: `bq_div(${left.sql}, ${right.sql})` }
+      else if (mark === '-') left = this.#minus(left, right)
       else if (mark === '^') left = { sql: `xor(${left.sql}, ${right.sql})` }
       else left = { sql: `(${left.sql} ${mark} ${right.sql})` }
     }
+  }
+
+  /** DATE - DATE is an INTERVAL in BigQuery and a number in DuckDB, so the types are asked for. */
+  #minus(left: Expression, right: Expression): Expression {
+    const written = left.literal !== undefined || right.literal !== undefined
+    if (!written && this.#typeOf(right.sql, this.#scope) === 'DATE' && this.#typeOf(left.sql, this.#scope) === 'DATE') {
+      throw unsupported('DATE - DATE', this.#token)
+    }
+    return { sql: `(${left.sql} - ${right.sql})` }
   }
 
   #unary(): Expression {

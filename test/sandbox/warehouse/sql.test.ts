@@ -43,6 +43,7 @@ describe('an expression is answered as BigQuery answers it', () => {
     ['1 + 2 * 3', '7'],
     ['7 / 2', '3.5'],
     ['-7 + 2', '-5'],
+    ['(SELECT MAX(id) - MIN(id) FROM shop.customers)', '1999'],
     ['1 < 2 AND NOT FALSE', 'true'],
     ['NULL IS NULL', 'true'],
     ['1 IS DISTINCT FROM NULL', 'true'],
@@ -569,6 +570,10 @@ describe('what is not known to be right is refused', () => {
     ],
     ['SELECT 1 / 0', 'invalidQuery: division by zero'],
     ['SELECT [1][OFFSET(3)]', 'invalidQuery: Array index is out of bounds'],
+    [
+      `SELECT MAX(birth_date) - MIN(birth_date) FROM shop.customers`,
+      'invalidQuery: DATE - DATE is not supported in the sandbox at [1:42]',
+    ],
     ['SELECT @missing', `invalidQuery: Query parameter 'missing' not found at [1:8]`],
     [
       'EXPORT DATA OPTIONS(uri="x") AS SELECT 1',
