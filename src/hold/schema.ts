@@ -28,4 +28,6 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX keys_by_expiry ON keys (expires_at);
   CREATE TABLE pulse (writer TEXT PRIMARY KEY, at BIGINT NOT NULL);
   `,
+  // Listings by state: without it, finding the few that are pending reads all that ever were.
+  'CREATE INDEX holds_by_state ON holds (state, created_at DESC, id DESC)',
 ]

@@ -39,7 +39,8 @@ const SQL = {
          ON CONFLICT DO NOTHING RETURNING ${ENTRY}, state`,
   read: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE id = :id`,
   peek: `SELECT ${STATE} AS state FROM holds WHERE id = :id`,
-  list: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE ${STATE} IN (SELECT value FROM json_each(:states))
+  list: `SELECT ${ENTRY}, ${STATE} AS state FROM holds
+         WHERE state = :stored AND ${STATE} IN (SELECT value FROM json_each(:states))
          ORDER BY created_at DESC, id DESC LIMIT :limit`,
   listAll: `SELECT ${ENTRY}, ${STATE} AS state FROM holds ORDER BY created_at DESC, id DESC LIMIT :limit`,
   decide: `UPDATE holds SET state = :to, decisions = json_insert(decisions, '$[#]', json(:decision))
@@ -134,10 +135,17 @@ class SqliteStore implements Store {
   }
 
   holds(filter: { readonly states?: readonly HoldState[]; readonly limit: number }): Promise<readonly HoldEntry[]> {
+    const { states } = filter
     return this.#read(() => {
       const bounds = { now: this.#clock.now(), limit: Math.min(Math.max(Math.trunc(filter.limit), 0), LISTED) }
-      if (filter.states === undefined) return this.#entries('listAll', { limit: bounds.limit, now: bounds.now })
-      return this.#entries('list', { ...bounds, states: JSON.stringify(filter.states) })
+      if (states === undefined) return this.#entries('listAll', bounds)
+      // What reads as expired may be stored as what it was before. State by state, so that each is read in order from its
+      // index and never sorted whole.
+      const stored = new Set([...states, ...(states.includes('expired') ? ['pending', 'approved'] : [])])
+      const rows = [...stored].flatMap((state) =>
+        this.#rows('list', { ...bounds, stored: state, states: JSON.stringify(states) }),
+      )
+      return rows.toSorted(newestFirst).slice(0, bounds.limit).map(holdEntry)
     })
   }
 
@@ -307,6 +315,11 @@ class SqliteStore implements Store {
     clearInterval(this.#poll)
     this.#poll = undefined
   }
+}
+
+function newestFirst(a: HoldRow, b: HoldRow): number {
+  const age = Number(b['created_at']) - Number(a['created_at'])
+  return age === 0 ? (String(a['id']) < String(b['id']) ? 1 : -1) : age
 }
 
 function keyValues({ issuer, subject }: Subject, key: string): { issuer: string; subject: string; key: string } {
