@@ -293,7 +293,10 @@ export class Gateway {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(narrowed.bounds.timeoutMs)])
     try {
       const first = await this.#once.claim(exchange, question.idempotencyKey)
-      if (first.kind === 'held') return { kind: 'held', exchange: first.hold.exchange, hold: first.hold }
+      if (first.kind === 'held') {
+        leave()
+        return { kind: 'held', exchange: first.hold.exchange, hold: first.hold }
+      }
       // The upstream job bears the id of the first exchange of its key: a repeated request finds it and reads its answer.
       const answer = await connector.run(narrowed, { ...exchange, id: first.id }, limited)
       const columns = labelled(answer.columns, narrowed)
