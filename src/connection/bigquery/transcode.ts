@@ -247,8 +247,8 @@ export class RowReader {
       // `undefined >= 0x20` is false too: the end of the page is no part of a string.
       if (!(byte >= 0x20)) this.#fail('a closed string')
       out[to++] = byte
-      if (byte === BACKSLASH) {
-        const length = this.#escape(at)
+      if (byte === BACKSLASH || byte >= 0x80) {
+        const length = byte === BACKSLASH ? this.#escape(at) : this.#continuation(byte, at)
         for (let copied = 0; copied < length; copied++) out[to++] = source[at++] as number
       }
     }
@@ -276,6 +276,22 @@ export class RowReader {
       default:
         return this.#fail('an escape')
     }
+  }
+
+  /** How many bytes of UTF-8 follow `lead`, the first of a character beyond ASCII; all of them are at `at`. */
+  #continuation(lead: number, at: number): number {
+    const source = this.#source
+    const length = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3
+    if (lead < 0xc2 || lead > 0xf4) this.#fail('UTF-8')
+    // Neither overlong, nor half of a surrogate pair, nor past U+10FFFF.
+    const second = source[at] ?? 0
+    const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
+    const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
+    if (second < least || second > most) this.#fail('UTF-8')
+    for (let next = at + 1; next < at + length; next++) {
+      if (((source[next] ?? 0) & 0xc0) !== 0x80) this.#fail('UTF-8')
+    }
+    return length
   }
 
   /** Decimal text, copied as a string. */
@@ -441,7 +457,8 @@ export class RowReader {
   #bound(start: number, end: number): void {
     const text = this.#words(start, end)
     if (/^-?\d{1,18}$/.test(text)) this.#instant(start, end)
-    else this.#put(text)
+    else if (/^(?:UNBOUNDED|NULL|[\d TZ:.+-]+)$/.test(text)) this.#put(text)
+    else this.#fail('a range')
   }
 
   #null(): void {

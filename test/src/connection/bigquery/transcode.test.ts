@@ -109,6 +109,8 @@ describe('what does not fit the schema', () => {
     [{ kind: 'TIMESTAMP' }, '"253402300800000000"'],
     [{ kind: 'TIMESTAMP' }, '"1.7E9"'],
     [{ kind: 'TIMESTAMP' }, '"-"'],
+    [{ kind: 'RANGE', of: { kind: 'TIMESTAMP' } }, '"[\u0001, ü)"'],
+    [{ kind: 'RANGE', of: { kind: 'TIMESTAMP' } }, '"2026"'],
   ] as const)('%s %s is refused', (type, value) => {
     expect(() => lines([{ name: 'a', type }], `[{"f":[{"v":${value}}]}]`)).toThrow(
       expect.objectContaining({ code: 'upstream-failed' }),
@@ -191,7 +193,7 @@ function attempt(bytes: Uint8Array, fields: readonly SqlField[]): number[] {
   try {
     const reader = new RowReader(bytes, 0, shapesOf(fields), { bytes: new Uint8Array() })
     for (let batch = reader.read(1 << 20); batch !== undefined; batch = reader.read(1 << 20)) {
-      for (const line of new TextDecoder().decode(batch.bytes).trimEnd().split('\n')) {
+      for (const line of new TextDecoder('utf-8', { fatal: true }).decode(batch.bytes).trimEnd().split('\n')) {
         lengths.push((JSON.parse(line) as unknown[]).length)
       }
     }
@@ -228,13 +230,39 @@ describe('any page', () => {
 
   it('that is changed in one byte is refused, or is still rows of the same shape', () => {
     fc.assert(
-      fc.property(page, fc.nat(), fc.integer({ min: 0, max: 127 }), ({ fields, rows }, at, byte) => {
+      fc.property(page, fc.nat(), fc.integer({ min: 0, max: 255 }), ({ fields, rows }, at, byte) => {
         const bytes = encode(JSON.stringify(rows.map((row) => ({ f: row.map((v) => ({ v })) }))))
         bytes[at % bytes.length] = byte
         const outcome = attempt(bytes, fields)
         expect(outcome.every((length) => length === fields.length)).toBe(true)
       }),
       { numRuns: 300 },
+    )
+  })
+})
+
+describe('text', () => {
+  it('passes exactly when it is UTF-8', () => {
+    const piece = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 2 }).map((text) => Array.from(encode(text))),
+      fc.array(fc.integer({ min: 0x80, max: 0xff }), { maxLength: 4 }),
+    )
+    const isUtf8 = (bytes: Uint8Array): boolean => {
+      try {
+        new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+        return true
+      } catch {
+        return false
+      }
+    }
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 3 }), (pieces) => {
+        const inside = pieces.flat().filter((byte) => byte >= 0x20 && byte !== 0x22 && byte !== 0x5c)
+        const bytes = Uint8Array.from([...encode('[{"f":[{"v":"'), ...inside, ...encode('"}]}]')])
+        const passed = attempt(bytes, [{ name: 'a', type: { kind: 'STRING' } }]).length === 1
+        expect(passed).toBe(isUtf8(Uint8Array.from(inside)))
+      }),
+      { numRuns: 2000 },
     )
   })
 })
