@@ -6,7 +6,15 @@ import { invalidQuery, notFound, unsupported, WarehouseError } from './errors.ts
 import { billed, type Job, type Jobs, type QueryRequest } from './jobs.ts'
 import { PROJECT, type Relation } from './sql/catalog.ts'
 import type { Parameters } from './sql/translate.ts'
-import { fieldOf, floatTimestamps, hasTimestamp, parameterSql } from './types.ts'
+import {
+  fieldOf,
+  floatTimestamps,
+  hasTimestamp,
+  parameterSql,
+  scalarText,
+  type Cell,
+  type ParameterType,
+} from './types.ts'
 
 const MAX_BODY = 12 * 1024 * 1024
 const DEFAULT_WAIT_MS = 10_000
@@ -182,11 +190,11 @@ function queryRequest(id: string, given: Json, labels: unknown, dryRun: unknown)
     }
   }
   const limit = given.maximumBytesBilled
-  if (limit !== undefined && !/^\d+$/.test(String(limit)))
+  if (limit !== undefined && !/^\d+$/.test(scalarText(limit)))
     throw new WarehouseError(400, 'invalid', 'Invalid value for maximumBytesBilled')
   const dataset = isObject(given.defaultDataset) ? given.defaultDataset : undefined
   if (dataset?.projectId !== undefined && dataset.projectId !== PROJECT)
-    throw notFound('Project', String(dataset.projectId))
+    throw notFound('Project', scalarText(dataset.projectId))
   return {
     id,
     query: text,
@@ -229,8 +237,8 @@ function parametersOf(given: Json): Parameters {
     if (!isObject(one) || !isObject(one.parameterType))
       throw new WarehouseError(400, 'invalid', 'Invalid queryParameters')
     const value = parameterSql(
-      one.parameterType as unknown as Parameters2[0],
-      (isObject(one.parameterValue) ? one.parameterValue : undefined) as Parameters2[1],
+      one.parameterType as unknown as ParameterType,
+      (isObject(one.parameterValue) ? one.parameterValue : undefined),
     )
     if (typeof one.name === 'string' && one.name !== '') named.set(one.name.toLowerCase(), value)
     else positional.push(value)
@@ -238,7 +246,6 @@ function parametersOf(given: Json): Parameters {
   if (named.size > 0 && positional.length > 0) throw invalidQuery('Cannot mix named and positional parameters')
   return { named, positional }
 }
-type Parameters2 = globalThis.Parameters<typeof parameterSql>
 
 async function insertJob({ body, jobs }: Call): Promise<Json> {
   const configuration = isObject(body.configuration) ? body.configuration : {}
@@ -254,9 +261,9 @@ async function insertJob({ body, jobs }: Call): Promise<Json> {
   if (
     reference.location !== undefined &&
     reference.location !== null &&
-    String(reference.location).toUpperCase() !== LOCATION
+    scalarText(reference.location).toUpperCase() !== LOCATION
   ) {
-    throw notFound('Location', String(reference.location))
+    throw notFound('Location', scalarText(reference.location))
   }
   return jobResource(
     await jobs.insert(queryRequest(id, configuration.query, configuration.labels, configuration.dryRun)),
@@ -360,7 +367,7 @@ async function query(call: Call): Promise<Json | Buffer[]> {
   const { body, jobs, requests } = call
   const options = new URLSearchParams()
   for (const name of ['maxResults', 'timeoutMs'] as const)
-    if (body[name] !== undefined && body[name] !== null) options.set(name, String(body[name]))
+    if (body[name] !== undefined && body[name] !== null) options.set(name, scalarText(body[name]))
   const format = isObject(body.formatOptions) ? body.formatOptions : {}
   if (format.useInt64Timestamp === true || format.timestampOutputFormat === 'INT64')
     options.set('formatOptions.useInt64Timestamp', 'true')
@@ -402,8 +409,7 @@ async function results(call: Call, job: Job, options: URLSearchParams): Promise<
     cacheHit: false,
     ...affected(job),
   }
-  if (job.translated.kind !== 'query' || !job.spool)
-    return { ...done, schema: { fields: [] }, totalRows: job.affected ? '0' : '0' }
+  if (job.translated.kind !== 'query' || !job.spool) return { ...done, schema: { fields: [] }, totalRows: '0' }
   const token = options.get('pageToken')
   const start = token === null || token === '' ? (numberOf(options.get('startIndex')) ?? 0) : numberOf(token)
   if (start === undefined) throw new WarehouseError(400, 'invalid', 'Invalid page token')
@@ -424,11 +430,10 @@ async function results(call: Call, job: Job, options: URLSearchParams): Promise<
     options.get('formatOptions.timestampOutputFormat') === 'INT64'
   const text = JSON.stringify(full).slice(0, -1)
   if (integers || !hasTimestamp(job.fields)) return [Buffer.from(`${text},"rows":[`), page.rows, Buffer.from(']}')]
-  const rows = JSON.parse(`[${page.rows.toString()}]`) as Parameters3[1]
-  floatTimestamps(job.fields, rows as globalThis.Parameters<typeof floatTimestamps>[1])
+  const rows = JSON.parse(`[${page.rows.toString()}]`) as { f: Cell[] }[]
+  floatTimestamps(job.fields, rows)
   return { ...full, rows }
 }
-type Parameters3 = globalThis.Parameters<typeof floatTimestamps>
 
 async function waitFor(done: Promise<void>, ms: number, gone: AbortSignal): Promise<void> {
   let timer: NodeJS.Timeout | undefined

@@ -86,7 +86,8 @@ export function hasTimestamp(fields: readonly Field[]): boolean {
   return fields.some((field) => field.type === 'TIMESTAMP' || hasTimestamp(field.fields ?? []))
 }
 
-interface Cell {
+/** One cell of a row on the wire. */
+export interface Cell {
   v: unknown
 }
 
@@ -100,10 +101,15 @@ export function floatTimestamps(fields: readonly Field[], rows: readonly { f: Ce
       for (const one of cells) {
         if (one.v === null) continue
         if (field.type === 'RECORD') floatTimestamps(field.fields ?? [], [one.v as { f: Cell[] }])
-        else if (field.type === 'TIMESTAMP') one.v = secondsText(String(one.v))
+        else if (field.type === 'TIMESTAMP') one.v = secondsText(scalarText(one.v))
       }
     })
   }
+}
+
+/** A JSON scalar as text; empty for anything else. */
+export function scalarText(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
 }
 
 function secondsText(micros: string): string {
@@ -111,13 +117,13 @@ function secondsText(micros: string): string {
   return seconds.includes('.') ? seconds : `${seconds}.0`
 }
 
-interface ParameterType {
+export interface ParameterType {
   readonly type: string
   readonly arrayType?: ParameterType
   readonly structTypes?: readonly { readonly name?: string; readonly type: ParameterType }[]
 }
 
-interface ParameterValue {
+export interface ParameterValue {
   readonly value?: unknown
   readonly arrayValues?: readonly ParameterValue[]
   readonly structValues?: Readonly<Record<string, ParameterValue>>
@@ -173,7 +179,7 @@ export function parameterSql(type: ParameterType, value: ParameterValue | undefi
   if (given === undefined || given === null) return { sql: `CAST(NULL AS ${duck})` }
   if (type.type === 'BYTES') return { sql: `unhex('${bytesOf(given).toString('hex')}')` }
   if (typeof given === 'object') throw invalidQuery(`Invalid value for a parameter of type ${type.type}`)
-  const literal = String(given)
+  const literal = scalarText(given)
   if (type.type === 'STRING') return { sql: stringSql(literal), literal }
   if (duck === 'BIGINT' && !/^\s*[+-]?\d+\s*$/.test(literal))
     throw invalidQuery('Invalid value for a parameter of type INT64')
@@ -185,5 +191,5 @@ export function parameterSql(type: ParameterType, value: ParameterValue | undefi
 function bytesOf(given: unknown): Buffer {
   if (typeof given === 'object' && given !== null && 'data' in given && Array.isArray(given.data))
     return Buffer.from(given.data as number[])
-  return Buffer.from(String(given), 'base64')
+  return Buffer.from(scalarText(given), 'base64')
 }
