@@ -1,5 +1,6 @@
 /** The unmodified official client against the sandbox's ClickHouse. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client'
@@ -179,6 +180,40 @@ describe('inserts', () => {
     expect(await count('victim')).toBe(0)
   })
 
+  test('data that breaks off is not inserted, and nothing of it stays', async () => {
+    await client.command({ query: 'CREATE TABLE broken (a UInt32) ENGINE = MergeTree ORDER BY a' })
+    const incoming = (): string[] => readdirSync(join(it.data, 'incoming'))
+    const sending = request(`${it.url}/?query=INSERT+INTO+broken+FORMAT+JSONEachRow`, { method: 'POST' })
+    const failed = new Promise((resolve) => sending.once('error', resolve))
+    sending.write('{"a":1}\n{"a":2}\n')
+    await until(() => Promise.resolve(incoming().length === 1))
+    sending.destroy()
+    await failed
+    await until(() => Promise.resolve(incoming().length === 0))
+    expect(await count('broken')).toBe(0)
+  })
+
+  test('parameters in a form', async () => {
+    const result = await client.query({
+      query: 'SELECT {s:String} AS s',
+      query_params: { s: "it's long" },
+      format: 'JSONEachRow',
+      use_multipart_params: true,
+    })
+    expect(await result.json()).toEqual([{ s: "it's long" }])
+  })
+
+  test('more at once than the engine has threads', async () => {
+    const asked = Array.from({ length: 100 }, async (_, i) => {
+      const result = await client.query({
+        query: `SELECT ${i} AS n, sum(number) AS s FROM numbers(100000)`,
+        format: 'JSONEachRow',
+      })
+      return (await result.json<{ n: number }>())[0]?.n
+    })
+    expect(await Promise.all(asked)).toEqual(Array.from({ length: 100 }, (_, i) => i))
+  })
+
   test('the same token twice inserts once', async () => {
     await client.command({
       query:
@@ -225,6 +260,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 20_000
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error('it did not come to pass within 20 s')
+    await new Promise(setImmediate)
   }
 }
 
