@@ -9,7 +9,13 @@ async function through(text: string, size: number): Promise<string> {
   const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
     bytes.subarray(i * size, (i + 1) * size),
   )
-  return new Response(ReadableStream.from(chunks).pipeThrough(wholeOrBroken('TAG'))).text()
+  const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk)
+      controller.close()
+    },
+  })
+  return new Response(source.pipeThrough(wholeOrBroken('TAG'))).text()
 }
 
 const sizes = [1, 2, 3, 5, 19, 1000]
