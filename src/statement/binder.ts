@@ -239,8 +239,7 @@ class Binder {
     }
   }
 
-  #dmlWhere(where: Expression | undefined, scope: Scope): void {
-    if (where === undefined) return
+  #dmlWhere(where: Expression, scope: Scope): void {
     if (alwaysTrue(where)) this.#note('always-true-where', where.start)
     this.#expression(where, scope)
   }

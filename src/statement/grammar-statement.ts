@@ -141,10 +141,10 @@ class StatementGrammar {
     g.need('SET')
     const set = this.#assignments()
     const from = g.take('FROM') ? g.from() : undefined
-    const where = this.#where(start)
+    const where = this.#where('UPDATE')
     return this.#tree(start, 'UPDATE', {
       targets,
-      does: { is: 'update', set, ...given('alias', alias), ...given('from', from), ...given('where', where) },
+      does: { is: 'update', set, ...given('alias', alias), where, ...given('from', from) },
     })
   }
 
@@ -154,17 +154,18 @@ class StatementGrammar {
     g.take('FROM')
     const targets = this.#target(g.path(), 'write')
     const alias = g.alias()
-    const where = this.#where(start)
+    const where = this.#where('DELETE')
     return this.#tree(start, 'DELETE', {
       targets,
-      does: { is: 'delete', ...given('alias', alias), ...given('where', where) },
+      does: { is: 'delete', where, ...given('alias', alias) },
     })
   }
 
-  #where(start: number): Expression | undefined {
-    if (this.#g.take('WHERE')) return this.#g.expression()
-    this.#features.push({ name: 'no-where', start })
-    return undefined
+  /** BigQuery wants one, and so do we: forgetting it must not empty a table. */
+  #where(what: string): Expression {
+    const g = this.#g
+    if (g.take('WHERE')) return g.expression()
+    return g.stop(g.peek().start, 'no-where', `\`${what}\` needs a \`WHERE\``, 'to mean every row, write `WHERE TRUE`')
   }
 
   #merge(start: number): Tree {

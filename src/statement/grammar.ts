@@ -971,7 +971,7 @@ export class Grammar {
         this.need('<')
         const of = this.type()
         this.need('>')
-        return { kind: token.word as 'ARRAY' | 'RANGE', of }
+        return { kind: token.word, of }
       }
       const kind: ScalarType | undefined = TYPES.get(token.word)
       if (kind === undefined) this.unexpected('a type')

@@ -31,6 +31,8 @@ class GoogleSql implements Statements {
   readonly #second: SecondReader
   readonly #parsed = new Lru<Analysed | Refusal>(CACHED)
   readonly #bound = new Lru<Analysis>(CACHED)
+  /** The tree behind what `parse` answered. */
+  readonly #trees = new WeakMap<Parsed, { readonly analysed: Analysed; readonly defaults: Defaults }>()
 
   constructor(wasm: WebAssembly.Module) {
     this.#second = new SecondReader(wasm)
@@ -40,7 +42,9 @@ class GoogleSql implements Statements {
     const analysed = this.#analyse(sql, defaults)
     if (analysed.refused) return analysed
     const { refused, kind, text, uses, paths } = analysed
-    return { refused, kind, text, uses, paths }
+    const parsed: Parsed = { refused, kind, text, uses, paths }
+    this.#trees.set(parsed, { analysed, defaults })
+    return parsed
   }
 
   async bind(
@@ -51,16 +55,17 @@ class GoogleSql implements Statements {
     bounds: Bounds,
     signal: AbortSignal,
   ): Promise<SqlStatement | Refusal> {
-    const analysed = this.#analyse(parsed.text, defaults)
+    const known = this.#trees.get(parsed)
+    const analysed = known?.defaults === defaults ? known.analysed : this.#analyse(parsed.text, defaults)
     if (analysed.refused) return analysed
     try {
       checkParameters(analysed, parameters)
       const expansion = await expand(analysed, schemas, signal)
       const versions = expansion.tables.map((table) => [pathKey(table.path), table.version])
-      const key = JSON.stringify([defaults, analysed.text, versions])
-      const known = this.#bound.get(key)
-      const analysis = known ?? describe(analysed, expansion, bindTree(analysed, expansion.sources))
-      if (known === undefined && analysed.text.length <= CACHED_TEXT) this.#bound.set(key, analysis)
+      const key = JSON.stringify([defaults, analysed.text, analysed.comments, versions])
+      const cached = this.#bound.get(key)
+      const analysis = cached ?? describe(analysed, expansion, bindTree(analysed, expansion.sources))
+      if (cached === undefined && analysed.text.length <= CACHED_TEXT) this.#bound.set(key, analysis)
       return { ...analysis, parameters, bounds, masks: [] }
     } catch (error) {
       if (error instanceof Stop) return error.refusal

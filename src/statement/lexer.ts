@@ -30,7 +30,18 @@ const NAME = /[A-Za-z_][A-Za-z0-9_]*/y
 const NUMBER = /0[xX][0-9a-fA-F]+|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?/y
 const DIGITS = /[0-9]+/y
 const PREFIXED = /(?:[rR][bB]?|[bB][rR]?)?(?:"""|'''|"|')/y
-const SYMBOLS = ['||', '|>', '<=', '>=', '<>', '!=', '<<', '=>', '->', ...'()[],.;+-*/~^&|=<>:']
+const SYMBOLS = [
+  '||',
+  '|>',
+  '<=',
+  '>=',
+  '<>',
+  '!=',
+  '<<',
+  '=>',
+  '->',
+  ...'( ) [ ] , . ; + - * / ~ ^ & | = < > :'.split(' '),
+]
 const OPEN = '(['
 const CLOSE = ')]'
 
@@ -38,7 +49,7 @@ const CLOSE = ')]'
 export function refuse(text: string, at: number, code: string, message: string, fix?: string): Refusal {
   const before = text.slice(0, at)
   const line = before.split('\n').length
-  const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1
+  const column = before.length - before.lastIndexOf('\n')
   return { refused: true, code, message, line, column, ...(fix !== undefined && { fix }) }
 }
 

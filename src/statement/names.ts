@@ -163,10 +163,10 @@ class NameWalk {
           NO_CTES,
           own,
         )
-        if (does.where !== undefined) this.#expression(does.where, NO_CTES, own)
+        this.#expression(does.where, NO_CTES, own)
         break
       case 'delete':
-        if (does.where !== undefined) this.#expression(does.where, NO_CTES, own)
+        this.#expression(does.where, NO_CTES, own)
         break
       case 'merge':
         this.#from(does.source, NO_CTES, own, NO_ALIASES)

@@ -167,9 +167,9 @@ export type Does =
       readonly alias?: Name
       readonly set: readonly Assignment[]
       readonly from?: FromItem
-      readonly where?: Expression
+      readonly where: Expression
     }
-  | { readonly is: 'delete'; readonly alias?: Name; readonly where?: Expression }
+  | { readonly is: 'delete'; readonly alias?: Name; readonly where: Expression }
   | {
       readonly is: 'merge'
       readonly alias?: Name

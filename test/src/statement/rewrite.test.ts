@@ -1,0 +1,127 @@
+/** Replacing references at their places, and the second lock on what comes of it. */
+import { expect, test } from 'vitest'
+import type { SqlStatement, Table } from '../../../src/exchange.ts'
+import { quotedPath, replaceReferences, withNamedParameters } from '../../../src/statement/rewrite.ts'
+import { bound, DEFAULTS, statements } from './support.ts'
+
+/** Masks `email` of customers; nothing else. */
+function wrap(table: Table): string | undefined {
+  return table.resource === 'shop.customers'
+    ? `SELECT * REPLACE ('x' AS \`email\`) FROM ${quotedPath(table)}`
+    : undefined
+}
+const W = "(SELECT * REPLACE ('x' AS `email`) FROM `own.shop.customers`)"
+const MASKS = [{ resource: 'shop.customers', column: 'email', strategy: 'redact' }]
+
+async function rewritten(sql: string): Promise<SqlStatement> {
+  const result = replaceReferences(await bound(sql), wrap)
+  if ('refused' in result) throw new Error(result.code)
+  return { ...result, masks: MASKS }
+}
+
+const REWRITES: readonly (readonly [string, string])[] = [
+  ['SELECT email FROM shop.customers', `SELECT email FROM ${W} AS \`customers\``],
+  ['SELECT c.email FROM shop.customers c', `SELECT c.email FROM ${W} c`],
+  ['SELECT c.email FROM shop.customers AS c', `SELECT c.email FROM ${W} AS c`],
+  ['SELECT email FROM `own.shop.customers` WHERE id = 1', `SELECT email FROM ${W} AS \`customers\` WHERE id = 1`],
+  ['SELECT kind FROM shop.customers, customers.contacts', `SELECT kind FROM ${W} AS \`customers\`, customers.contacts`],
+  [
+    'SELECT a.id FROM shop.customers a JOIN shop.customers b USING (email)',
+    `SELECT a.id FROM ${W} a JOIN ${W} b USING (email)`,
+  ],
+  [
+    'SELECT id FROM shop.orders WHERE customer_id IN (SELECT id FROM shop.customers)',
+    `SELECT id FROM shop.orders WHERE customer_id IN (SELECT id FROM ${W} AS \`customers\`)`,
+  ],
+  [
+    'WITH customers AS (SELECT * FROM shop.customers) SELECT email FROM customers',
+    `WITH customers AS (SELECT * FROM ${W} AS \`customers\`) SELECT email FROM customers`,
+  ],
+  [
+    'SELECT email FROM shop.directory',
+    `SELECT email FROM (SELECT id, email, address.city FROM ${W} AS \`customers\`) AS \`directory\``,
+  ],
+  [
+    'SELECT d.email FROM shop.deeper d',
+    `SELECT d.email FROM (SELECT email FROM (SELECT id, email, address.city FROM ${W} AS \`customers\`) AS \`directory\` WHERE id > 1) d`,
+  ],
+  ['SELECT email FROM shop.leads', 'SELECT email FROM shop.leads'],
+  [
+    'INSERT shop.leads (email) SELECT email FROM shop.customers',
+    `INSERT shop.leads (email) SELECT email FROM ${W} AS \`customers\``,
+  ],
+]
+
+test.each(REWRITES)('%s', async (sql, expected) => {
+  const result = await rewritten(sql)
+  expect(result.text).toBe(expected)
+  for (const { start, end, resource } of result.references) {
+    expect(result.text.slice(start, end).replaceAll('`', '').replace('own.', '')).toBe(resource)
+  }
+  expect(statements().verify(await bound(sql), result, DEFAULTS)).toBeUndefined()
+})
+
+test('a rewritten statement can be rewritten again, inside', async () => {
+  const once = await rewritten('SELECT id FROM shop.customers, shop.leads')
+  const twice = replaceReferences(once, (table) =>
+    table.resource === 'shop.orders' ? undefined : `SELECT * FROM ${quotedPath(table)} WHERE TRUE`,
+  )
+  expect(twice).toMatchObject({
+    text:
+      "SELECT id FROM (SELECT * REPLACE ('x' AS `email`) FROM (SELECT * FROM `own.shop.customers` WHERE TRUE) AS `customers`)" +
+      ' AS `customers`, (SELECT * FROM `own.shop.leads` WHERE TRUE) AS `leads`',
+  })
+})
+
+test.each([
+  ['DELETE FROM shop.customers WHERE email = "a"', 'fixed-target'],
+  ['SELECT id FROM shop.customers FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()', 'fixed-time-travel'],
+  ['SELECT id FROM shop.customers TABLESAMPLE SYSTEM (1 PERCENT)', 'fixed-tablesample'],
+  ['SELECT id FROM shop.customers WHERE _PARTITIONTIME IS NULL', 'fixed-pseudo-column'],
+  ['CREATE TABLE shop.x COPY shop.customers', 'fixed-copied'],
+])('refuses to replace what no subquery may stand for: %s', async (sql, code) => {
+  expect(replaceReferences(await bound(sql), wrap)).toMatchObject({ refused: true, code })
+})
+
+test('refuses a wrapper that names another table, or none', async () => {
+  const statement = await bound('SELECT id FROM shop.customers')
+  for (const sql of ['SELECT 1', 'SELECT * FROM `own.hr.salaries`', 'SELECT * FROM a.b, a.b', 'SELECT (']) {
+    expect(replaceReferences(statement, () => sql)).toMatchObject({ refused: true, code: 'unsupported-rewrite' })
+  }
+})
+
+test('positional parameters become named ones', async () => {
+  const parameters = [
+    { type: { kind: 'STRING' as const }, value: 'a' },
+    { type: { kind: 'INT64' as const }, value: '1' },
+  ]
+  const statement = await bound("SELECT '?' FROM shop.customers c WHERE c.email = ? AND c.id > ?", parameters)
+  const named = withNamedParameters(statement)
+  expect(named.text).toBe("SELECT '?' FROM shop.customers c WHERE c.email = @sluice_p1 AND c.id > @sluice_p2")
+  expect(named.parameters.map((p) => p.name)).toEqual(['sluice_p1', 'sluice_p2'])
+  const replaced = replaceReferences(named, wrap)
+  expect(replaced).toMatchObject({ text: `SELECT '?' FROM ${W} c WHERE c.email = @sluice_p1 AND c.id > @sluice_p2` })
+})
+
+const TAMPERED: readonly (readonly [string, (s: SqlStatement) => SqlStatement])[] = [
+  ['a reference left bare', (s) => ({ ...s, text: 'SELECT email FROM shop.customers' })],
+  ['a mask on another column', (s) => ({ ...s, text: s.text.replace('`email`', '`name`') })],
+  [
+    'a wrapper that selects the column again',
+    (s) => ({ ...s, text: s.text.replace('SELECT * REPLACE', 'SELECT email AS e, * REPLACE') }),
+  ],
+  ['another table', (s) => ({ ...s, text: `${s.text}, hr.salaries` })],
+  ['another kind', (s) => ({ ...s, text: 'DELETE shop.customers WHERE TRUE' })],
+  ['text that does not parse', (s) => ({ ...s, text: `${s.text})` })],
+  ['another output name', (s) => ({ ...s, output: s.output.map((column) => ({ ...column, name: 'other' })) })],
+  ['another output type', (s) => ({ ...s, output: s.output.map((column) => ({ ...column, type: { kind: 'JSON' } })) })],
+  ['fewer outputs', (s) => ({ ...s, output: [] })],
+  ['a view that reads the table', (s) => ({ ...s, text: 'SELECT email FROM shop.directory' })],
+]
+
+test.each(TAMPERED)('the second lock finds %s', async (_, tamper) => {
+  const sql = 'SELECT c.email FROM shop.customers c, shop.directory d'
+  const original = await bound(sql)
+  expect(statements().verify(original, await rewritten(sql), DEFAULTS)).toBeUndefined()
+  expect(statements().verify(original, tamper(await rewritten(sql)), DEFAULTS)).toMatchObject({ refused: true })
+})
