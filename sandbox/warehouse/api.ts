@@ -238,7 +238,7 @@ function parametersOf(given: Json): Parameters {
       throw new WarehouseError(400, 'invalid', 'Invalid queryParameters')
     const value = parameterSql(
       one.parameterType as unknown as ParameterType,
-      (isObject(one.parameterValue) ? one.parameterValue : undefined),
+      isObject(one.parameterValue) ? one.parameterValue : undefined,
     )
     if (typeof one.name === 'string' && one.name !== '') named.set(one.name.toLowerCase(), value)
     else positional.push(value)

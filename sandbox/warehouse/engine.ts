@@ -13,7 +13,7 @@ import { invalidQuery, WarehouseError } from './errors.ts'
 import { jsonRemove, jsonSet } from './json.ts'
 import { SEED } from './seed.ts'
 import type { Catalog, Column, Relation } from './sql/catalog.ts'
-import { FAILURES, MACROS } from './sql/macros.ts'
+import { FAILURES, MACROS, SINGLE_MACROS } from './sql/macros.ts'
 import {
   quote,
   tableName,
@@ -67,7 +67,7 @@ export class Engine {
     await main.run("SET GLOBAL TimeZone = 'UTC'")
     main.registerScalarFunction(jsonFunction('bq_json_set', 4))
     main.registerScalarFunction(jsonFunction('bq_json_remove', 2))
-    for (const macro of MACROS) await main.run(`CREATE MACRO ${macro}`)
+    for (const macro of [...MACROS, ...SINGLE_MACROS]) await main.run(`CREATE MACRO ${macro}`)
     await main.run(`ATTACH ${text(join(data, 'warehouse.duckdb'))} AS wh`)
     const engine = new Engine(instance, main, spool)
     await engine.#seed()

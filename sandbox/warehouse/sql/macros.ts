@@ -130,3 +130,79 @@ export const MACROS: readonly string[] = [
     WHEN list_count(x) < len(x) THEN NULL ELSE FALSE END`,
   `bq_range(a BIGINT, b BIGINT, s BIGINT) AS CASE WHEN s = 0 THEN error('Sequence step cannot be 0') ELSE generate_series(a, b, s) END`,
 ]
+
+interface Overload {
+  /** The macro of this overload alone, its parameters without types. */
+  readonly name: string
+  readonly types: readonly string[]
+}
+
+/**
+ * DuckDB cannot choose an overload where an argument holds an aggregate. For those calls each overload has a macro of its
+ * own, among which `overload` chooses by types.
+ */
+const SINGLE: { readonly sql: string; readonly macro: string; readonly overload: Overload }[] = MACROS.flatMap(
+  (macro) => {
+    const name = /^\w+/.exec(macro)?.[0] ?? ''
+    const parts = splitOverloads(macro.slice(name.length))
+    if (parts.length < 2) return []
+    return parts.map((part, at) => {
+      const [, list = '', body = ''] = /^\(((?:[^()]|\([^()]*\))*)\) AS ([\s\S]*)$/.exec(part) ?? []
+      const parameters = list.split(/,\s*(?=[a-z]\b)/).map((one) => one.trim().split(/ (.*)/s))
+      const alone = `${name}__${at}`
+      return {
+        macro: name,
+        sql: `${alone}(${parameters.map(([parameter]) => parameter).join(', ')}) AS ${body}`,
+        overload: { name: alone, types: parameters.map(([, type]) => type ?? '') },
+      }
+    })
+  },
+)
+
+export const SINGLE_MACROS: readonly string[] = SINGLE.map((one) => one.sql)
+export const OVERLOADED: ReadonlySet<string> = new Set(SINGLE.map((one) => one.macro))
+
+/** The name of the overload that takes arguments of these DuckDB types, if one does. */
+export function overload(macro: string, types: readonly string[]): string | undefined {
+  const ranked = SINGLE.filter((one) => one.macro === macro && one.overload.types.length === types.length)
+    .map(({ overload }) => ({
+      name: overload.name,
+      cost: overload.types.reduce((sum, type, at) => sum + distance(types[at] ?? '', type), 0),
+    }))
+    .filter((one) => Number.isFinite(one.cost))
+    .sort((a, b) => a.cost - b.cost)
+  return ranked[0]?.name
+}
+
+function distance(from: string, to: string): number {
+  const type = /^(U?(TINY|SMALL|BIG|HUGE)INT|INTEGER)$/.test(from)
+    ? 'BIGINT'
+    : from.startsWith('DECIMAL')
+      ? NUM
+      : from === 'TIMESTAMP WITH TIME ZONE'
+        ? 'TIMESTAMPTZ'
+        : from
+  if (to === '' || type === to || type === '"NULL"') return 0
+  if (type === 'BIGINT' && to === NUM) return 1
+  if ((type === 'BIGINT' || type === NUM) && to === 'DOUBLE') return 2
+  return Number.POSITIVE_INFINITY
+}
+
+function splitOverloads(text: string): string[] {
+  const parts: string[] = []
+  let depth = 0
+  let start = 0
+  let quoted = false
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === "'") quoted = !quoted
+    if (quoted) continue
+    if (text[at] === '(') depth++
+    else if (text[at] === ')') depth--
+    else if (text[at] === ',' && depth === 0) {
+      parts.push(text.slice(start, at).trim())
+      start = at + 1
+    }
+  }
+  parts.push(text.slice(start).trim())
+  return parts
+}

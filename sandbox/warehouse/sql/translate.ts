@@ -6,6 +6,7 @@
 import { invalidQuery, notFound, unsupported } from '../errors.ts'
 import { aggregate, isWindow, scalar, structSql, type Expression } from './functions.ts'
 import { tokens, type Token } from './lexer.ts'
+import { OVERLOADED, overload } from './macros.ts'
 import { informationSchema, PROJECT, structFields, type Catalog, type Relation } from './catalog.ts'
 
 export interface Reference {
@@ -123,6 +124,9 @@ const TYPES: Record<string, string> = {
   JSON: 'JSON',
   GEOGRAPHY: 'STRUCT(_wkt VARCHAR)',
 }
+
+const AGGREGATED =
+  /\b(?:count|sum|avg|bq_avg|min|max|any_value|approx_count_distinct|bool_and|bool_or|stddev_\w+|var_\w+|corr|covar_\w+|bit_\w+|max_by|min_by|list)\(/
 
 /** Words that end an expression or a table, and so are no alias without AS. */
 const RESERVED = new Set(
@@ -1210,11 +1214,26 @@ class Translator {
       const mark = marks.find((candidate) => this.#mark(candidate))
       if (mark === undefined) return left
       const right = this.#binary(level + 1)
-      if (mark === '/') left = { sql: `bq_div(${left.sql}, ${right.sql})` }
+      if (mark === '/') left = { sql: this.#chosen(`bq_div(${left.sql}, ${right.sql})`, [left.sql, right.sql]) }
       else if (mark === '-') left = this.#minus(left, right)
       else if (mark === '^') left = { sql: `xor(${left.sql}, ${right.sql})` }
       else left = { sql: `(${left.sql} ${mark} ${right.sql})` }
     }
+  }
+
+  /** Names the overload itself where an argument holds an aggregate: there DuckDB cannot choose. */
+  #chosen(sql: string, args: readonly string[]): string {
+    if (!args.some((arg) => AGGREGATED.test(arg))) return sql
+    const list = `(${args.join(', ')})`
+    for (const macro of OVERLOADED) {
+      if (!sql.includes(macro + list)) continue
+      const name = overload(
+        macro,
+        args.map((arg) => this.#typeOf(arg, this.#scope)),
+      )
+      if (name !== undefined) return sql.replace(macro + list, () => name + list)
+    }
+    return sql
   }
 
   /** DATE - DATE is an INTERVAL in BigQuery and a number in DuckDB, so the types are asked for. */
@@ -1443,7 +1462,14 @@ class Translator {
               : type === 'BOOLEAN' && value.sql !== 'NULL'
                 ? `bq_bool(${value.sql})`
                 : `CAST(${value.sql} AS ${type})`
-      return { sql: value.sql === 'NULL' ? `CAST(NULL AS ${type})` : safe ? `TRY(${sql})` : sql }
+      return {
+        sql:
+          value.sql === 'NULL'
+            ? `CAST(NULL AS ${type})`
+            : safe
+              ? `TRY(${this.#chosen(sql, [value.sql])})`
+              : this.#chosen(sql, [value.sql]),
+      }
     })
   }
 
@@ -1692,7 +1718,12 @@ class Translator {
     if (isWindow(name)) return this.#windowCall(name)
     const args = this.#inParens(() => (this.#isMark(')') ? [] : this.#list(() => this.#argument())))
     if (this.#isWord('OVER')) throw unsupported(`${name} OVER`, this.#token)
-    return { sql: scalar(name, args, token) }
+    return {
+      sql: this.#chosen(
+        scalar(name, args, token),
+        args.map((arg) => arg.sql),
+      ),
+    }
   }
 
   #argument(): Expression {

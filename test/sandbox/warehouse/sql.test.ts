@@ -396,6 +396,15 @@ describe('a query is answered as BigQuery answers it', () => {
       `SELECT COUNT(*) FROM shop.customers AS c WHERE EXISTS (SELECT 1 FROM UNNEST(c.contacts) AS k WHERE k.kind = 'chat' AND k.value = '@handle5')`,
       [['1']],
     ],
+    // Functions of aggregates.
+    [
+      "SELECT COUNT(*) / 2, ROUND(SUM(x) / COUNT(x), 2), ROUND(AVG(x), 1), CAST(MAX(x) AS STRING), LENGTH(MAX(s)), CAST(SUM(x) AS INT64), SAFE_DIVIDE(SUM(x), COUNT(*)) FROM UNNEST([STRUCT(NUMERIC '1' AS x, 'ab' AS s), STRUCT(NUMERIC '2', 'c')])",
+      [['1.0', '1.5', '1.5', '2', '1', '3', '1.5']],
+    ],
+    [
+      'SELECT DATE_TRUNC(DATE(placed_at), YEAR) AS y, ROUND(AVG(amount), 2) AS a FROM shop.orders WHERE id < 3 GROUP BY y HAVING ROUND(SUM(amount)) > 1 ORDER BY y',
+      [['2024-01-01', '118.79']],
+    ],
     // The rest of a query.
     [`WITH a AS (SELECT 1 AS x), b AS (SELECT x + 1 AS x FROM a) SELECT a.x, b.x AS y FROM a, b`, [['1', '2']]],
     [
