@@ -24,11 +24,11 @@ interface Answer {
 }
 
 async function call(path: string, body?: unknown): Promise<Answer> {
-  const response = await fetch(`${warehouse.part.url}/bigquery/v2/projects/sluice-sandbox${path}`, {
-    ...(body === undefined
+  const init =
+    body === undefined
       ? {}
-      : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-  })
+      : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+  const response = await fetch(`${warehouse.part.url}/bigquery/v2/projects/sluice-sandbox${path}`, init)
   return { status: response.status, body: (await response.json()) as Answer['body'] }
 }
 
