@@ -114,7 +114,9 @@ class StatementGrammar {
     const values: Expression[] = []
     g.need('(')
     do {
-      if (!g.take('DEFAULT')) values.push(g.expression())
+      const { start, end } = g.peek()
+      if (g.take('DEFAULT')) g.hidden.push({ start, end, shown: 'NULL' })
+      else values.push(g.expression())
     } while (g.take(','))
     g.need(')')
     return values

@@ -45,6 +45,8 @@ export class Grammar {
   #depth = 0
   /** Positional parameters met so far. */
   positional = 0
+  /** What the second reader is known not to read, and what it is shown in its place: no table can stand in these spans. */
+  readonly hidden: { readonly start: number; readonly end: number; readonly shown: string }[] = []
 
   constructor(text: string, tokens: readonly Token[]) {
     this.text = text
@@ -335,7 +337,10 @@ export class Grammar {
   }
 
   #star(start: number, of?: Expression): Star {
+    const from = this.peek().start
     const except = this.take('EXCEPT') ? this.names() : []
+    const end = this.tokens[this.#at - 1]?.end ?? from
+    if (except.length > 0 && this.is('REPLACE')) this.hidden.push({ start: from, end, shown: '' })
     const replace: { value: Expression; alias: Name }[] = []
     if (this.take('REPLACE')) {
       this.need('(')

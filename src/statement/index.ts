@@ -13,9 +13,8 @@ import { verifyNarrowed } from './verify.ts'
 
 export type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
 
-/** Parsed texts kept, and bound ones. A text longer than `CACHED_TEXT` is analysed each time. */
-const CACHED = 500
-const CACHED_TEXT = 16 * 1024
+/** Characters of texts whose analysis is kept: parsed ones, and bound ones. Trees take some thirty times as many bytes. */
+const CACHED = 1_000_000
 
 type Analysis = Omit<SqlStatement, 'parameters' | 'bounds' | 'masks'>
 
@@ -65,7 +64,7 @@ class GoogleSql implements Statements {
       const key = JSON.stringify([defaults, analysed.text, analysed.comments, versions])
       const cached = this.#bound.get(key)
       const analysis = cached ?? describe(analysed, expansion, bindTree(analysed, expansion.sources))
-      if (cached === undefined && analysed.text.length <= CACHED_TEXT) this.#bound.set(key, analysis)
+      if (cached === undefined) this.#bound.set(key, analysis)
       return { ...analysis, parameters, bounds, masks: [] }
     } catch (error) {
       if (error instanceof Stop) return error.refusal
@@ -78,7 +77,6 @@ class GoogleSql implements Statements {
   }
 
   #analyse(sql: string, defaults: Defaults): Analysed | Refusal {
-    if (sql.length > CACHED_TEXT) return this.#readTwice(sql, defaults)
     const key = JSON.stringify([defaults.project, defaults.dataset, sql])
     return this.#parsed.get(key) ?? this.#parsed.set(key, this.#readTwice(sql, defaults))
   }
@@ -92,7 +90,7 @@ class GoogleSql implements Statements {
     if (/^(INSERT|UPDATE|DELETE|MERGE|TRUNCATE_TABLE)$/.test(kind)) sources.push(...tree.targets.map((t) => t.path))
     const tokens = grammar.tokens.filter((token) => token.kind !== 'end' && token.end <= text.length)
     const sorted = sources.toSorted((a, b) => a.start - b.start)
-    return this.#second.disagreement(text, { kind, tokens, sources: sorted }) ?? first
+    return this.#second.disagreement(text, { kind, tokens, sources: sorted, hidden: grammar.hidden }) ?? first
   }
 }
 

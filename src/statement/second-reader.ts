@@ -24,6 +24,8 @@ export interface FirstReading {
   readonly kind: string
   readonly tokens: readonly Token[]
   readonly sources: readonly { readonly start: number; readonly end: number }[]
+  /** What is shown in the place of spans that `bq2cst` is known not to read. */
+  readonly hidden: readonly { readonly start: number; readonly end: number; readonly shown: string }[]
 }
 
 export class SecondReader {
@@ -37,7 +39,8 @@ export class SecondReader {
   disagreement(text: string, first: FirstReading): Refusal | undefined {
     const no = (at: number, message: string): Refusal =>
       refuse(text, at, 'unproven', message, 'write the statement in a simpler form')
-    const nodes = this.#parser.parse(text)
+    const shown = hide(text, first.hidden)
+    const nodes = this.#parser.parse(shown)
     if (nodes === undefined) return no(0, 'a second parser does not understand this statement')
     const [root, ...rest] = nodes.filter((node) => node.node_type !== 'EOF')
     if (root === undefined || rest.length > 0) return no(0, 'a second parser does not read this as one statement')
@@ -46,7 +49,7 @@ export class SecondReader {
     const expected = STATEMENT[first.kind] ?? `${title(first.kind)}Statement`
     if (!new RegExp(`^(${expected})$`).test(root.node_type))
       return no(0, 'a second parser reads another kind of statement')
-    const ours = first.tokens.map(({ start, end }) => text.slice(start, end)).join('')
+    const ours = first.tokens.map(({ start, end }) => shown.slice(start, end).trim()).join('')
     if (ours !== reading.text()) return no(0, 'a second parser reads other words')
     const theirs = reading.sources()
     for (const [i, { start, end }] of first.sources.entries()) {
@@ -56,6 +59,14 @@ export class SecondReader {
     if (theirs.length !== first.sources.length) return no(0, 'a second parser reads other tables')
     return undefined
   }
+}
+
+/** Every other token stays where it stands. */
+function hide(text: string, hidden: FirstReading['hidden']): string {
+  return hidden.reduce(
+    (out, { start, end, shown }) => out.slice(0, start) + shown.padEnd(end - start) + out.slice(end),
+    text,
+  )
 }
 
 /** `CREATE_TABLE_AS_SELECT` → `Create(Table|View|…)`: DDL's node types name the verb and what it is about. */
