@@ -4,6 +4,76 @@ import { bind, flow } from './support.ts'
 
 /** SQL, then `output<sources,… … | columns read`; resources without `shop.`. */
 const FLOWS: readonly (readonly [string, string])[] = [
+  ['SELECT (SELECT email) AS x FROM shop.leads', 'x<leads.email | leads.email'],
+  ['SELECT (SELECT l.email FROM (SELECT 1)) AS x FROM shop.leads l', 'x<leads.email | leads.email'],
+  [
+    'SELECT ARRAY_AGG(l)[OFFSET(0)].email AS e FROM shop.leads l',
+    'e<leads.email,leads.source | leads.email leads.source',
+  ],
+  [
+    'SELECT ARRAY_AGG(STRUCT(l.email AS a, l.source AS b) LIMIT 1)[OFFSET(0)].b AS e FROM shop.leads l',
+    'e<leads.email,leads.source | leads.email leads.source',
+  ],
+  ['SELECT o.s FROM (SELECT STRUCT(email AS s) AS o FROM shop.leads)', 's<leads.email | leads.email'],
+  ['SELECT a FROM (SELECT [STRUCT(email AS a)] AS arr FROM shop.leads) t, t.arr', 'a<leads.email | leads.email'],
+  [
+    'SELECT a FROM (SELECT ARRAY_AGG(STRUCT(email AS a)) AS arr FROM shop.leads) t, UNNEST(t.arr)',
+    'a<leads.email | leads.email',
+  ],
+  ["SELECT a FROM UNNEST([STRUCT(1 AS a, 'x' AS b)])", 'a< | '],
+  ["SELECT a FROM UNNEST(ARRAY<STRUCT<a INT64, b STRING>>[(1, 'x')])", 'a< | '],
+  ['SELECT x FROM UNNEST(GENERATE_ARRAY(1, 3)) AS x', 'x< | '],
+  ["SELECT x FROM UNNEST(SPLIT('a,b')) x WITH OFFSET off ORDER BY off", 'x< | '],
+  [
+    "SELECT JSON_VALUE(x, '$.a') FROM shop.customers, UNNEST(JSON_QUERY_ARRAY(metadata, '$.l')) AS x",
+    'f0_<customers.metadata | customers.metadata',
+  ],
+  ["SELECT d FROM UNNEST(GENERATE_DATE_ARRAY('2026-01-01', '2026-02-01', INTERVAL 1 DAY)) d", 'd< | '],
+  [
+    'WITH a AS (SELECT id, email FROM shop.customers), b AS (SELECT a.* FROM a JOIN shop.orders o ON o.customer_id = a.id) SELECT b.email, COUNT(*) FROM b GROUP BY email ORDER BY COUNT(*) DESC',
+    'email<customers.email f0_< | customers.email customers.id orders.customer_id',
+  ],
+  [
+    'SELECT status, SUM(amount) s FROM shop.orders GROUP BY status HAVING SUM(amount) > 1 ORDER BY s DESC LIMIT 3',
+    'status<orders.status s<orders.amount | orders.amount orders.status',
+  ],
+  [
+    'SELECT MAX(o.amount) AS amount FROM shop.orders o WHERE o.amount > 1 GROUP BY o.status ORDER BY amount',
+    'amount<orders.amount | orders.amount orders.status',
+  ],
+  [
+    "SELECT TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), TIMESTAMP '2026-01-01', HOUR) > 1, EXTRACT(DAYOFWEEK FROM CURRENT_DATE)",
+    'f0_< f1_< | ',
+  ],
+  ['SELECT APPROX_TOP_COUNT(email, 2)[OFFSET(0)].value FROM shop.leads', 'value<leads.email | leads.email'],
+  [
+    'SELECT x.value FROM (SELECT APPROX_TOP_COUNT(email, 2) t FROM shop.leads), UNNEST(t) x',
+    'value<leads.email | leads.email',
+  ],
+  [
+    'SELECT COUNT(*) FROM shop.orders o FULL JOIN shop.customers c ON c.id = o.customer_id RIGHT JOIN shop.leads l USING (email)',
+    'f0_< | customers.email customers.id leads.email orders.customer_id',
+  ],
+  [
+    "SELECT name FROM shop.customers WHERE name LIKE '%x%' OR REGEXP_CONTAINS(name, r'^a\\b')",
+    'name<customers.name | customers.name',
+  ],
+  [
+    'SELECT c.address.city, COUNT(1) FROM shop.customers AS c GROUP BY c.address.city',
+    'city<customers.address.city f0_< | customers.address.city',
+  ],
+  [
+    'SELECT * FROM shop.orders WHERE amount = (SELECT MAX(amount) FROM shop.orders)',
+    'id<orders.id customer_id<orders.customer_id amount<orders.amount status<orders.status | orders.amount orders.customer_id orders.id orders.status',
+  ],
+  [
+    'SELECT LAG(amount, 1) OVER (PARTITION BY customer_id ORDER BY id) FROM shop.orders',
+    'f0_<orders.amount | orders.amount orders.customer_id orders.id',
+  ],
+  ['SELECT COUNT(*) OVER () FROM shop.orders', 'f0_< | '],
+  ['SELECT RANK() OVER w FROM shop.orders WINDOW w AS (ORDER BY amount DESC)', 'f0_< | orders.amount'],
+  ['SELECT COUNT(*) c FROM (SELECT DISTINCT email FROM shop.leads)', 'c< | leads.email'],
+  ['SELECT id AS month, month FROM shop.orders o, UNNEST([1]) AS month', 'month<orders.id month< | orders.id'],
   ["INSERT INTO shop.leads (email, source) VALUES ('a', DEFAULT), (DEFAULT, 'c')", ' | '],
   ["SELECT * EXCEPT (email)\n REPLACE ('x' AS source) FROM shop.leads", 'source< | '],
   ['SELECT id, email FROM shop.customers', 'id<customers.id email<customers.email | customers.email customers.id'],
