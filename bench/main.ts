@@ -1,5 +1,6 @@
 /** `npm run bench -- <name>`: what we measure ourselves against. */
 import { parseArgs } from 'node:util'
+import { startGateway } from './gateway.ts'
 import { benchQuery } from './query.ts'
 
 const { values, positionals } = parseArgs({
@@ -16,5 +17,5 @@ if (name !== 'query' || positionals.length !== 1 || !Number.isInteger(rounds) ||
   console.error('npm run bench -- query [--rounds 5] [--sql "SELECT …"]')
   process.exitCode = 1
 } else {
-  await benchQuery({ rounds, sql: values.sql })
+  await benchQuery({ rounds, sql: values.sql, startGateway })
 }

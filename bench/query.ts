@@ -22,6 +22,8 @@ import type { Permitted, SqlStatement } from '../src/exchange.ts'
 export interface Contender {
   readonly name: string
   rows(sql: string): Promise<number>
+  /** Highest resident memory in bytes, for one that runs in a process of its own. */
+  peakRss?(): number
   close?(): Promise<void>
 }
 
@@ -79,8 +81,9 @@ async function interleaved(contenders: readonly Contender[], options: QueryBench
       const peakRss = memory.stop()
       const one = found[index]
       if (one === undefined) continue
-      if (round === 0) one.peakRss = peakRss
-      else one.each.push(rows / seconds)
+      if (round > 0) one.each.push(rows / seconds)
+      if (contender.peakRss !== undefined) one.peakRss = contender.peakRss()
+      else if (round === 0) one.peakRss = peakRss
       one.rows = rows
       // Let the other process settle.
       await sleep(100)

@@ -21,7 +21,6 @@ export const FAILURES = {
   'not-acceptable': { status: 406, title: 'no such representation' },
   conflict: { status: 409, title: 'the state has moved on' },
   'idempotency-conflict': { status: 422, title: 'the idempotency key was used for another request' },
-  'idempotency-running': { status: 409, title: 'the first request with this idempotency key still runs' },
   'body-too-large': { status: 413, title: 'the request body is too large' },
   'unsupported-media-type': { status: 415, title: 'the content type is not supported' },
   // denied: policy said no. `denied` renders a Decision; it is never thrown

@@ -23,35 +23,36 @@ export class Once {
     this.#keyMs = keyMs
   }
 
-  /** Throws `idempotency-conflict` for a key of another request, `idempotency-running` while the first is undecided. */
+  /** Throws `idempotency-conflict` for a key of another request, and where policy has changed since the first. */
   async claim(exchange: Permitted | Held, key: string | undefined): Promise<FirstOfKey> {
     if (key === undefined) return { kind: 'fresh', id: exchange.id }
-    const owner = { issuer: exchange.principal.issuer, subject: exchange.principal.subject }
+    const { issuer, subject } = exchange.principal
     const at = this.#clock.now()
-    const requestDigest = await digestOf(exchange)
-    const claim = { owner, key, requestDigest, exchange: exchange.id, at, expiresAt: at + this.#keyMs }
-    const claimed = await this.#store.claimKey(claim)
+    const claimed = await this.#store.claimKey({
+      owner: { issuer, subject },
+      key,
+      requestDigest: await digestOf(exchange),
+      exchange: exchange.id,
+      outcome: outcomeOf(exchange),
+      at,
+      expiresAt: at + this.#keyMs,
+    })
     switch (claimed.state) {
+      case 'fresh':
+        return { kind: 'fresh', id: exchange.id }
+      case 'taken':
+        return this.#repeat(exchange, key, claimed.outcome)
       case 'conflict':
         throw new Failure('idempotency-conflict', `the key \`${key}\` belongs to another request`, {
           fix: 'send a new `Idempotency-Key` with a new request',
         })
-      case 'running':
-        throw new Failure('idempotency-running', `the first request with the key \`${key}\` is still being decided`, {
-          retryAfter: 1,
-        })
-      case 'fresh':
-        await this.#store.settleKey(owner, key, outcomeOf(exchange))
-        return { kind: 'fresh', id: exchange.id }
-      case 'settled':
-        return this.#repeat(exchange, key, claimed.outcome)
     }
   }
 
   async #repeat(exchange: Permitted | Held, key: string, outcome: KeyOutcome): Promise<FirstOfKey> {
     if (outcome.kind === 'held') {
       const hold = await this.#store.hold(outcome.hold)
-      // Where the key was settled and the hold never opened, this request is the first that can.
+      // Where the key was claimed and the hold never opened, this request is the first that can.
       return hold === undefined ? { kind: 'fresh', id: outcome.hold } : { kind: 'held', hold }
     }
     // Other masks or bounds than the first answer had: giving that answer again would go round today's policy.

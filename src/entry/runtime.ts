@@ -67,7 +67,9 @@ export function createLog(level: LogLevel, write: (line: string) => void, now: (
 function causeOf(cause: unknown): object {
   if (cause === undefined) return {}
   if (cause instanceof Failure) {
-    return { cause: { code: cause.code, message: cause.message }, ...under(cause.detail.cause) }
+    // The warehouse's own words may quote what the principal may read, and the log may not.
+    const message = cause.code === 'upstream-refused' ? {} : { message: cause.message }
+    return { cause: { code: cause.code, ...message }, ...under(cause.detail.cause) }
   }
   return { cause: errorShape(cause) }
 }

@@ -67,12 +67,8 @@ export interface Store {
   /** After a crash: what was `running` under this writer becomes `unknown`; the entries that this call moved. */
   abandonRunning(writer: string): Promise<readonly HoldEntry[]>
 
-  /** Claims a key for an exchange, once per principal and key. */
+  /** Claims a key for what an exchange comes to, once per principal and key, until it expires. */
   claimKey(claim: KeyClaim): Promise<KeyState>
-  /** Remembers what the key's exchange came to. */
-  settleKey(owner: Subject, key: string, outcome: KeyOutcome): Promise<void>
-  /** Gives the key back: nothing ran. */
-  releaseKey(owner: Subject, key: string): Promise<void>
 
   /** Resolves when the store takes writes. */
   ready(signal: AbortSignal): Promise<void>
@@ -85,16 +81,17 @@ export interface KeyClaim {
   /** Of the request: connection, sql, params, bounds. The same key with another digest is a conflict. */
   readonly requestDigest: string
   readonly exchange: string
+  /** What a repeated request is answered from. */
+  readonly outcome: KeyOutcome
   readonly at: number
   readonly expiresAt: number
 }
 
-/** `fresh`: yours now. `running`: the first request is not over. `settled`: answer as the first one was answered. */
+/** `fresh`: yours now. `taken`: answer as the first request was answered. `conflict`: another request has it. */
 export type KeyState =
   | { readonly state: 'fresh' }
-  | { readonly state: 'running'; readonly exchange: string }
   | { readonly state: 'conflict'; readonly exchange: string }
-  | { readonly state: 'settled'; readonly exchange: string; readonly outcome: KeyOutcome }
+  | { readonly state: 'taken'; readonly exchange: string; readonly outcome: KeyOutcome }
 
 /** `ran`: the job of this exchange holds the answer. `held`: answer with the hold. */
 export type KeyOutcome =

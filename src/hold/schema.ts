@@ -21,7 +21,7 @@ export const MIGRATIONS: readonly string[] = [
     exchange TEXT NOT NULL,
     claimed_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    outcome TEXT,
+    outcome TEXT NOT NULL,
     writer TEXT NOT NULL,
     PRIMARY KEY (issuer, subject, key)
   );

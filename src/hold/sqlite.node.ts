@@ -5,7 +5,7 @@ import type { Held, Subject } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
 import type { Clock } from '../runtime.ts'
 import { Commits } from './commits.node.ts'
-import type { HoldDecision, HoldEntry, HoldState, KeyClaim, KeyOutcome, KeyState, Moved, Store } from './contract.ts'
+import type { HoldDecision, HoldEntry, HoldState, KeyClaim, KeyState, Moved, Store } from './contract.ts'
 import { MIGRATIONS } from './schema.ts'
 import { holdEntry, storedOutcome, type HoldRow } from './stored.ts'
 import { Waiters } from './waiters.ts'
@@ -54,11 +54,9 @@ const SQL = {
   abandon: `UPDATE holds SET state = 'unknown', outcome = :outcome WHERE state = 'running' AND writer = :writer
             RETURNING ${ENTRY}, state`,
   forget: 'DELETE FROM keys WHERE issuer = :issuer AND subject = :subject AND key = :key AND expires_at <= :now',
-  claim: `INSERT INTO keys (issuer, subject, key, digest, exchange, claimed_at, expires_at, writer)
-          VALUES (:issuer, :subject, :key, :digest, :exchange, :now, :expires, :writer) ON CONFLICT DO NOTHING`,
+  claim: `INSERT INTO keys (issuer, subject, key, digest, exchange, outcome, claimed_at, expires_at, writer)
+          VALUES (:issuer, :subject, :key, :digest, :exchange, :outcome, :now, :expires, :writer) ON CONFLICT DO NOTHING`,
   claimed: `SELECT digest, exchange, outcome FROM keys WHERE issuer = :issuer AND subject = :subject AND key = :key`,
-  settle: 'UPDATE keys SET outcome = :outcome WHERE issuer = :issuer AND subject = :subject AND key = :key',
-  release: 'DELETE FROM keys WHERE issuer = :issuer AND subject = :subject AND key = :key AND outcome IS NULL',
   tidy: `DELETE FROM keys WHERE rowid IN (SELECT rowid FROM keys WHERE expires_at <= :now LIMIT ${SWEPT})`,
   pulse: 'INSERT INTO pulse (writer, at) VALUES (:writer, :now) ON CONFLICT (writer) DO UPDATE SET at = excluded.at',
 } as const
@@ -217,6 +215,7 @@ class SqliteStore implements Store {
         ...key,
         digest: claim.requestDigest,
         exchange: claim.exchange,
+        outcome: JSON.stringify(claim.outcome),
         now,
         expires: claim.expiresAt,
         writer: this.#writer,
@@ -224,14 +223,6 @@ class SqliteStore implements Store {
       if (claimed === 1) return { state: 'fresh' }
       return keyState(this.#statements.claimed.get(key), claim.requestDigest)
     })
-  }
-
-  async settleKey(owner: Subject, key: string, outcome: KeyOutcome): Promise<void> {
-    await this.#write(() => this.#run('settle', { ...keyValues(owner, key), outcome: JSON.stringify(outcome) }))
-  }
-
-  async releaseKey(owner: Subject, key: string): Promise<void> {
-    await this.#write(() => this.#run('release', keyValues(owner, key)))
   }
 
   async ready(signal: AbortSignal): Promise<void> {
@@ -332,8 +323,7 @@ function keyState(row: Record<string, unknown> | undefined, digest: string): Key
     throw new Failure('store-unavailable', 'a stored idempotency key is damaged')
   }
   if (row['digest'] !== digest) return { state: 'conflict', exchange }
-  if (row['outcome'] === null) return { state: 'running', exchange }
-  return { state: 'settled', exchange, outcome: storedOutcome(row['outcome']) }
+  return { state: 'taken', exchange, outcome: storedOutcome(row['outcome']) }
 }
 
 /** What SQLite throws becomes `store-unavailable`; its message stays in the cause. */

@@ -51,7 +51,7 @@ export const MACROS: readonly string[] = [
   `bq_string(x) AS ${STRING_OF}`,
   `bq_bytes(x BLOB) AS x, (x VARCHAR) AS encode(x)`,
   `bq_int(x DOUBLE) AS CAST(round(x) AS BIGINT), (x ${NUM}) AS CAST(round(x, 0) AS BIGINT), (x BIGINT) AS x, (x BOOLEAN) AS CAST(x AS BIGINT),
-    (x VARCHAR) AS CASE WHEN regexp_matches(x, '^\\s*[+-]?[0-9]+\\s*$') OR x IS NULL THEN CAST(x AS BIGINT) ELSE CAST('Bad int64 value' AS BIGINT) END`,
+    (x VARCHAR) AS CASE WHEN regexp_matches(x, '^\\s*[+-]?([0-9]+|0[xX][0-9a-fA-F]+)\\s*$') OR x IS NULL THEN CAST(x AS BIGINT) ELSE CAST('Bad int64 value' AS BIGINT) END`,
   `bq_bool(x BOOLEAN) AS x, (x BIGINT) AS x <> 0,
     (x VARCHAR) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE ELSE CASE WHEN x IS NULL THEN NULL ELSE CAST('Bad bool value' AS BOOLEAN) END END`,
   // Strings and bytes.

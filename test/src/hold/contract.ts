@@ -219,23 +219,20 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         key: 'k1',
         requestDigest: 'd1',
         exchange: 'e1',
+        outcome: { kind: 'held', hold: 'e1' },
         at: clock.now(),
         expiresAt: clock.now() + 1_000,
         ...over,
       })
 
-      test('a key is claimed once, and tells what it came to', async () => {
-        expect(await store.claimKey(claim())).toEqual({ state: 'fresh' })
-        expect(await store.claimKey(claim({ exchange: 'e2' }))).toEqual({ state: 'running', exchange: 'e1' })
+      test('a key is claimed once, and tells what the first request came to', async () => {
+        const outcome = { kind: 'ran' as const, exchange: permittedExchange('e1') }
+        expect(await store.claimKey(claim({ outcome }))).toEqual({ state: 'fresh' })
+        expect(await store.claimKey(claim({ exchange: 'e2' }))).toEqual({ state: 'taken', exchange: 'e1', outcome })
         expect(await store.claimKey(claim({ exchange: 'e2', requestDigest: 'd2' }))).toEqual({
           state: 'conflict',
           exchange: 'e1',
         })
-        const outcome = { kind: 'ran' as const, exchange: permittedExchange('e1') }
-        await store.settleKey(owner, 'k1', outcome)
-        expect(await store.claimKey(claim({ exchange: 'e2' }))).toEqual({ state: 'settled', exchange: 'e1', outcome })
-        await store.releaseKey(owner, 'k1')
-        expect(await store.claimKey(claim())).toMatchObject({ state: 'settled' })
       })
 
       test('one of racing claims is fresh', async () => {
@@ -249,13 +246,12 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         expect(await store.claimKey(claim({ owner: other }))).toEqual({ state: 'fresh' })
       })
 
-      test('given back or run out, a key can be claimed again', async () => {
+      test('once it has run out, a key can be claimed again', async () => {
         await store.claimKey(claim())
-        await store.releaseKey(owner, 'k1')
-        expect(await store.claimKey(claim({ requestDigest: 'd2', exchange: 'e2' }))).toEqual({ state: 'fresh' })
-        await store.settleKey(owner, 'k1', { kind: 'held', hold: 'e2' })
-        clock.time += 1_000
-        expect(await store.claimKey(claim({ exchange: 'e3' }))).toEqual({ state: 'fresh' })
+        clock.time += 999
+        expect(await store.claimKey(claim({ exchange: 'e2' }))).toMatchObject({ state: 'taken', exchange: 'e1' })
+        clock.time += 1
+        expect(await store.claimKey(claim({ requestDigest: 'd2', exchange: 'e3' }))).toEqual({ state: 'fresh' })
       })
     })
 
