@@ -32,6 +32,8 @@ export class Stop extends Error {
   }
 }
 
+/** Fields of fields, elements of elements: BigQuery's own types nest 15 deep. */
+const FIELDS = 50
 /** Levels of expression and query inside one another. Below what the stack of Node and workerd bears, by far. */
 const DEPTH = 400
 
@@ -658,8 +660,9 @@ export class Grammar {
 
   #postfix(): Expression {
     let of = this.#primary()
-    for (;;) {
+    for (let count = 0; ; count++) {
       const { start } = this.peek()
+      if (count > FIELDS) this.stop(start, 'too-deep', `a path has more than ${FIELDS} parts`)
       if (this.is('.') && this.peek(1).word !== '*') {
         this.next()
         if (this.is('(')) this.unsupported('call', 'a chained call')
@@ -868,6 +871,7 @@ export class Grammar {
     const names: Name[] = [{ text: token.value, quoted: token.kind === 'quoted', start, end: token.end }]
     while (this.is('.') && (this.peek(1).kind === 'name' || this.peek(1).kind === 'quoted')) {
       this.next()
+      if (names.length > FIELDS) this.stop(start, 'too-deep', `a path has more than ${FIELDS} parts`)
       names.push(this.name('a field', true))
       if (this.is('(')) return this.#call(start, names)
     }

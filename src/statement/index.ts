@@ -4,6 +4,7 @@ import { type Bound, bindTree, pathKey, placeOf } from './binder.ts'
 import type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
 import { expand, type Expansion, referenceOf } from './expand.ts'
 import { Stop } from './grammar.ts'
+import { refuse } from './lexer.ts'
 import { Lru } from './lru.ts'
 import { sortedUses } from './names.ts'
 import { analyse, type Analysed } from './parse.ts'
@@ -68,7 +69,7 @@ class GoogleSql implements Statements {
       return { ...analysis, parameters, bounds, masks: [] }
     } catch (error) {
       if (error instanceof Stop) return error.refusal
-      throw error
+      return orTooDeep(error)
     }
   }
 
@@ -83,6 +84,14 @@ class GoogleSql implements Statements {
 
   /** By our own grammar, and by another's. */
   #readTwice(sql: string, defaults: Defaults): Analysed | Refusal {
+    try {
+      return this.#readBoth(sql, defaults)
+    } catch (error) {
+      return orTooDeep(error)
+    }
+  }
+
+  #readBoth(sql: string, defaults: Defaults): Analysed | Refusal {
     const first = analyse(sql, defaults)
     if (first.refused) return first
     const { kind, text, grammar, names, tree } = first
@@ -92,6 +101,12 @@ class GoogleSql implements Statements {
     const sorted = sources.toSorted((a, b) => a.start - b.start)
     return this.#second.disagreement(text, { kind, tokens, sources: sorted, hidden: grammar.hidden }) ?? first
   }
+}
+
+/** Our walks are recursive: where the stack is too small for a text (thousands of joins), the text is refused. */
+function orTooDeep(error: unknown): Refusal {
+  if (!(error instanceof RangeError)) throw error
+  return refuse('', 0, 'too-deep', 'the statement nests too deep to analyse', 'split it')
 }
 
 /** Named or positional parameters, never both, and as many as the text has marks. */

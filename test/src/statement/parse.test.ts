@@ -151,6 +151,8 @@ test('bounds size, tokens and nesting, and answers soon', () => {
   expect(code(`SELECT ${'('.repeat(101)}1${')'.repeat(101)}`)).toBe('too-deep')
   expect(code(`SELECT ${'NOT '.repeat(5000)}TRUE`)).toBe('too-deep')
   expect(code(`SELECT ${'- '.repeat(5000)}1`)).toBe('too-deep')
+  expect(code(`SELECT a${'.b'.repeat(100)}`)).toBe('too-deep')
+  expect(code(`SELECT a${'[0]'.repeat(100)}`)).toBe('too-deep')
   expect(code(`SELECT ${'STRUCT('.repeat(30)}1${')'.repeat(30)}`)).toBe('SELECT')
   expect(code(`SELECT ${'['.repeat(30)}1${']'.repeat(30)}`)).toBe('SELECT')
   expect(code(`SELECT TRUE${' AND TRUE'.repeat(3000)}`)).toBe('SELECT')
