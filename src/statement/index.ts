@@ -1,12 +1,12 @@
 /** SQL text → what it names, what it does, what flows where: the front of statement analysis. */
-import type { Bounds, Feature, OutputColumn, Parameter, SqlStatement } from '../exchange.ts'
+import type { Bounds, Feature, OutputColumn, Parameter, ResourceUse, SqlStatement } from '../exchange.ts'
 import { type Bound, bindTree, pathKey, placeOf } from './binder.ts'
 import type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
 import { expand, type Expansion, referenceOf } from './expand.ts'
 import { Stop } from './grammar.ts'
 import { refuse } from './lexer.ts'
 import { Lru } from './lru.ts'
-import { sortedUses } from './names.ts'
+import { type Names, sortedUses } from './names.ts'
 import { analyse, type Analysed } from './parse.ts'
 import { SecondReader } from './second-reader.ts'
 import { UNKNOWN_TYPE } from './value.ts'
@@ -138,7 +138,7 @@ function describe(analysed: Analysed, expansion: Expansion, bound: Bound): Analy
     language: 'googlesql',
     kind,
     text,
-    uses: allUses(analysed, expansion),
+    uses: allUses(analysed, expansion, columnsRead),
     tables: expansion.tables,
     references: names.tables.map((named) => {
       const resource = expansion.sources.get(pathKey(named.path))?.table.resource ?? named.resource
@@ -152,12 +152,25 @@ function describe(analysed: Analysed, expansion: Expansion, bound: Bound): Analy
   }
 }
 
-/** What the text names, and what its views read; an export takes out what they read, too. */
-function allUses({ uses, kind }: Analysed, expansion: Expansion) {
+/**
+ * What the text names, and what its views read; an export takes out what they read, too. A target whose columns decide
+ * or supply what is written is read as well as written, so that rules for readers, and their masks, hold for it.
+ */
+function allUses({ uses: own, kind, names }: Analysed, expansion: Expansion, columnsRead: readonly string[]) {
+  const uses = [...own, ...readTargets(names, expansion, columnsRead)]
   const named = new Set(uses.filter((use) => use.action === 'read').map((use) => use.resource))
   const through = expansion.uses.filter((use) => !named.has(use.resource))
   const exported = kind === 'EXPORT_DATA' ? through.map((use) => ({ ...use, action: 'export' as const })) : []
   return sortedUses([...uses, ...through, ...exported])
+}
+
+function readTargets({ tables }: Names, expansion: Expansion, columnsRead: readonly string[]): ResourceUse[] {
+  return tables
+    .filter(({ fixed, path, resource }) => {
+      const spelled = expansion.sources.get(pathKey(path))?.table.resource ?? resource
+      return fixed === 'target' && columnsRead.some((column) => column.startsWith(`${spelled}.`))
+    })
+    .map(({ resource }): ResourceUse => ({ action: 'read', resource }))
 }
 
 /** Unnamed columns are `f0_`, `f1_`, … as BigQuery names them. */

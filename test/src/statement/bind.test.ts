@@ -56,6 +56,18 @@ test('exporting a view takes out what it reads', async () => {
   ])
 })
 
+const CHANGES: readonly (readonly [string, readonly string[]])[] = [
+  ['UPDATE shop.orders SET amount = 1 WHERE TRUE', ['write']],
+  ['UPDATE shop.orders SET amount = 1 WHERE id = 7', ['read', 'write']],
+  ['UPDATE shop.orders o SET amount = o.id WHERE TRUE', ['read', 'write']],
+  ['DELETE FROM shop.orders WHERE id = 7', ['read', 'write']],
+  ['INSERT INTO shop.orders (id) VALUES (1)', ['write']],
+]
+test.each(CHANGES)('a target whose columns are used is read, too: %s', async (sql, actions) => {
+  const { uses } = await bound(sql)
+  expect(uses).toEqual(actions.map((action) => ({ action, resource: 'shop.orders' })))
+})
+
 const FIXED: readonly (readonly [string, string | undefined])[] = [
   ['SELECT id FROM shop.orders', undefined],
   ['SELECT id FROM shop.orders FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()', 'time-travel'],
