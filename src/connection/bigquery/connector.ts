@@ -70,7 +70,7 @@ class BigQueryConnector implements Connector {
       project: options.project,
       ...(options.dataset === undefined ? {} : { dataset: options.dataset }),
     }
-    this.metadata = createMetadata(clients.own, options.project, this.#retry)
+    this.metadata = createMetadata(clients.own, options.project, options.location, this.#retry)
   }
 
   jobId(exchange: string): string {

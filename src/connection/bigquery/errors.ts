@@ -45,6 +45,11 @@ export function isAbsent(error: unknown): boolean {
   return error instanceof UpstreamError && error.status === 404
 }
 
+/** Whether BigQuery did not take the statement. */
+export function isInvalid(error: unknown): boolean {
+  return error instanceof UpstreamError && error.status === 400 && error.reason === 'invalidQuery'
+}
+
 const PASSING: ReadonlySet<string> = new Set([
   'rateLimitExceeded',
   'userRateLimitExceeded',

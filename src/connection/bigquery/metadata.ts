@@ -2,8 +2,8 @@
 import type { Table, TablePath } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import type { Metadata } from '../contract.ts'
-import type { BigQueryApi, TableReference } from './client.ts'
-import { failureOf, isAbsent, isPassing } from './errors.ts'
+import type { BigQueryApi, QueryJob, TableReference } from './client.ts'
+import { failureOf, isAbsent, isInvalid, isPassing } from './errors.ts'
 import { schemaColumns, type TableSchema } from './schema.ts'
 import { retrying, type Retry } from './wait.ts'
 
@@ -34,9 +34,16 @@ const MAX_BYTES = 16 * 1024 * 1024
 /** Pages of a list that are read; more than `PAGE_SIZE` times these fail. */
 const MAX_PAGES = 50
 const PAGE_SIZE = '1000'
+/** Longest that a dry run may take upstream. */
+const DRY_RUN_MS = 30_000
 
-/** Reads the metadata of `project` and of whatever other projects are named. */
-export function createMetadata(api: BigQueryApi, project: string, retry: Retry): Metadata {
+/** Reads the metadata of `project`, whose jobs run in `location`, and of whatever other projects are named. */
+export function createMetadata(
+  api: BigQueryApi,
+  project: string,
+  location: string | undefined,
+  retry: Retry,
+): Metadata {
   const read = async <T>(path: readonly string[], query: Record<string, string>, signal: AbortSignal): Promise<T> => {
     const bytes = await retrying(
       () => api.get(path, { ...query, prettyPrint: 'false' }, MAX_BYTES, signal),
@@ -72,8 +79,35 @@ export function createMetadata(api: BigQueryApi, project: string, retry: Retry):
     }
   }
 
+  /** What reading it whole would give. Nothing runs. */
+  const foreseen = async (path: TablePath, query: string, signal: AbortSignal): Promise<Table> => {
+    const job: QueryJob = {
+      query,
+      labels: {},
+      maximumBytesBilled: String(Number.MAX_SAFE_INTEGER),
+      jobTimeoutMs: DRY_RUN_MS,
+      dryRun: true,
+      useQueryCache: false,
+      ...(location === undefined ? {} : { location }),
+    }
+    const { statistics } = await retrying(() => api.insert(job), isPassing, retry, signal)
+    const schema = statistics?.query?.schema
+    const columns = schemaColumns(schema)
+    return { path, resource: resourceName(path, project), kind: 'OTHER', columns, version: await digestOf(schema) }
+  }
+
   return {
     async table(path, signal) {
+      const query = computedQuery(path)
+      if (query !== undefined) {
+        try {
+          return await foreseen(path, query, signal)
+        } catch (error) {
+          // A wildcard that matches nothing, a view that INFORMATION_SCHEMA lacks.
+          if (isAbsent(error) || isInvalid(error)) return undefined
+          throw failureOf(error, signal, false)
+        }
+      }
       const segments = ['projects', path.project, 'datasets', path.dataset, 'tables', path.table]
       try {
         return tableOf(await read<TableResource>(segments, {}, signal), path, project)
@@ -96,6 +130,26 @@ export function createMetadata(api: BigQueryApi, project: string, retry: Retry):
       return failing(list(['projects', project, 'datasets', dataset, 'tables'], paths, signal), signal)
     },
   }
+}
+
+/**
+ * A statement that reads the whole of a wildcard table (`events_*`) or of a view of INFORMATION_SCHEMA: `tables.get` knows
+ * neither. `undefined` for all other tables.
+ */
+function computedQuery({ project, dataset, table }: TablePath): string | undefined {
+  if (![project, dataset].every((part) => /^[\w.:-]+$/.test(part))) return undefined
+  if (dataset === 'INFORMATION_SCHEMA' && /^\w+$/.test(table)) {
+    return `SELECT * FROM \`${project}\`.INFORMATION_SCHEMA.${table}`
+  }
+  const inSchema = /^INFORMATION_SCHEMA\.(\w+)$/.exec(table)?.[1]
+  if (inSchema !== undefined) return `SELECT * FROM \`${project}.${dataset}\`.INFORMATION_SCHEMA.${inSchema}`
+  return /^[\w-]+\*$/.test(table) ? `SELECT * FROM \`${project}.${dataset}.${table}\`` : undefined
+}
+
+async function digestOf(schema: TableSchema | undefined): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(schema ?? null))
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 function parse(bytes: Uint8Array): unknown {

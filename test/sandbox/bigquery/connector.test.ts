@@ -158,6 +158,24 @@ describe('the connector over the sandbox warehouse', () => {
     expect((await connector.metadata.tables('shop', within())).map(({ table }) => table)).toContain('orders')
   })
 
+  it('what no description names is known by what reading it would give', async () => {
+    const shards = await connector.metadata.table(at('events_*'), within())
+    expect(shards?.resource).toBe('shop.events_*')
+    expect(shards?.columns.map(({ name, type }) => `${name} ${type.kind}`)).toEqual([
+      'event_id STRING',
+      'user_id INT64',
+      'name STRING',
+      'ts TIMESTAMP',
+      'properties JSON',
+    ])
+    expect(shards?.version).toBe((await connector.metadata.table(at('events_2026010*'), within()))?.version)
+    const views = await connector.metadata.table(at('INFORMATION_SCHEMA.TABLES'), within())
+    expect(views?.columns.map(({ name }) => name)).toContain('table_name')
+    expect(await connector.metadata.table(at('nothing_*'), within())).toBeUndefined()
+    expect(await connector.metadata.table(at('INFORMATION_SCHEMA.NOTHING'), within())).toBeUndefined()
+    expect(await connector.metadata.table(at('x`; DROP TABLE y; --*'), within())).toBeUndefined()
+  })
+
   it('runs an exchange once, and reads its answer again', async () => {
     const exchange = permitted({ id: randomUUID() })
     const asked = statement({ text: 'SELECT COUNT(*) AS n FROM shop.orders' })
