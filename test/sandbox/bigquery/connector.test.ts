@@ -133,8 +133,9 @@ describe('the connector over the sandbox warehouse', () => {
     })
   })
 
+  const at = (table: string) => ({ project: 'sluice-sandbox', dataset: 'shop', table })
+
   it('describes tables, views and what is not there', async () => {
-    const at = (table: string) => ({ project: 'sluice-sandbox', dataset: 'shop', table })
     const customers = await connector.metadata.table(at('customers'), within())
     expect(customers?.columns.map(({ name, type }) => `${name} ${typeText(type)}`)).toEqual([
       'id INT64',
