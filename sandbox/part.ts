@@ -20,7 +20,8 @@ export function partOptions(): PartOptions {
     options: { port: { type: 'string', default: '0' }, data: { type: 'string', default: '.sluice/sandbox' } },
   })
   const port = Number(values.port)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--port takes 0 to 65535, not ${values.port}`)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error(`--port takes 0 to 65535, not ${values.port}`)
   mkdirSync(values.data, { recursive: true, mode: 0o700 })
   return { port, data: values.data }
 }
