@@ -38,12 +38,13 @@ export interface Machine {
   /** The parser of GoogleSQL, compiled. */
   readonly parser: WebAssembly.Module
   readonly plugins: readonly Plugin[]
-  readonly apiKeys: readonly ApiKey[]
   /** Names this gateway; the same after a restart over the same data. */
   readonly writer: string
   readonly version: string
   /** The policy documents as they are now. */
   readPolicies(): Promise<readonly SourceFile[]>
+  /** The API keys as they are now. */
+  readApiKeys(): Promise<readonly ApiKey[]>
   openStore(): Promise<Store>
   openAudit(): Promise<AuditLog>
   openReader(): Promise<(AuditReader & { close(): Promise<void> }) | undefined>
@@ -57,7 +58,7 @@ export interface Assembled {
   readonly auditor: Auditor
   readonly directory: Directory
   readonly health: Health
-  /** Loads the policies anew. Where anything is wrong with them the old ones stay; the answer says what. */
+  /** Loads the policies and the API keys anew. Where anything is wrong with them the old ones stay; the answer says what. */
   reload(): Promise<{ readonly digest: string } | { readonly problems: readonly string[] }>
   /** Finishes or records what is under way, within the grace that the configuration gives, and closes every part. */
   close(): Promise<void>
@@ -76,7 +77,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   let force = await workshop.load(await machine.readPolicies())
   if ('problems' in force) throw new Failure('internal', `the policies are refused\n${force.problems.join('\n')}`)
 
-  const identity = createIdentity({ issuers: config.issuers, apiKeys: machine.apiKeys }, runtime)
+  const identity = createIdentity({ issuers: config.issuers, apiKeys: await machine.readApiKeys() }, runtime)
   const audit = await machine.openAudit()
   const store = await machine.openStore()
   const reader = await machine.openReader()
@@ -84,7 +85,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
     Object.entries(config.connections).map(([name, options]) => [name, connect(machine, name, options)]),
   )
   const statements = createStatements(machine.parser)
-  const inflight = new Inflight(config.listeners.gateway.maxConcurrent)
+  const inflight = new Inflight(config.listeners.gateway.maxConcurrent, config.listeners.gateway.requestTimeout)
   const door = new Door({ runtime, identity, audit, inflight })
   const limits = limitsOf(config)
   const inForce = (): InForce => force as InForce
@@ -104,6 +105,8 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
     directory: new Directory(shared),
     health: new Health(probes(identity, store, connections, reader), audit, inflight),
     async reload() {
+      // First: a key that is taken back must not outlive a policy that is written wrong.
+      identity.replaceApiKeys(await machine.readApiKeys())
       const next = await workshop.load(await machine.readPolicies())
       if ('problems' in next) return next
       if (next.policies.digest !== (force as InForce).policies.digest) {

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import { createApp } from '../../routes/index.ts'
 import { plugins } from '../../plugins/index.ts'
@@ -33,6 +33,10 @@ export class Refusal extends Error {
 
 /** Largest configuration, policy or key file. */
 const FILE_MOST = 4 * 1024 * 1024
+
+/** In which a request's headers, and the whole of it, must have come: who trickles holds a place that others need. */
+const HEADERS_MS = 15_000
+const RECEIVE_MS = 30_000
 
 /** How long after the last change of a policy file the set is loaded anew. */
 const SETTLE_MS = 200
@@ -82,14 +86,21 @@ export async function serve(loaded: Loaded): Promise<Serving> {
   })
   const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false })
   const server = createServer(
-    { requestTimeout, headersTimeout: 15_000, keepAliveTimeout: 30_000, maxHeaderSize: 32_768 },
+    {
+      // Node's word for the time in which a request must have come, body and all.
+      requestTimeout: Math.min(requestTimeout, RECEIVE_MS),
+      headersTimeout: Math.min(requestTimeout, HEADERS_MS),
+      connectionsCheckingInterval: 1_000,
+      keepAliveTimeout: 30_000,
+      maxHeaderSize: 32_768,
+    },
     (incoming, outgoing) => runtime.background('answer', answer(incoming, outgoing)),
   )
   const url = await listen(server, host, port).catch(async (error: unknown) => {
     await assembled.close()
     throw error
   })
-  const unwatch = watchPolicies(resolve(base, config.policies), runtime, () => reload(assembled, runtime))
+  const unwatch = watchFiles(watched(loaded), runtime, () => reload(assembled, runtime))
   runtime.log('info', 'listening', { url, writer: machine.writer, version: machine.version })
   return {
     url,
@@ -107,14 +118,14 @@ export async function serve(loaded: Loaded): Promise<Serving> {
   }
 }
 
-/** Loads the policies anew and says what came of it. */
+/** Loads policies and API keys anew and says what came of it. */
 export async function reload(assembled: Assembled, runtime: Runtime): Promise<void> {
   try {
     const result = await assembled.reload()
     if ('digest' in result) runtime.log('info', 'policies loaded', { policy: result.digest })
     else for (const problem of result.problems) runtime.log('error', 'policies refused; the old ones stay', { problem })
   } catch (error) {
-    runtime.log('error', 'policies could not be loaded; the old ones stay', {}, error)
+    runtime.log('error', 'policies and keys could not be loaded; the old ones stay', {}, error)
   }
 }
 
@@ -136,9 +147,9 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
     writer,
     parser: await parserModule(),
     plugins,
-    apiKeys: await readApiKeys(loaded),
     version: await versionOf(),
     readPolicies: async () => (await readPolicyFiles(loaded)).filter((file) => !isCasesFile(file.path)),
+    readApiKeys: () => readApiKeys(loaded),
     openStore: () => openSqliteStore({ path: join(data, 'state.db'), clock: runtime.clock, writer }),
     openAudit: () =>
       openAuditLog({
@@ -226,17 +237,35 @@ async function listen(server: Server, host: string, port: number): Promise<strin
   return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
 }
 
-/** Calls `changed` a moment after the last change in the folder. */
-function watchPolicies(folder: string, runtime: Runtime, changed: () => Promise<void>): () => void {
+interface Watched {
+  readonly folder: string
+  readonly concerns: (name: string) => boolean
+}
+
+/** The policies and the file of API keys: whatever takes force without a restart. */
+function watched({ config, base }: Loaded): readonly Watched[] {
+  const policies = { folder: resolve(base, config.policies), concerns: (name: string) => /\.ya?ml$/.test(name) }
+  if (config.apiKeys.file === undefined) return [policies]
+  // Its folder, not the file: editors put a new file in the old one's place.
+  const keys = resolve(base, config.apiKeys.file)
+  return [policies, { folder: dirname(keys), concerns: (name) => name === basename(keys) }]
+}
+
+/** Calls `changed` a moment after the last change that concerns it. */
+function watchFiles(files: readonly Watched[], runtime: Runtime, changed: () => Promise<void>): () => void {
   let timer: NodeJS.Timeout | undefined
-  const watcher = watch(folder, () => {
-    clearTimeout(timer)
-    timer = setTimeout(() => runtime.background('load policies', changed()), SETTLE_MS)
+  const watchers = files.map(({ folder, concerns }) => {
+    const watcher = watch(folder, (_, name) => {
+      if (name !== null && !concerns(name)) return
+      clearTimeout(timer)
+      timer = setTimeout(() => runtime.background('reload', changed()), SETTLE_MS)
+    })
+    watcher.on('error', (error) => runtime.log('warn', 'a folder is no longer watched', { folder }, error))
+    return watcher
   })
-  watcher.on('error', (error) => runtime.log('warn', 'the policies folder is no longer watched', {}, error))
   return () => {
     clearTimeout(timer)
-    watcher.close()
+    for (const watcher of watchers) watcher.close()
   }
 }
 

@@ -105,3 +105,44 @@ describe('a change of the policies', () => {
     await gateway.stop()
   })
 })
+
+describe('an API key', () => {
+  it('opens the gateway for its service until it is revoked, without a restart', async () => {
+    const { config, policy } = copy()
+    const made = await sluice('key', 'new')
+    const key = made.out.trim()
+    const entry = made.err.split('\n').find((line) => line.includes('hash:'))!
+    const keys = join(policy, '../../keys.yaml')
+    const write = (revoked: boolean): void =>
+      writeFileSync(
+        keys,
+        entry
+          .trim()
+          .replace('NAME', 'reports')
+          .replace('[GROUP]', '[analyst-agents]')
+          .replace(' }', revoked ? ', revoked: true }' : ' }'),
+      )
+    write(false)
+    edit(config, 'connections:\n', 'apiKeys: { file: keys.yaml }\n\nconnections:\n')
+    const gateway = await startGateway({ config })
+    const ask = async (bearer: string): Promise<[number, string]> => {
+      const answer = await fetch(`${gateway.url}/v1/query`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${bearer}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ connection: 'warehouse', sql: 'SELECT email FROM shop.customers LIMIT 1' }),
+      })
+      const body = (await answer.json()) as any
+      return [answer.status, body.code ?? body.columns[0].masked]
+    }
+    expect(await ask(key)).toEqual([200, 'hash'])
+    expect(await ask(`${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}`)).toEqual([401, 'credential-refused'])
+
+    write(true)
+    while (!gateway.logs.some((line) => line.includes('policies loaded'))) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(await ask(key)).toEqual([401, 'credential-refused'])
+    expect(gateway.logs.join('\n')).not.toContain(key.split('_').at(-1))
+    await gateway.stop()
+  })
+})
