@@ -39,7 +39,7 @@ export function outcomeAnswer(outcome: Outcome, format: Format): Response {
 
 /** A header line, one array per row, a trailer line. */
 function ndjsonBody(answered: Answered): ReadableStream<Uint8Array> {
-  return bodyOf(answered.rows, {
+  return bodyOf(answered, {
     head: `${JSON.stringify({ ...headOf(answered) })}\n`,
     batch: (batch) => [batch.bytes],
     tail: (completed) => `${JSON.stringify(tailOf(completed))}\n`,
@@ -49,7 +49,7 @@ function ndjsonBody(answered: Answered): ReadableStream<Uint8Array> {
 function jsonBody(answered: Answered): ReadableStream<Uint8Array> {
   const head = JSON.stringify(headOf(answered))
   let first = true
-  return bodyOf(answered.rows, {
+  return bodyOf(answered, {
     head: `${head.slice(0, -1)},"rows":[`,
     batch(batch) {
       const elements = asElements(batch)
@@ -75,19 +75,32 @@ interface Writer {
  * Pulled: nothing is read from the upstream that the client has not made room for. A client that leaves returns the rows
  * early, which cancels the job and records the cut. Should even the record fail, the body breaks off without its tail.
  */
-function bodyOf(rows: Answered['rows'], writer: Writer): ReadableStream<Uint8Array> {
+function bodyOf({ rows, signal }: Answered, writer: Writer): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   let started = false
+  let pulling = false
   return new ReadableStream<Uint8Array>(
     {
+      start(controller) {
+        // Under way, the rows end with a tail that says why. A client that makes no room is cut off.
+        const cutOff = (): void => {
+          if (!pulling) controller.error(signal.reason)
+        }
+        if (signal.aborted) cutOff()
+        else signal.addEventListener('abort', cutOff, { once: true })
+      },
       async pull(controller) {
         if (!started) {
           started = true
           controller.enqueue(encoder.encode(writer.head))
           return
         }
+        pulling = true
         const next = await rows.next()
+        pulling = false
         if (next.done === true) {
+          // Ended from elsewhere between two reads: there is nothing to tell but that it broke off.
+          if ((next.value as Completed | undefined) === undefined) return controller.error(signal.reason)
           controller.enqueue(encoder.encode(writer.tail(next.value)))
           controller.close()
           return

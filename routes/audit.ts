@@ -26,8 +26,8 @@ export function mountAudit(app: OpenAPIHono, { runtime, auditor, maxBodyBytes }:
     '/v1/audit/query',
     knocked(runtime, 'audit', async (c, knock) => {
       const format = formatOf(c.req.header('Accept'))
-      const { answer, done } = await auditor.query(knock, async () => ({
-        ...(await readBody(c, AuditBody, maxBodyBytes)),
+      const { answer, done } = await auditor.query(knock, async (signal) => ({
+        ...(await readBody(c, AuditBody, maxBodyBytes, signal)),
         format,
       }))
       return new Response(whenEnded(answer.body, done), { headers: { 'Content-Type': answer.contentType } })

@@ -24,7 +24,7 @@ const ONE = '/v1/holds/:id{[0-9a-fA-F-]{36}}'
 
 export function mountHolds(app: OpenAPIHono, routes: HoldRoutes): void {
   const { runtime, gateway, approvals, maxBodyBytes, maxWaitSeconds } = routes
-  const comment = (c: Context) => readBody(c, CommentBody, maxBodyBytes)
+  const comment = (c: Context, signal: AbortSignal) => readBody(c, CommentBody, maxBodyBytes, signal)
   const idOf = (c: Context): string => c.req.param('id') ?? ''
 
   describe(app, {
@@ -68,7 +68,7 @@ export function mountHolds(app: OpenAPIHono, routes: HoldRoutes): void {
     app.post(
       `${ONE}/${effect}`,
       knocked(runtime, 'holds', async (c, knock) =>
-        Response.json(holdBody(await approvals.decide(knock, idOf(c), effect, () => comment(c)))),
+        Response.json(holdBody(await approvals.decide(knock, idOf(c), effect, (signal) => comment(c, signal)))),
       ),
     )
   }
@@ -83,7 +83,7 @@ export function mountHolds(app: OpenAPIHono, routes: HoldRoutes): void {
   app.post(
     `${ONE}/withdraw`,
     knocked(runtime, 'holds', async (c, knock) =>
-      Response.json(holdBody(await approvals.withdraw(knock, idOf(c), () => comment(c)))),
+      Response.json(holdBody(await approvals.withdraw(knock, idOf(c), (signal) => comment(c, signal)))),
     ),
   )
 

@@ -18,8 +18,8 @@ export interface QueryRoutes {
 }
 
 export function mountQuery(app: OpenAPIHono, { runtime, gateway, maxBodyBytes, maxWaitSeconds }: QueryRoutes): void {
-  const read = async (c: Context): Promise<Question> => {
-    const { params, ...body } = await readBody(c, QueryBody, maxBodyBytes)
+  const read = async (c: Context, signal: AbortSignal): Promise<Question> => {
+    const { params, ...body } = await readBody(c, QueryBody, maxBodyBytes, signal)
     const key = readIdempotencyKey(c.req.header('Idempotency-Key'))
     return {
       connection: body.connection,
@@ -51,7 +51,7 @@ export function mountQuery(app: OpenAPIHono, { runtime, gateway, maxBodyBytes, m
     '/v1/query',
     knocked(runtime, 'query', async (c, knock) => {
       const format = formatOf(c.req.header('Accept'))
-      const outcome = await gateway.handle(knock, () => read(c))
+      const outcome = await gateway.handle(knock, (signal) => read(c, signal))
       return outcomeAnswer(outcome, format)
     }),
   )
@@ -66,7 +66,7 @@ export function mountQuery(app: OpenAPIHono, { runtime, gateway, maxBodyBytes, m
   app.post(
     '/v1/preflight',
     knocked(runtime, 'preflight', async (c, knock) => {
-      const foreseen = await gateway.preflight(knock, () => read(c))
+      const foreseen = await gateway.preflight(knock, (signal) => read(c, signal))
       return Response.json(foreseenBody(foreseen))
     }),
   )

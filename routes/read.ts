@@ -1,11 +1,20 @@
 /** Reading requests: bodies within bounds, and what was wrong with them in words. */
 import type { Context } from 'hono'
 import type { z } from '@hono/zod-openapi'
-import { Failure } from '../src/failure.ts'
+import { orAbort } from '../src/abort.ts'
+import { asFailure, Failure } from '../src/failure.ts'
 
-/** A JSON body of `schema`, at most `mostBytes` long. An absent body reads as `{}` where the schema takes that. */
-export async function readBody<T extends z.ZodType>(c: Context, schema: T, mostBytes: number): Promise<z.output<T>> {
-  const bytes = await readBytes(c, mostBytes)
+/**
+ * A JSON body of `schema`, at most `mostBytes` long, that has come before `signal` aborts. An absent body reads as `{}`
+ * where the schema takes that.
+ */
+export async function readBody<T extends z.ZodType>(
+  c: Context,
+  schema: T,
+  mostBytes: number,
+  signal: AbortSignal,
+): Promise<z.output<T>> {
+  const bytes = await readBytes(c, mostBytes, signal)
   const type = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
   if (bytes.byteLength > 0 && type !== 'application/json') {
     throw new Failure('unsupported-media-type', `the body is \`${type ?? 'of no type'}\``, {
@@ -50,7 +59,7 @@ export function readIdempotencyKey(header: string | undefined): string | undefin
   return header
 }
 
-async function readBytes(c: Context, mostBytes: number): Promise<Uint8Array> {
+async function readBytes(c: Context, mostBytes: number, signal: AbortSignal): Promise<Uint8Array> {
   const tooLarge = (): Failure =>
     new Failure('body-too-large', `the body is larger than ${mostBytes} bytes`, { fix: 'send a smaller statement' })
   if (Number(c.req.header('Content-Length') ?? 0) > mostBytes) throw tooLarge()
@@ -58,10 +67,16 @@ async function readBytes(c: Context, mostBytes: number): Promise<Uint8Array> {
   if (body === null) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of body) {
-    length += chunk.byteLength
+  const reader = body.getReader()
+  for (;;) {
+    const next = await orAbort(reader.read(), signal).catch((cause: unknown) => {
+      // A body breaks off for one reason only: the connection is gone.
+      throw asFailure(cause, 'client-gone')
+    })
+    if (next.done) break
+    length += next.value.byteLength
     if (length > mostBytes) throw tooLarge()
-    chunks.push(chunk)
+    chunks.push(next.value)
   }
   const bytes = new Uint8Array(length)
   let at = 0

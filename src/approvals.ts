@@ -48,11 +48,11 @@ export class Approvals {
     knock: Knock,
     id: string,
     effect: 'approve' | 'reject',
-    read: () => Promise<{ readonly comment: string }>,
+    read: (signal: AbortSignal) => Promise<{ readonly comment: string }>,
   ): Promise<HoldEntry> {
     return this.#parts.door.enter(knock, async (seen, signal) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['people'], signal))
-      const { comment } = await read()
+      const { comment } = await read(signal)
       const entry = await this.#visible(id, principal)
       seen.connection = entry.exchange.connection
       const barrier = whyNot(entry, principal)
@@ -62,10 +62,14 @@ export class Approvals {
   }
 
   /** The requester takes it back. */
-  withdraw(knock: Knock, id: string, read: () => Promise<{ readonly comment: string }>): Promise<HoldEntry> {
+  withdraw(
+    knock: Knock,
+    id: string,
+    read: (signal: AbortSignal) => Promise<{ readonly comment: string }>,
+  ): Promise<HoldEntry> {
     return this.#parts.door.enter(knock, async (seen, signal) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents'], signal))
-      const { comment } = await read()
+      const { comment } = await read(signal)
       const entry = await this.#visible(id, principal)
       seen.connection = entry.exchange.connection
       return this.#move(entry, principal, 'withdraw', comment)

@@ -22,7 +22,10 @@ export class Auditor {
   }
 
   /** Runs one query for a person of the auditors' groups. The answer streams; `done` MUST be called when it has ended. */
-  query(knock: Knock, read: () => Promise<AuditQuery>): Promise<{ answer: AuditAnswer; done: () => void }> {
+  query(
+    knock: Knock,
+    read: (signal: AbortSignal) => Promise<AuditQuery>,
+  ): Promise<{ answer: AuditAnswer; done: () => void }> {
     return this.#parts.door.enter(knock, async (seen, signal, stay) => {
       const { door, audit, runtime, reader, groups } = this.#parts
       const principal = (seen.principal = await door.identify(knock, ['people'], signal))
@@ -32,7 +35,7 @@ export class Auditor {
           `only people in ${groups.map((g) => `\`${g}\``).join(', ')} may query the audit log`,
         )
       }
-      const query = await read()
+      const query = await read(signal)
       seen.text = query.sql
       if (reader === undefined) {
         throw new Failure('upstream-failed', 'no ClickHouse is configured, so there is nothing to query', {
@@ -55,7 +58,11 @@ export class Auditor {
         },
       })
       const answer = await reader.query(query, signal)
-      return { answer, done: stay() }
+      const done = stay()
+      // An auditor who reads nothing keeps no place for ever.
+      if (signal.aborted) done()
+      else signal.addEventListener('abort', done, { once: true })
+      return { answer, done }
     })
   }
 }

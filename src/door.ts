@@ -92,8 +92,8 @@ export class Door {
 
   /** Records a refusal; the failure to answer with, which is `audit-unavailable` where it could not be recorded. */
   async #refuse(knock: Knock, seen: Seen, error: unknown): Promise<Failure> {
-    const failure = asFailure(error)
-    if (failure instanceof RecordedFailure) return failure
+    if (error instanceof RecordedFailure) return error
+    const failure = isOfLeaving(error, knock.signal) ? asFailure(undefined, 'client-gone') : asFailure(error)
     if (failure.code === 'internal') {
       this.#parts.runtime.log(
         'error',
@@ -110,6 +110,11 @@ export class Door {
       return asFailure(unrecorded, 'audit-unavailable')
     }
   }
+}
+
+/** A client that left is no failure of ours or of the upstream's, whatever its leaving broke off. */
+function isOfLeaving(error: unknown, client: AbortSignal): boolean {
+  return client.aborted && (error === client.reason || (error instanceof Failure && error.status >= 500))
 }
 
 /** A failure whose record is written already: the door does not write a second one. */

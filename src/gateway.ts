@@ -12,6 +12,7 @@
  * An approved hold joins at 2 and is decided again: `resume` walks the same stations. Plugins find facts and carry out
  * obligations; policies decide; only the gateway acts.
  */
+import { orAbort } from './abort.ts'
 import { completed, completion, decided, failed, holdMoved } from './audit/entries.ts'
 import type { AuditLog } from './audit/contract.ts'
 import type { Connector } from './connection/contract.ts'
@@ -37,7 +38,7 @@ import type {
   Surface,
   TablePath,
 } from './exchange.ts'
-import { asFailure, Failure } from './failure.ts'
+import { asFailure, Failure, type FailureCode } from './failure.ts'
 import { fulfil, type ActivePlugin } from './fulfil.ts'
 import type { HoldEntry, Store } from './hold/contract.ts'
 import type { Finding } from './plugin.ts'
@@ -60,6 +61,9 @@ export interface Question {
   /** How long the caller waits for an approval in this very call; 0: not at all. */
   readonly waitMs: number
 }
+
+/** Reads a question; gives up when `signal` aborts. */
+export type Read = (signal: AbortSignal) => Promise<Question>
 
 /** A connection with the schemas it serves. */
 export interface Connection {
@@ -107,6 +111,8 @@ export interface Answered {
   readonly exchange: Permitted
   readonly columns: readonly OutputColumn[]
   readonly rows: AsyncGenerator<Batch, Completed, void>
+  /** Aborts when the answer must end, read or not: out of time, client gone, gateway told to stop. */
+  readonly signal: AbortSignal
 }
 export interface HeldOutcome {
   readonly kind: 'held'
@@ -135,7 +141,7 @@ export class Gateway {
   }
 
   /** The whole journey of a query. `read` gives what is asked; it is called once the principal is known. */
-  handle(knock: Knock, read: () => Promise<Question>): Promise<Outcome> {
+  handle(knock: Knock, read: Read): Promise<Outcome> {
     return this.#parts.door.enter(knock, async (seen, signal, stay) => {
       const { foreseen, question, connection } = await this.#foresee(knock, 'query', read, seen, signal)
       await this.#record(foreseen.exchange)
@@ -146,7 +152,7 @@ export class Gateway {
   }
 
   /** The journey up to the record: what would be decided, and which masks would apply. Runs nothing. */
-  preflight(knock: Knock, read: () => Promise<Question>): Promise<Foreseen> {
+  preflight(knock: Knock, read: Read): Promise<Foreseen> {
     return this.#parts.door.enter(knock, async (seen, signal) => {
       const { foreseen } = await this.#foresee(knock, 'preflight', read, seen, signal)
       await this.#record(foreseen.exchange)
@@ -172,12 +178,12 @@ export class Gateway {
   async #foresee(
     knock: Knock,
     surface: Surface,
-    read: () => Promise<Question>,
+    read: Read,
     seen: Seen,
     signal: AbortSignal,
   ): Promise<{ foreseen: Foreseen; question: Question; connection: Connection }> {
     const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents'], signal))
-    const question = await read()
+    const question = await read(signal)
     seen.connection = question.connection
     seen.text = question.sql
     if (question.purpose !== undefined) seen.purpose = question.purpose
@@ -300,9 +306,10 @@ export class Gateway {
       // The upstream job bears the id of the first exchange of its key: a repeated request finds it and reads its answer.
       const answer = await connector.run(narrowed, { ...exchange, id: first.id }, limited)
       const columns = labelled(answer.columns, narrowed)
-      const rows = this.#return(exchange, narrowed, answer, leave, ended)
+      const rows = this.#return(exchange, narrowed, answer, limited, leave, ended)
       await rows.next() // to where returning early is recorded
-      return { kind: 'answer', exchange, columns, rows }
+      this.#endWith(limited, rows)
+      return { kind: 'answer', exchange, columns, rows, signal: limited }
     } catch (error) {
       leave()
       throw await this.#failed(exchange, asFailure(error, 'upstream-failed'), ended)
@@ -313,13 +320,14 @@ export class Gateway {
     exchange: Permitted,
     ran: SqlStatement,
     answer: Awaited<ReturnType<Connector['run']>>,
+    signal: AbortSignal,
     leave: () => void,
     ended: (how: Ending) => Promise<void>,
   ): AsyncGenerator<Batch, Completed, void> {
     const { maxRows } = ran.bounds
     let rowCount = 0
     let byteCount = 0
-    let cut: string | undefined = 'client-gone' // unless the loop below comes to its end
+    let cut: string | undefined
     let closed: Completed | undefined
     const close = async (): Promise<Completed> => {
       const statistics = answer.statistics()
@@ -343,7 +351,6 @@ export class Gateway {
             return await close()
           }
         }
-        cut = undefined
       } catch (error) {
         const failure = asFailure(error, 'upstream-failed')
         this.#parts.runtime.log(
@@ -356,13 +363,23 @@ export class Gateway {
       }
       return await close()
     } finally {
-      // Returned early: the client left. Its record is written all the same.
+      // Returned early: the client left, or reads too slowly. Its record is written all the same.
       try {
-        if (closed === undefined) await close()
+        if (closed === undefined) {
+          cut = reasonOf(signal)
+          await close()
+        }
       } finally {
         leave()
       }
     }
+  }
+
+  /** A client that reads nothing keeps nothing: once the signal aborts, the rows end though nobody asks for them. */
+  #endWith(signal: AbortSignal, rows: Answered['rows']): void {
+    const end = (): void => this.#parts.runtime.background('end an answer', rows.return(undefined as never))
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
   }
 
   /** The failure to answer with, once its record is written. */
@@ -573,6 +590,12 @@ function approved(today: Exclude<Decision, { effect: 'deny' }>, why: readonly Re
   return { effect: 'permit', reasons: [...why, ...approvals], obligations: today.obligations }
 }
 
+/** Why an answer ended before its rows did, as the code that its record tells. */
+function reasonOf({ aborted, reason }: AbortSignal): FailureCode {
+  if (aborted && reason instanceof Failure) return reason.code
+  return aborted && reason instanceof DOMException && reason.name === 'TimeoutError' ? 'upstream-late' : 'client-gone'
+}
+
 function holdFix(entry: HoldEntry): string {
   switch (entry.state) {
     case 'pending':
@@ -584,20 +607,5 @@ function holdFix(entry: HoldEntry): string {
       return entry.outcome?.detail ?? 'look up the upstream job before asking again'
     default:
       return 'ask again: POST /v1/query'
-  }
-}
-
-/** What `work` comes to, or the signal's reason if that comes first. */
-async function orAbort<T>(work: T | Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = (): void => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

@@ -1,14 +1,20 @@
 /** How much is under way at once: a bound, an early and cheap refusal over it, and a drain at the end. */
 import { Failure } from './failure.ts'
 
+/** How long what was aborted may take to leave, at a shutdown. */
+const LEAVE_MS = 5_000
+
 export class Inflight {
   readonly #limit: number
+  readonly #mostMs: number
   readonly #running = new Set<AbortController>()
   #closing = false
   #idle: (() => void) | undefined
 
-  constructor(limit: number) {
+  /** At most `limit` at once, each for at most `mostMs`. */
+  constructor(limit: number, mostMs: number) {
     this.#limit = limit
+    this.#mostMs = mostMs
   }
 
   get count(): number {
@@ -16,8 +22,8 @@ export class Inflight {
   }
 
   /**
-   * Takes a place, with a signal that aborts when `signal` does or the gateway runs out of patience at shutdown. Throws
-   * `overloaded` or `shutting-down` when there is none. `leave` MUST be called once, whatever happens.
+   * Takes a place, with a signal that aborts when `signal` does, when the time is up, or when the gateway runs out of
+   * patience at shutdown. Throws `overloaded` or `shutting-down` when there is none. `leave` MUST be called once, whatever happens.
    */
   enter(signal: AbortSignal): { signal: AbortSignal; leave: () => void } {
     if (this.#closing) throw new Failure('shutting-down', 'the gateway is shutting down', { retryAfter: 5 })
@@ -26,26 +32,33 @@ export class Inflight {
     }
     const controller = new AbortController()
     this.#running.add(controller)
+    const timer = setTimeout(() => {
+      controller.abort(new Failure('upstream-late', `the request took longer than ${this.#mostMs / 1000} s`))
+    }, this.#mostMs)
     return {
       signal: AbortSignal.any([signal, controller.signal]),
       leave: () => {
+        clearTimeout(timer)
         this.#running.delete(controller)
         if (this.#running.size === 0) this.#idle?.()
       },
     }
   }
 
-  /** Refuses newcomers, waits up to `graceMs` for the rest, then aborts them and waits until each has left. */
+  /** Refuses newcomers, waits up to `graceMs` for the rest, then aborts them and waits, within bounds, until each has left. */
   async drain(graceMs: number): Promise<void> {
     this.#closing = true
     if (this.#running.size === 0) return
     const idle = new Promise<void>((resolve) => (this.#idle = resolve))
+    let last: ReturnType<typeof setTimeout> | undefined
     const timer = setTimeout(() => {
+      last = setTimeout(() => this.#idle?.(), LEAVE_MS)
       for (const controller of this.#running) {
         controller.abort(new Failure('shutting-down', 'the gateway is shutting down', { retryAfter: 5 }))
       }
     }, graceMs)
     await idle
     clearTimeout(timer)
+    clearTimeout(last)
   }
 }

@@ -95,7 +95,7 @@ export function journey(broken: {
     log: () => {},
     background: () => {},
   }
-  const inflight = new Inflight(broken.inflight ?? 10)
+  const inflight = new Inflight(broken.inflight ?? 10, 60_000)
   const identify = broken.identify ?? (async () => AGENT)
   const door = new Door({ runtime, identity: { identify, ready: async () => {} }, audit, inflight })
   const connector: Connector = {
