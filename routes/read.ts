@@ -1,8 +1,8 @@
 /** Reading requests: bodies within bounds, and what was wrong with them in words. */
 import type { Context } from 'hono'
 import type { z } from '@hono/zod-openapi'
-import { orAbort } from '../src/abort.ts'
 import { asFailure, Failure } from '../src/failure.ts'
+import { orAbort } from '../src/runtime.ts'
 
 /**
  * A JSON body of `schema`, at most `mostBytes` long, that has come before `signal` aborts. An absent body reads as `{}`

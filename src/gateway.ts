@@ -12,7 +12,6 @@
  * An approved hold joins at 2 and is decided again: `resume` walks the same stations. Plugins find facts and carry out
  * obligations; policies decide; only the gateway acts.
  */
-import { orAbort } from './abort.ts'
 import { completed, completion, decided, failed, holdMoved } from './audit/entries.ts'
 import type { AuditLog } from './audit/contract.ts'
 import type { Connector } from './connection/contract.ts'
@@ -44,7 +43,7 @@ import type { HoldEntry, Store } from './hold/contract.ts'
 import type { Finding } from './plugin.ts'
 import { Once } from './once.ts'
 import type { PolicySet } from './policy/contract.ts'
-import type { Runtime } from './runtime.ts'
+import { orAbort, type Runtime } from './runtime.ts'
 import { BARRING, disagreements } from './second-opinion.ts'
 import { firstRows, NO_ROWS } from './rows.ts'
 import type { Parsed, Refusal, Schemas, Statements } from './statement/contract.ts'
