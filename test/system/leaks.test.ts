@@ -1,0 +1,341 @@
+/** An agent that wants what is masked: by every trick that we know, through every door that answers. */
+import { BigQuery } from '@google-cloud/bigquery'
+import fc from 'fast-check'
+import { OAuth2Client } from 'google-auth-library'
+import { createHmac } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { startGateway, type GatewayProcess } from '../support/gateway.ts'
+import { DENIED_DML, EVASIONS, GUESSES, HONEST, HONEST_WRITES, SCHEMA_OF_HR } from './leaks.ts'
+import { readingsOf, reversed, shapesIn } from './readings.ts'
+
+const KEY = 'a-mask-key-of-the-tests-0123456789'
+
+interface Customer {
+  readonly id: number
+  readonly email: string | null
+  readonly ssn: string | null
+  readonly phone: string | null
+  readonly born: string | null
+  readonly street: string | null
+  readonly card: string | null
+  readonly contacts: readonly string[]
+}
+
+let gateway: GatewayProcess
+let warehouse: BigQuery
+let customers: readonly Customer[]
+/** The real values, as they stand in the warehouse. */
+const secrets = new Set<string>()
+
+beforeAll(async () => {
+  gateway = await startGateway()
+  const authClient = new OAuth2Client()
+  authClient.setCredentials({ access_token: 'sandbox' })
+  warehouse = new BigQuery({ projectId: 'sluice-sandbox', apiEndpoint: inject('sandbox').warehouse, authClient })
+  customers = await rowsOf<Customer>(
+    `SELECT id, email, ssn, phone, CAST(birth_date AS STRING) AS born, address.street AS street,
+       JSON_VALUE(metadata, '$.card') AS card, ARRAY(SELECT v.value FROM UNNEST(contacts) v WHERE v.value IS NOT NULL) AS contacts
+     FROM shop.customers`,
+  )
+  for (const { email, ssn, phone, born, street, card, contacts } of customers) {
+    for (const secret of [email, ssn, phone, street, card, ...contacts]) if (secret !== null) secrets.add(secret)
+    // The year is no secret.
+    if (born !== null && !born.endsWith('-01-01')) secrets.add(born)
+  }
+})
+afterAll(() => gateway.stop())
+
+async function rowsOf<Row>(sql: string): Promise<Row[]> {
+  const [rows] = await warehouse.query(sql)
+  return rows as Row[]
+}
+
+/** What `text` tells of a secret, in the clear, reversed or encoded; of what the agent said itself, nothing counts. */
+function leaksIn(text: string, said = ''): string[] {
+  const own = new Set(readingsOf(said).flatMap(shapesIn))
+  const found = readingsOf(text).flatMap(shapesIn)
+  return [...new Set(found)].filter((shape) => !own.has(shape) && isSecret(shape))
+}
+
+/** A whole secret, or four characters and more of an end of one that its mask hides. */
+function isSecret(shape: string): boolean {
+  return secrets.has(shape) || shape.startsWith('piece:')
+}
+
+async function everything(answer: Response): Promise<string> {
+  return `${answer.status}\n${JSON.stringify([...answer.headers])}\n${await answer.text()}`
+}
+
+describe('the means of these tests', () => {
+  it('see a secret that leaks, however it is written', () => {
+    const [{ ssn, email, phone, street } = raise()] = customers.filter((c) => c.id === 1)
+    for (const secret of [ssn, email, phone, street]) {
+      const bytes = Buffer.from(secret ?? raise())
+      for (const written of [
+        secret,
+        reversed(secret ?? raise()),
+        bytes.toString('hex'),
+        bytes.toString('hex').toUpperCase(),
+        bytes.toString('base64'),
+        JSON.stringify([...bytes].map(String)),
+      ]) {
+        expect([secret, written, leaksIn(JSON.stringify({ rows: [[written]] })).length > 0]).toEqual([
+          secret,
+          written,
+          true,
+        ])
+      }
+    }
+    for (const piece of [ssn?.slice(0, 5), phone?.slice(0, 10), email?.slice(-12), street?.slice(-12)]) {
+      expect([piece, leaksIn(`{"rows":[["${piece}"]]}`).length]).not.toEqual([piece, 0])
+    }
+  })
+
+  it('do not see what is no secret', async () => {
+    const { body } = await gateway.query('agent', 'SELECT name, created_at, tags, address.city FROM shop.customers')
+    expect(leaksIn(JSON.stringify(body))).toEqual([])
+  })
+})
+
+describe('an agent that reads', () => {
+  it.each(EVASIONS)('learns nothing by %s', async (sql) => {
+    for (const path of ['/v1/query', '/v1/preflight']) {
+      const answer = await gateway.post(path, 'agent', { connection: 'warehouse', sql, maxRows: 2000 })
+      const { status } = answer
+      const text = await everything(answer)
+      expect([path, leaksIn(text, sql)]).toEqual([path, []])
+      const body = JSON.parse(text.slice(text.lastIndexOf('\n') + 1))
+      if (status === 200) continue
+      expect([400, 403, 404]).toContain(status)
+      expect(body.detail).toMatch(/\w/)
+      if (body.code === 'denied') expect(body.reasons[0].because).toMatch(/\w/)
+    }
+  })
+
+  it.each(EVASIONS.slice(0, 12))('learns nothing line by line, by %s', async (sql) => {
+    const asked = { connection: 'warehouse', sql }
+    const answer = await gateway.post('/v1/query', 'agent', asked, { Accept: 'application/x-ndjson' })
+    expect(leaksIn(await everything(answer), sql)).toEqual([])
+  })
+
+  it('learns nothing from the list of resources', async () => {
+    const text = await everything(await gateway.get('/v1/connections/warehouse/resources', 'agent'))
+    expect(text).toContain('shop.customers')
+    expect(leaksIn(text)).toEqual([])
+    expect(text).not.toContain('salar')
+  })
+
+  it.each(SCHEMA_OF_HR)('learns nothing of hr by %s', async (sql) => {
+    const { status, body } = await gateway.query('agent', sql)
+    expect([400, 403, 404]).toContain(status)
+    expect(body).not.toHaveProperty('rows')
+    expect(JSON.stringify(body)).not.toMatch(/employee_id|NUMERIC/)
+  })
+})
+
+describe('a guess', () => {
+  it.each(GUESSES)('counts the same right and wrong: %s', async (sql, column) => {
+    const told = new Set<string>()
+    const victim = customers.find((c) => c[column] !== null && c.contacts.length > 1) ?? raise()
+    const right = column === 'contacts' ? (victim.contacts[0] ?? raise()) : String(victim[column])
+    for (const guess of [right, `${right}0`, reversed(right)]) {
+      const { status, body } = await gateway.query('agent', sql, { params: { guess } })
+      told.add(JSON.stringify([status, body.code, body.rows, body.rowCount]))
+    }
+    expect([...told]).toHaveLength(1)
+  })
+
+  it('of a birthday finds the year alone', async () => {
+    const [{ born } = raise()] = customers.filter((c) => c.id === 3)
+    const count = async (condition: string): Promise<string> => {
+      const sql = `SELECT COUNT(*) FROM shop.customers WHERE id = 3 AND ${condition}`
+      return (await gateway.query('agent', sql)).body.rows[0][0]
+    }
+    expect(await count(`birth_date = DATE '${born}'`)).toBe('0')
+    expect(await count(`birth_date = DATE '${born?.slice(0, 4)}-01-01'`)).toBe('1')
+    expect(await count(`EXTRACT(DAYOFYEAR FROM birth_date) > 1`)).toBe('0')
+  })
+})
+
+describe('a writer', () => {
+  it.each(DENIED_DML)('neither stores nor counts by a masked value: %s', async (sql) => {
+    const answer = await gateway.post('/v1/query', 'writer', { connection: 'warehouse', sql, purpose: 'theft' })
+    const text = await everything(answer)
+    expect(leaksIn(text, sql)).toEqual([])
+    const { code, reasons, detail } = JSON.parse(text.slice(text.lastIndexOf('\n') + 1))
+    expect([answer.status, code, detail]).toEqual([403, 'denied', expect.stringMatching(/masked|masks/)])
+    expect(['mask-unprovable', 'masked-value-write']).toContain(reasons[0].code)
+    const preflight = await gateway.post('/v1/preflight', 'writer', { connection: 'warehouse', sql })
+    expect(leaksIn(await everything(preflight), sql)).toEqual([])
+  })
+
+  it.each(HONEST_WRITES)('is held, not denied, for what tells nothing: %s', async (sql) => {
+    const { status, body } = await gateway.query('writer', sql)
+    expect([status, body.detail, body.hold?.state]).toEqual([202, undefined, 'pending'])
+    const hold = await gateway.get(`/v1/holds/${body.hold.id}`, 'owner')
+    expect(leaksIn(await everything(hold), sql)).toEqual([])
+  })
+
+  it('finds a view that changed while its write was held refused, not run', async () => {
+    const view = 'shop.leaks_moving'
+    await warehouse.query(`CREATE VIEW ${view} AS SELECT email, source FROM \`sluice-sandbox.shop.leads\``)
+    try {
+      const sql = `INSERT INTO shop.leads (email, source) SELECT email, 'moved' FROM ${view} LIMIT 1`
+      const { body } = await gateway.query('writer', sql)
+      await warehouse.query(
+        `CREATE OR REPLACE VIEW ${view} AS SELECT ssn AS email, name AS source FROM \`sluice-sandbox.shop.customers\``,
+      )
+      await gateway.post(`/v1/holds/${body.hold.id}/approve`, 'owner', { comment: 'fine' })
+      const ran = await gateway.post(`/v1/holds/${body.hold.id}/run`, 'writer', {})
+      expect([ran.status, leaksIn(await everything(ran))]).toEqual([403, []])
+      const read = await gateway.post('/v1/query', 'agent', { connection: 'warehouse', sql: `SELECT * FROM ${view}` })
+      expect(leaksIn(await everything(read))).toEqual([])
+      expect(await rowsOf(`SELECT email FROM shop.leads WHERE source = 'moved'`)).toEqual([])
+    } finally {
+      await warehouse.query(`DROP VIEW ${view}`)
+    }
+  })
+})
+
+describe('an honest query', () => {
+  it.each(HONEST)('runs: %s', async (sql) => {
+    const { status, body } = await gateway.query('agent', sql)
+    expect([status, body.detail, body.reasons]).toEqual([200, undefined, undefined])
+    expect(body.ending).toBe('whole')
+    expect(leaksIn(JSON.stringify(body.rows), sql)).toEqual([])
+  })
+})
+
+describe('a masked table', () => {
+  const COPY = 'shop.leaks_copy_'
+
+  beforeAll(async () => {
+    const hash = (value: string): string => createHmac('sha256', KEY).update(value).digest('hex')
+    const partly = (value: string): string => '*'.repeat(value.length - 4) + value.slice(-4)
+    const emails = new Map(customers.flatMap(({ email }) => (email === null ? [] : [[email, hash(email)] as const])))
+    const pairs = [...emails].map(([email, hashed]) => `('${email}', '${hashed}')`)
+    const phones = customers.flatMap(({ phone }) => (phone === null ? [] : [`('${phone}', '${partly(phone)}')`]))
+    const pairTable = (list: readonly string[]): string =>
+      `(SELECT p.a, p.b FROM UNNEST(ARRAY<STRUCT<a STRING, b STRING>>[${list.join(', ')}]) p)`
+    await warehouse.query(`CREATE TABLE ${COPY}customers AS
+      SELECT c.id, c.name, e.b AS email, IF(c.ssn IS NULL, NULL, '[redacted]') AS ssn, f.b AS phone,
+        DATE_TRUNC(c.birth_date, YEAR) AS birth_date,
+        IF(c.address IS NULL, NULL, STRUCT(IF(c.address.street IS NULL, NULL, '[redacted]') AS street,
+          c.address.city AS city, c.address.zip AS zip)) AS address,
+        c.tags,
+        ARRAY(SELECT AS STRUCT v.kind AS kind, IF(v.value IS NULL, NULL, '[redacted]') AS value
+          FROM UNNEST(c.contacts) v WITH OFFSET AS o ORDER BY o) AS contacts,
+        IF(JSON_VALUE(c.metadata, '$.card') IS NULL, c.metadata,
+          PARSE_JSON(REPLACE(TO_JSON_STRING(c.metadata), JSON_VALUE(c.metadata, '$.card'), '[redacted]'))) AS metadata,
+        c.created_at
+      FROM shop.customers c LEFT JOIN ${pairTable(pairs)} e ON e.a = c.email LEFT JOIN ${pairTable(phones)} f ON f.a = c.phone`)
+    await warehouse.query(`CREATE TABLE ${COPY}orders AS
+      SELECT o.id, o.customer_id, e.b AS customer_email, o.amount, o.status, o.placed_at, o.items
+      FROM shop.orders o LEFT JOIN ${pairTable(pairs)} e ON e.a = o.customer_email`)
+  })
+  afterAll(async () => {
+    await warehouse.query(`DROP TABLE ${COPY}customers`)
+    await warehouse.query(`DROP TABLE ${COPY}orders`)
+  })
+
+  const rowsThrough = async (sql: string): Promise<unknown> => {
+    const { status, body } = await gateway.query('agent', sql)
+    expect([sql, status, body.detail]).toEqual([sql, 200, undefined])
+    return body.rows.map((row: unknown) => JSON.stringify(row)).toSorted()
+  }
+
+  it('answers any query as a table that holds the masked values would', async () => {
+    const agree = async ({ sql }: Generated): Promise<void> => {
+      const copied = sql.replaceAll(/shop\.(customers|orders)/g, `${COPY}$1`)
+      expect([sql, await rowsThrough(sql)]).toEqual([sql, await rowsThrough(copied)])
+    }
+    await fc.assert(fc.asyncProperty(queries(), agree), { numRuns: 80, seed: 20_26 })
+  })
+})
+
+interface Generated {
+  readonly sql: string
+}
+
+/** Queries whose answer does not depend on the order of rows. */
+function queries(): fc.Arbitrary<Generated> {
+  const text = (c: string): fc.Arbitrary<string> =>
+    fc.constantFrom(
+      ...['email', 'ssn', 'phone', 'name', 'address.street', 'address.city', 'contacts[SAFE_OFFSET(0)].value'].map(
+        (column) => `${c}.${column}`,
+      ),
+      `JSON_VALUE(${c}.metadata, '$.card')`,
+      `JSON_VALUE(${c}.metadata, '$.plan')`,
+      `CAST(${c}.birth_date AS STRING)`,
+      `TO_JSON_STRING(${c}.address)`,
+      `TO_JSON_STRING(${c}.contacts)`,
+      `TO_JSON_STRING(${c}.metadata)`,
+      `(SELECT STRING_AGG(v.value, ',' ORDER BY v.kind, v.value) FROM UNNEST(${c}.contacts) v)`,
+    )
+  const dressed = (c: string): fc.Arbitrary<string> =>
+    fc
+      .tuple(
+        fc.constantFrom('%', 'UPPER(%)', 'REVERSE(%)', 'SUBSTR(%, 3, 6)', `CONCAT('<', %, '>')`, `IFNULL(%, 'none')`),
+        text(c),
+      )
+      .map(([shape, inner]) => shape.replace('%', () => inner))
+  const number = (c: string): fc.Arbitrary<string> =>
+    fc.oneof(
+      dressed(c).map((inner) => `LENGTH(${inner})`),
+      fc.constantFrom(`EXTRACT(DAY FROM ${c}.birth_date)`, `EXTRACT(YEAR FROM ${c}.birth_date)`, `${c}.id`),
+      dressed(c).map((inner) => `STRPOS(${inner}, '1')`),
+    )
+  const condition = (c: string): fc.Arbitrary<string> =>
+    fc.oneof(
+      fc
+        .tuple(text(c), fc.constantFrom('1%', '%@%', '%a%', '[%', '%7', '%-%'))
+        .map(([e, like]) => `${e} LIKE '${like}'`),
+      fc.tuple(text(c), fc.constantFrom('5', 'b', '[redacted]', 'm')).map(([e, than]) => `${e} < '${than}'`),
+      number(c).map((e) => `MOD(${e}, 3) = 1`),
+      text(c).map((e) => `${e} IS NULL`),
+      fc.constant(`EXISTS (SELECT 1 FROM UNNEST(${c}.contacts) v WHERE v.value LIKE '%1%' OR v.kind = 'chat')`),
+      fc.constant(`${c}.email IN (SELECT o.customer_email FROM shop.orders o WHERE o.amount > 300)`),
+    )
+  const source = fc.constantFrom(
+    'shop.customers x',
+    '(SELECT * FROM shop.customers) AS x',
+    '(SELECT * FROM shop.customers WHERE id < 900 UNION ALL SELECT * FROM shop.customers WHERE id > 1500) AS x',
+    '(SELECT y.* FROM shop.customers y JOIN shop.orders o ON o.customer_email = y.email WHERE o.id < 2000) AS x',
+  )
+  const where = fc
+    .tuple(condition('x'), condition('x'), fc.constantFrom('AND', 'OR'))
+    .map(([a, b, op]) => `${a} ${op} ${b}`)
+  return fc.oneof(
+    fc
+      .tuple(fc.array(fc.oneof(dressed('x'), number('x')), { minLength: 1, maxLength: 4 }), source, where)
+      .map(([columns, from, on]) => ({ sql: `SELECT ${columns.join(', ')} FROM ${from} WHERE ${on}` })),
+    fc.tuple(dressed('x'), number('x'), dressed('x'), source, where).map(([key, n, other, from, on]) => ({
+      sql: `SELECT ${key} AS k, COUNT(*), SUM(${n}), MIN(${other}), MAX(${other}), COUNT(DISTINCT ${other}) FROM ${from} WHERE ${on} GROUP BY k`,
+    })),
+    fc.tuple(dressed('x'), number('x'), source).map(([key, n, from]) => ({
+      sql: `WITH w AS (SELECT ${key} AS k, ${n} AS n, x.id AS id FROM ${from}) SELECT k, RANK() OVER (PARTITION BY k ORDER BY n), MAX(k) OVER (PARTITION BY n) FROM w WHERE id < 300`,
+    })),
+    fc.tuple(dressed('c'), condition('c')).map(([key, on]) => ({
+      sql: `SELECT o.status, ${key}, COUNT(*) FROM shop.orders o LEFT JOIN shop.customers c ON o.customer_email = c.email AND ${on} GROUP BY 1, 2`,
+    })),
+  )
+}
+
+describe('afterwards', () => {
+  it('the operational log holds no secret', () => {
+    expect(leaksIn(gateway.logs.join('\n'))).toEqual([])
+  })
+
+  it('the record of an exchange holds what was asked and no answer', async () => {
+    const rows = await gateway.audit<Record<string, unknown>>(
+      `SELECT * FROM exchanges WHERE principal = 'agent' AND outcome = 'answered' LIMIT 200`,
+      (found) => found.length > 50,
+    )
+    const said = rows.map((row) => String(row['statement'])).join('\n')
+    expect(leaksIn(JSON.stringify(rows), said)).toEqual([])
+  })
+})
+
+function raise(): never {
+  throw new Error('the seed has no such customer')
+}
