@@ -1,5 +1,6 @@
 /** Hand-made statements, as statement analysis would give them. */
 import type { Column, Reference, SqlStatement, SqlType, Stated, Table } from '../../src/exchange.ts'
+import { sqlStatement } from '../support/statement.ts'
 
 const scalar = (kind: string): SqlType => ({ kind }) as SqlType
 
@@ -65,23 +66,9 @@ export function statementOf(text: string, tables: readonly Table[], more: Partia
       return start < 0 ? [] : [{ resource: table.resource, start, end: start + table.resource.length, alias }]
     })
     .sort((a, b) => a.start - b.start)
-  return {
-    language: 'googlesql',
-    kind: 'SELECT',
-    text,
-    uses: tables.map(({ resource }) => ({ action: 'read', resource })),
-    tables,
-    references,
-    views: [],
-    columnsRead: [],
-    output: [],
-    parameters: [],
-    functions: [],
-    features: [],
-    bounds: { maxRows: 1000, timeoutMs: 60_000, maxBytesBilled: 1e12 },
-    masks: [],
-    ...more,
-  }
+  const uses = tables.map(({ resource }) => ({ action: 'read' as const, resource }))
+  const bounds = { maxRows: 1000, timeoutMs: 60_000, maxBytesBilled: 1e12 }
+  return sqlStatement({ text, uses, tables, references, bounds, ...more })
 }
 
 export function statedOf(statement: SqlStatement): Stated {

@@ -1,8 +1,9 @@
 /** A gateway whose parts are small, honest and breakable: for tests of the order of stations and of what fails closed. */
+import { Approvals } from '../../src/approvals.ts'
 import type { AuditLog, AuditRecord } from '../../src/audit/contract.ts'
 import type { Answer, Connector } from '../../src/connection/contract.ts'
 import { Door, type Knock } from '../../src/door.ts'
-import type { Batch, Decision, Deny, Permit, Principal, SqlStatement } from '../../src/exchange.ts'
+import type { Batch, Decision, Deny, Permit, Principal } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import type { ActivePlugin } from '../../src/fulfil.ts'
 import { Gateway, type Parts, type Question } from '../../src/gateway.ts'
@@ -11,6 +12,7 @@ import { Inflight } from '../../src/inflight.ts'
 import type { PolicySet } from '../../src/policy/contract.ts'
 import type { Runtime } from '../../src/runtime.ts'
 import type { Statements } from '../../src/statement/contract.ts'
+import { sqlStatement } from './statement.ts'
 
 export const AGENT: Principal = {
   issuer: 'sandbox',
@@ -29,22 +31,12 @@ export const HOLD: Decision = {
   expiresAt: 2_000_000,
 }
 
-export const STATEMENT: SqlStatement = {
-  language: 'googlesql',
-  kind: 'SELECT',
+export const STATEMENT = sqlStatement({
   text: 'SELECT id FROM shop.customers',
   uses: [{ action: 'read', resource: 'shop.customers' }],
-  tables: [],
-  references: [],
-  views: [],
-  columnsRead: [],
   output: [{ name: 'id', type: { kind: 'INT64' }, sources: ['shop.customers.id'] }],
-  parameters: [],
-  functions: [],
-  features: [],
   bounds: { maxRows: 100, timeoutMs: 1000, maxBytesBilled: 1000 },
-  masks: [],
-}
+})
 
 export const QUESTION: Question = { connection: 'warehouse', sql: STATEMENT.text, parameters: [], waitMs: 0 }
 
@@ -54,6 +46,7 @@ export function rows(...values: readonly number[]): Batch {
 
 export interface Journey {
   readonly gateway: Gateway
+  readonly approvals: Approvals
   /** What happened, in order: `audit decided`, `catalog`, `estimate`, `run`, … */
   readonly events: string[]
   readonly records: AuditRecord[]
@@ -74,6 +67,7 @@ export function journey(broken: {
   store?: Partial<Store>
   limits?: Partial<Parts['limits']>
   inflight?: number
+  writable?: boolean
 }): Journey {
   const events: string[] = []
   const records: AuditRecord[] = []
@@ -83,7 +77,7 @@ export function journey(broken: {
       events.push(`audit ${record.kind}`)
       records.push(record)
     },
-    status: () => ({ writable: true, backlogRecords: 0, backlogBytes: 0 }),
+    status: () => ({ writable: broken.writable ?? true, backlogRecords: 0, backlogBytes: 0 }),
     close: async () => {},
   }
   let ids = 0
@@ -176,7 +170,8 @@ export function journey(broken: {
     signal: new AbortController().signal,
     ...more,
   })
-  return { gateway, events, records, inflight, knock }
+  const approvals = new Approvals({ runtime, door, store: broken.store as Store, audit })
+  return { gateway, approvals, events, records, inflight, knock }
 }
 
 async function* oneBatch(events: string[]): AsyncGenerator<Batch> {

@@ -8,7 +8,8 @@ import { connectBigQuery } from '../../../src/connection/bigquery/client.node.ts
 import type { Answer, Connector } from '../../../src/connection/contract.ts'
 import { typeText, type Parameter, type SqlStatement } from '../../../src/exchange.ts'
 import { parseParameters } from '../../../src/statement/parameters.ts'
-import { permitted, statement } from '../../src/connection/bigquery/fake.ts'
+import { permitted } from '../../src/connection/bigquery/fake.ts'
+import { sqlStatement } from '../../support/statement.ts'
 
 const data = mkdtempSync(join(tmpdir(), 'sluice-bigquery-'))
 let warehouse: Part
@@ -31,7 +32,7 @@ afterAll(async () => {
 
 const within = (): AbortSignal => AbortSignal.timeout(60_000)
 const run = (text: string, over: Partial<SqlStatement> = {}): Promise<Answer> =>
-  connector.run(statement({ text, ...over }), permitted({ id: randomUUID() }), within())
+  connector.run(sqlStatement({ text, ...over }), permitted({ id: randomUUID() }), within())
 
 async function rowsOf(answer: Answer): Promise<unknown[]> {
   let text = ''
@@ -118,7 +119,7 @@ describe('the connector over the sandbox warehouse', () => {
 
   it('estimates what a statement would read', async () => {
     const estimate = await connector.estimate(
-      statement({ text: 'SELECT id, email FROM shop.customers' }),
+      sqlStatement({ text: 'SELECT id, email FROM shop.customers' }),
       permitted().principal,
       within(),
     )
@@ -179,7 +180,7 @@ describe('the connector over the sandbox warehouse', () => {
 
   it('runs an exchange once, and reads its answer again', async () => {
     const exchange = permitted({ id: randomUUID() })
-    const asked = statement({ text: 'SELECT COUNT(*) AS n FROM shop.orders' })
+    const asked = sqlStatement({ text: 'SELECT COUNT(*) AS n FROM shop.orders' })
     const first = await rowsOf(await connector.run(asked, exchange, within()))
     expect(await rowsOf(await connector.run(asked, exchange, within()))).toEqual(first)
     expect(await rowsOf(await connector.attach(asked, exchange, within()))).toEqual(first)
@@ -188,7 +189,7 @@ describe('the connector over the sandbox warehouse', () => {
   it('cancels the job of a client that leaves', async () => {
     const exchange = permitted({ id: randomUUID() })
     const leave = new AbortController()
-    const endless = statement({
+    const endless = sqlStatement({
       text: 'SELECT SUM(a.id * b.id * c.id) AS s FROM shop.orders a CROSS JOIN shop.orders b CROSS JOIN shop.orders c',
     })
     const running = connector.run(endless, exchange, leave.signal)
@@ -206,7 +207,7 @@ describe('the connector over the sandbox warehouse', () => {
 
   it('passes on what the warehouse refuses', async () => {
     await expect(run('SELECT nope FROM shop.orders')).rejects.toMatchObject({ code: 'upstream-refused' })
-    await expect(connector.attach(statement(), permitted({ id: randomUUID() }), within())).rejects.toMatchObject({
+    await expect(connector.attach(sqlStatement(), permitted({ id: randomUUID() }), within())).rejects.toMatchObject({
       code: 'not-found',
     })
   })

@@ -9,6 +9,7 @@ import {
   type LoadedPolicies,
   type Vocabulary,
 } from '../../../src/policy/index.ts'
+import { sqlStatement } from '../../support/statement.ts'
 
 /** One hour, in milliseconds. */
 export const HOUR = 3_600_000
@@ -93,24 +94,12 @@ export function asking(uses: readonly string[], more: Asking = {}): Inspected {
     principal: { ...AGENT, ...more.principal },
     connection: more.connection ?? 'warehouse',
     ...(more.purpose === undefined ? {} : { purpose: more.purpose }),
-    statement: {
-      language: 'googlesql',
+    statement: sqlStatement({
       kind: more.kind ?? 'SELECT',
-      text: 'SELECT 1',
       uses: uses.map(use),
-      tables: [],
-      references: [],
-      views: [],
-      columnsRead: [],
-      output: [],
-      parameters: [],
-      functions: [],
-      features: [],
-      bounds: { maxRows: 10, timeoutMs: 1000, maxBytesBilled: 10 },
-      masks: [],
       ...(estimate === undefined ? {} : { estimate }),
       ...more.statement,
-    },
+    }),
     findings: more.findings ?? (more.facts === undefined ? [] : [{ kind: 'sql-risk/score', facts: more.facts }]),
   }
 }

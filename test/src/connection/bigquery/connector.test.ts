@@ -6,7 +6,8 @@ import { createBigQueryClients } from '../../../../src/connection/bigquery/clien
 import type { BigQueryApi } from '../../../../src/connection/bigquery/client.ts'
 import { createBigQueryConnector, type BigQueryOptions } from '../../../../src/connection/bigquery/connector.ts'
 import type { Answer, Connector } from '../../../../src/connection/contract.ts'
-import { fakeBigQuery, ID, JOB, permitted, refusal, statement, type Asked, type Fake, type Said } from './fake.ts'
+import { fakeBigQuery, ID, JOB, permitted, refusal, type Asked, type Fake, type Said } from './fake.ts'
+import { sqlStatement } from '../../../support/statement.ts'
 
 const SCHEMA = { fields: [{ name: 'n', type: 'INTEGER', mode: 'NULLABLE' }] }
 const RUNNING: Said = { body: { jobReference: { jobId: JOB, location: 'EU' }, status: { state: 'RUNNING' } } }
@@ -71,7 +72,7 @@ describe('a statement that runs', () => {
       { 'POST /jobs': RUNNING, [queries]: pageOf([row(1)]), [`GET /jobs/${JOB}`]: DONE },
       { dataset: 'shop', location: 'EU', labels: { team: 'data', sluice_exchange: 'mine' } },
     )
-    const asked = statement({
+    const asked = sqlStatement({
       text: "SELECT @n, '{{projectId}}'",
       parameters: [{ name: 'n', type: { kind: 'INT64' }, value: '9223372036854775807' }],
     })
@@ -128,7 +129,7 @@ describe('a statement that runs', () => {
       },
       { paging: { firstRows: 2, pageBytes: 400, batchBytes: 1 } },
     )
-    const answer = await connector.run(statement(), permitted(), forever())
+    const answer = await connector.run(sqlStatement(), permitted(), forever())
     expect(await textOf(answer)).toBe(rows.map((_, n) => `["${n}"]\n`).join(''))
     const asked = fake!.asked.filter(({ path }) => path === `/queries/${JOB}`).map(({ query }) => query['maxResults'])
     expect(asked.slice(0, 3)).toEqual(['2', '2', '2'])
@@ -144,7 +145,7 @@ describe('a statement that runs', () => {
       },
       { paging: { firstRows: 1, maxPageRows: 1 } },
     )
-    const answer = await connector.run(statement(), permitted(), forever())
+    const answer = await connector.run(sqlStatement(), permitted(), forever())
     const batches = answer.batches[Symbol.asyncIterator]()
     for (let pulled = 0; pulled < 5; pulled++) await batches.next()
     await batches.return?.()
@@ -164,7 +165,7 @@ describe('a statement that runs', () => {
           '99',
         ),
     })
-    const asked = statement({ bounds: { maxRows: 3, timeoutMs: 1000, maxBytesBilled: 1 } })
+    const asked = sqlStatement({ bounds: { maxRows: 3, timeoutMs: 1000, maxBytesBilled: 1 } })
     const answer = await connector.run(asked, permitted(), forever())
     const batches = answer.batches[Symbol.asyncIterator]()
     expect(await batches.next()).toMatchObject({ value: { rowCount: 4 } })
@@ -180,7 +181,7 @@ describe('a statement that runs', () => {
       [queries]: { body: { schema: SCHEMA, jobComplete: true, numDmlAffectedRows: '3' } },
       [`GET /jobs/${JOB}`]: DONE,
     })
-    const answer = await connector.run(statement({ kind: 'UPDATE' }), permitted(), forever())
+    const answer = await connector.run(sqlStatement({ kind: 'UPDATE' }), permitted(), forever())
     expect(answer.columns).toEqual([])
     expect(await textOf(answer)).toBe('')
     expect(answer.statistics().rowsAffected).toBe(3)
@@ -192,7 +193,7 @@ describe('a statement that runs', () => {
       [`GET /jobs/${JOB}`]: DONE,
       [queries]: pageOf([row(1)], undefined, '2'),
     })
-    const answer = await connector.run(statement(), permitted(), forever())
+    const answer = await connector.run(sqlStatement(), permitted(), forever())
     await expect(textOf(answer)).rejects.toMatchObject({ code: 'upstream-failed' })
   })
 })
@@ -204,7 +205,7 @@ describe('a job that is sent twice', () => {
       [`GET /jobs/${JOB}`]: DONE,
       [queries]: pageOf([row(1)]),
     })
-    expect(await textOf(await connector.run(statement(), permitted(), forever()))).toBe('["1"]\n')
+    expect(await textOf(await connector.run(sqlStatement(), permitted(), forever()))).toBe('["1"]\n')
     expect(requests().slice(0, 3)).toEqual(['POST /jobs', 'POST /jobs', `GET /jobs/${JOB}`])
     const [first, second] = fake!.asked
     expect(second?.body).toEqual(first?.body)
@@ -216,7 +217,7 @@ describe('a job that is sent twice', () => {
       [`GET /jobs/${JOB}`]: DONE,
       [queries]: pageOf([row(1)]),
     })
-    await expect(connector.run(statement({ text: 'SELECT 2' }), permitted(), forever())).rejects.toMatchObject({
+    await expect(connector.run(sqlStatement({ text: 'SELECT 2' }), permitted(), forever())).rejects.toMatchObject({
       code: 'upstream-failed',
       message: 'another job has the id of this exchange',
     })
@@ -225,13 +226,13 @@ describe('a job that is sent twice', () => {
 
   it('is read again by attaching, which runs nothing and cancels nothing', async () => {
     const connector = await over({ [`GET /jobs/${JOB}`]: DONE, [queries]: pageOf([row(1)]) })
-    expect(await textOf(await connector.attach(statement(), permitted(), forever()))).toBe('["1"]\n')
+    expect(await textOf(await connector.attach(sqlStatement(), permitted(), forever()))).toBe('["1"]\n')
     expect(requests().filter((one) => one.startsWith('POST'))).toEqual([])
   })
 
   it('is not attached to when it ran another text', async () => {
     const connector = await over({ [`GET /jobs/${JOB}`]: DONE, [queries]: pageOf([row(1)]) })
-    const other = statement({ text: 'SELECT 2' })
+    const other = sqlStatement({ text: 'SELECT 2' })
     await expect(connector.attach(other, permitted(), forever())).rejects.toMatchObject({
       code: 'upstream-failed',
       message: 'another job has the id of this exchange',
@@ -241,7 +242,7 @@ describe('a job that is sent twice', () => {
 
   it('cannot be attached to when it never was', async () => {
     const connector = await over({})
-    await expect(connector.attach(statement(), permitted(), forever())).rejects.toMatchObject({ code: 'not-found' })
+    await expect(connector.attach(sqlStatement(), permitted(), forever())).rejects.toMatchObject({ code: 'not-found' })
   })
 })
 
@@ -259,7 +260,7 @@ describe('a client that leaves', () => {
       },
       [`POST /jobs/${JOB}/cancel`]: { body: {} },
     })
-    await expect(connector.run(statement(), permitted(), leave.signal)).rejects.toMatchObject({ code })
+    await expect(connector.run(sqlStatement(), permitted(), leave.signal)).rejects.toMatchObject({ code })
     expect(requests().at(-1)).toBe(`POST /jobs/${JOB}/cancel`)
     expect(fake?.asked.at(-1)?.query['location']).toBe('EU')
   })
@@ -273,7 +274,9 @@ describe('a client that leaves', () => {
       },
       [`POST /jobs/${JOB}/cancel`]: { body: {} },
     })
-    await expect(connector.run(statement(), permitted(), leave.signal)).rejects.toMatchObject({ code: 'client-gone' })
+    await expect(connector.run(sqlStatement(), permitted(), leave.signal)).rejects.toMatchObject({
+      code: 'client-gone',
+    })
     expect(requests()).toEqual(['POST /jobs', `POST /jobs/${JOB}/cancel`])
   })
 })
@@ -311,7 +314,7 @@ describe('what BigQuery refuses', () => {
       [queries]: refusal(status, reason, words),
       [`POST /jobs/${JOB}/cancel`]: { body: {} },
     })
-    await expect(connector.run(statement(), permitted(), forever())).rejects.toMatchObject(failure)
+    await expect(connector.run(sqlStatement(), permitted(), forever())).rejects.toMatchObject(failure)
     expect(requests()).not.toContain(`POST /jobs/${JOB}/cancel`)
   })
 
@@ -321,7 +324,7 @@ describe('what BigQuery refuses', () => {
       [queries]: refusal(400, 'invalidQuery', words),
       [`POST /jobs/${JOB}/cancel`]: { body: {} },
     })
-    const masked = statement({ masks: [{ resource: 'shop.customers', column: 'ssn', strategy: 'redact' }] })
+    const masked = sqlStatement({ masks: [{ resource: 'shop.customers', column: 'ssn', strategy: 'redact' }] })
     const error = (await connector.run(masked, permitted(), forever()).catch((thrown: unknown) => thrown)) as Error
     expect(error).toMatchObject({
       code: 'upstream-refused',
@@ -336,7 +339,9 @@ describe('what BigQuery refuses', () => {
       'POST /jobs': refusal(503, 'backendError', 'Try again'),
       [`POST /jobs/${JOB}/cancel`]: refusal(404, 'notFound', 'Not found'),
     })
-    await expect(connector.run(statement(), permitted(), forever())).rejects.toMatchObject({ code: 'upstream-failed' })
+    await expect(connector.run(sqlStatement(), permitted(), forever())).rejects.toMatchObject({
+      code: 'upstream-failed',
+    })
     expect(requests()).toEqual(['POST /jobs', 'POST /jobs', 'POST /jobs', `POST /jobs/${JOB}/cancel`])
   })
 
@@ -351,14 +356,16 @@ describe('what BigQuery refuses', () => {
     const clock = { now: () => 0, monotonic: () => 0 }
     const retry = { attempts: 2, baseMs: 1 }
     const connector = createBigQueryConnector({ name: 'warehouse', project: 'p', clock, retry }, clients)
-    await expect(connector.run(statement(), permitted(), forever())).rejects.toMatchObject({ code: 'upstream-failed' })
+    await expect(connector.run(sqlStatement(), permitted(), forever())).rejects.toMatchObject({
+      code: 'upstream-failed',
+    })
     expect(requests()).toEqual(['POST /jobs', 'POST /jobs', `POST /jobs/${JOB}/cancel`])
   })
 
   it('fails when nobody listens', async () => {
     const connector = await over({})
     await fake!.close()
-    await expect(connector.estimate(statement(), permitted().principal, forever())).rejects.toMatchObject({
+    await expect(connector.estimate(sqlStatement(), permitted().principal, forever())).rejects.toMatchObject({
       code: 'upstream-failed',
     })
     await expect(connector.ready(forever())).rejects.toMatchObject({ code: 'upstream-failed' })
@@ -386,7 +393,7 @@ describe('an estimate', () => {
         },
       },
     })
-    expect(await connector.estimate(statement(), permitted().principal, forever())).toEqual({
+    expect(await connector.estimate(sqlStatement(), permitted().principal, forever())).toEqual({
       bytes: 123,
       kind: 'SELECT',
       tables: ['q.d.t', 'shop.orders'],
@@ -399,7 +406,7 @@ describe('an estimate', () => {
     const connector = await over({
       'POST /jobs': { body: { jobReference: {}, status: { state: 'DONE' }, statistics: { query: {} } } },
     })
-    await expect(connector.estimate(statement(), permitted().principal, forever())).rejects.toMatchObject({
+    await expect(connector.estimate(sqlStatement(), permitted().principal, forever())).rejects.toMatchObject({
       code: 'upstream-failed',
     })
   })

@@ -1,7 +1,8 @@
 /** A stand-in for BigQuery's API over HTTP that answers as it is told and remembers what it was asked. */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Bounds, Permitted, SqlStatement } from '../../../../src/exchange.ts'
+import type { Permitted } from '../../../../src/exchange.ts'
+import { sqlStatement } from '../../../support/statement.ts'
 
 export interface Asked {
   readonly method: string
@@ -67,27 +68,6 @@ export function refusal(status: number, reason: string, message: string): Said {
 export const ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 export const JOB = 'sluice_01890a5dac96774bbcceb302099a8057'
 
-export function statement(over: Partial<SqlStatement> = {}): SqlStatement {
-  const bounds: Bounds = { maxRows: 1_000_000, timeoutMs: 60_000, maxBytesBilled: 1_000_000_000 }
-  return {
-    language: 'googlesql',
-    kind: 'SELECT',
-    text: 'SELECT 1',
-    uses: [],
-    tables: [],
-    references: [],
-    views: [],
-    columnsRead: [],
-    output: [],
-    parameters: [],
-    functions: [],
-    features: [],
-    bounds,
-    masks: [],
-    ...over,
-  }
-}
-
 export function permitted(over: Partial<Permitted> = {}): Permitted {
   return {
     id: ID,
@@ -95,7 +75,7 @@ export function permitted(over: Partial<Permitted> = {}): Permitted {
     surface: 'query',
     principal: { issuer: 'dev', subject: 'agent', kind: 'agent', plane: 'agents', groups: ['analyst-agents'] },
     connection: 'warehouse',
-    statement: statement(),
+    statement: sqlStatement(),
     findings: [],
     decision: { effect: 'permit', reasons: [], obligations: [] },
     policy: 'sha256:0',
