@@ -100,7 +100,9 @@ export class Approvals {
     effect: 'approve' | 'reject' | 'withdraw',
     comment: string,
   ): Promise<HoldEntry> {
-    const { store, runtime } = this.#parts
+    const { store, runtime, audit } = this.#parts
+    // Known beforehand, so that a word which cannot be recorded does not count either.
+    if (!audit.status().writable) throw new Failure('audit-unavailable', 'the audit journal takes no writes')
     const to = ({ approve: 'approved', reject: 'rejected', withdraw: 'withdrawn' } as const)[effect]
     const by: Subject = { issuer: principal.issuer, subject: principal.subject }
     const { moved, entry: now } = await store.decideHold(entry.id, to, { by, effect, comment, at: runtime.clock.now() })

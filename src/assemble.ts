@@ -98,24 +98,27 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   await approvals.recover(writer)
   const stopExpiry = repeat(runtime, 'expire holds', EXPIRY_EVERY_MS, () => approvals.expire())
 
+  // One by one: a slow round that read the old files must not replace what a later one has read.
+  const reload = async (): ReturnType<Assembled['reload']> => {
+    // First: a key that is taken back must not outlive a policy that is written wrong.
+    identity.replaceApiKeys(await machine.readApiKeys())
+    const next = await workshop.load(await machine.readPolicies())
+    if ('problems' in next) return next
+    if (next.policies.digest !== (force as InForce).policies.digest) {
+      // Recorded before it decides anything; what cannot be recorded does not come into force.
+      await audit.append(gatewayRecord(runtime, 'policy', `policies ${next.policies.digest} in force`))
+    }
+    force = next
+    return { digest: next.policies.digest }
+  }
+
   return {
     gateway: new Gateway({ ...shared, writer }),
     approvals,
     auditor: new Auditor({ ...shared, groups: config.auditors.groups, ...(reader && { reader }) }),
     directory: new Directory(shared),
     health: new Health(probes(identity, store, connections, reader), audit, inflight),
-    async reload() {
-      // First: a key that is taken back must not outlive a policy that is written wrong.
-      identity.replaceApiKeys(await machine.readApiKeys())
-      const next = await workshop.load(await machine.readPolicies())
-      if ('problems' in next) return next
-      if (next.policies.digest !== (force as InForce).policies.digest) {
-        // Recorded before it decides anything; what cannot be recorded does not come into force.
-        await audit.append(gatewayRecord(runtime, 'policy', `policies ${next.policies.digest} in force`))
-      }
-      force = next
-      return { digest: next.policies.digest }
-    },
+    reload: oneByOne(reload),
     async close() {
       await inflight.drain(config.listeners.gateway.shutdownGrace)
       await stopExpiry()
@@ -233,6 +236,25 @@ function probes(
 
 function gatewayRecord(runtime: Runtime, kind: 'started' | 'stopped' | 'policy', note: string) {
   return { kind, at: runtime.clock.now(), exchange: runtime.newId(), surface: 'gateway', note } as const
+}
+
+/** `work`, never twice at once: who asks while a round is under way shares the next, which begins when this one is over. */
+export function oneByOne<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<unknown> | undefined
+  let waiting: Promise<T> | undefined
+  const round = (): Promise<T> => {
+    waiting = undefined
+    const mine = work().finally(() => {
+      if (running === mine) running = undefined
+    })
+    running = mine
+    return mine
+  }
+  return () => {
+    if (running === undefined) return round()
+    waiting ??= running.then(round, round)
+    return waiting
+  }
 }
 
 /** Runs `work` again and again, never twice at once; the answer stops it and waits for what is under way. */

@@ -299,6 +299,7 @@ export class Gateway {
     try {
       const first = await this.#once.claim(exchange, question.idempotencyKey)
       if (first.kind === 'held') {
+        await this.#parts.audit.append(failed(exchange, this.#parts.runtime.clock.now(), ANSWERED_WITH_HOLD))
         leave()
         return { kind: 'held', exchange: first.hold.exchange, hold: first.hold }
       }
@@ -332,8 +333,11 @@ export class Gateway {
       const statistics = answer.statistics()
       const came = { job: answer.job, rowCount, byteCount, statistics, ...(cut !== undefined && { cut }) }
       closed = completion(exchange, ran, came)
-      await this.#parts.audit.append(completed(closed, this.#parts.runtime.clock.now()))
-      await ended(cut === undefined || cut === 'max-rows' ? { state: 'done' } : { state: 'done', cut })
+      try {
+        await this.#parts.audit.append(completed(closed, this.#parts.runtime.clock.now()))
+      } finally {
+        await ended(cut === undefined || cut === 'max-rows' ? { state: 'done' } : { state: 'done', cut })
+      }
       return closed
     }
     try {
@@ -382,7 +386,7 @@ export class Gateway {
   }
 
   /** The failure to answer with, once its record is written. */
-  async #failed(exchange: Permitted, failure: Failure, ended: (how: Ending) => Promise<void>): Promise<Failure> {
+  async #failed(exchange: Decided, failure: Failure, ended: (how: Ending) => Promise<void>): Promise<Failure> {
     this.#parts.runtime.log('warn', 'an exchange failed', { exchange: exchange.id, code: failure.code }, failure.cause)
     try {
       await this.#parts.audit.append(failed(exchange, this.#parts.runtime.clock.now(), failure))
@@ -404,15 +408,8 @@ export class Gateway {
     signal: AbortSignal,
     stay: () => () => void,
   ): Promise<Outcome> {
-    const { store, audit, runtime } = this.#parts
-    const first = await this.#once.claim(exchange, question.idempotencyKey)
-    let entry = first.kind === 'held' ? first.hold : undefined
-    if (entry === undefined) {
-      // Under its key's first id: two requests with one key make one hold.
-      const opened: Held = { ...exchange, id: first.kind === 'fresh' ? first.id : exchange.id }
-      entry = await store.openHold(opened)
-      await audit.append(holdMoved(opened, runtime.clock.now(), 'pending'))
-    }
+    const { store } = this.#parts
+    let entry = await this.#open(exchange, question.idempotencyKey)
     if (question.waitMs > 0 && entry.state === 'pending') {
       entry = (await store.waitHold(entry.id, 'pending', question.waitMs, signal)) ?? entry
     }
@@ -421,6 +418,28 @@ export class Gateway {
       return this.#resume(entry, exchange.principal, connection, signal, stay)
     }
     return { kind: 'held', exchange: entry.exchange, hold: entry }
+  }
+
+  /** The exchange's hold, under its key's first id: two requests with one key make one hold. */
+  async #open(exchange: Held, key: string | undefined): Promise<HoldEntry> {
+    const { store, audit, runtime } = this.#parts
+    try {
+      const first = await this.#once.claim(exchange, key)
+      if (first.kind === 'held') return first.hold
+      const opened: Held = { ...exchange, id: first.id }
+      try {
+        const entry = await store.openHold(opened)
+        await audit.append(holdMoved(opened, runtime.clock.now(), 'pending'))
+        return entry
+      } catch (error) {
+        // Another request with this key was faster by a moment: its hold is the answer to both.
+        const there = isConflict(error) ? await store.hold(opened.id) : undefined
+        if (there === undefined) throw error
+        return there
+      }
+    } catch (error) {
+      throw await this.#failed(exchange, asFailure(error), async () => {})
+    }
   }
 
   async #resume(
@@ -496,6 +515,9 @@ export class Gateway {
   }
 }
 
+/** How a permitted request ends on record whose key belongs to a hold that was opened under earlier policies. */
+const ANSWERED_WITH_HOLD = { code: 'conflict', message: 'answered with the hold of the first request with its key' }
+
 interface PermittedForeseen {
   readonly exchange: Permitted
   readonly narrowed: SqlStatement
@@ -510,6 +532,9 @@ function isPermitted(foreseen: Foreseen): foreseen is PermittedForeseen {
 }
 function isHeld(exchange: Decided): exchange is Held {
   return exchange.decision.effect === 'hold'
+}
+function isConflict(error: unknown): boolean {
+  return error instanceof Failure && error.code === 'conflict'
 }
 function isSame(a: Principal, b: Principal): boolean {
   return a.issuer === b.issuer && a.subject === b.subject && a.kind === b.kind

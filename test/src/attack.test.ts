@@ -1,0 +1,148 @@
+/** Parts that fail between one station and the next: what was decided still comes to an end on record. */
+import { describe, expect, it } from 'vitest'
+import { oneByOne } from '../../src/assemble.ts'
+import type { Held } from '../../src/exchange.ts'
+import { Failure } from '../../src/failure.ts'
+import type { HoldEntry, KeyClaim, KeyState, Store } from '../../src/hold/contract.ts'
+import { AGENT, BROKEN, HOLD, journey, PERMIT, QUESTION, STATEMENT } from '../support/journey.ts'
+
+const KEYED = async () => ({ ...QUESTION, idempotencyKey: 'k' })
+const DOWN = new Failure('store-unavailable', 'the state store does not answer')
+
+function entryOf(exchange: Held, state: HoldEntry['state'] = 'pending'): HoldEntry {
+  return { id: exchange.id, state, exchange, createdAt: 0, expiresAt: 2_000_000, decisions: [] }
+}
+const HELD = {
+  id: 'id-0',
+  receivedAt: 0,
+  surface: 'query',
+  principal: AGENT,
+  connection: 'warehouse',
+  statement: STATEMENT,
+  findings: [],
+  decision: HOLD,
+  policy: 'sha256:1',
+} as Held
+
+describe('a held request that comes to nothing', () => {
+  it.each([
+    ['its key is of another request', { claimKey: async () => ({ state: 'conflict', exchange: 'x' }) as const }],
+    ['the store takes no hold', { openHold: () => Promise.reject(DOWN) }],
+  ])('is on record as failed, not as waiting, when %s', async (_, store: Partial<Store>) => {
+    const { gateway, records, knock } = journey({ decide: () => HOLD, store: { ...keys(), ...store } })
+    await expect(gateway.handle(knock(), KEYED)).rejects.toBeInstanceOf(Failure)
+    expect(records.map(({ kind }) => kind)).toEqual(['decided', 'failed'])
+  })
+
+  it('is the hold of the request that was faster, where both have one key', async () => {
+    const first = entryOf({ ...HELD, id: 'id-0' })
+    let looked = 0
+    const store: Partial<Store> = {
+      ...keys({ state: 'taken', exchange: 'id-0', outcome: { kind: 'held', hold: 'id-0' } }),
+      hold: async () => (looked++ === 0 ? undefined : first),
+      openHold: () => Promise.reject(new Failure('conflict', 'hold `id-0` is there already')),
+    }
+    const { gateway, records, knock } = journey({ decide: () => HOLD, store })
+    expect(await gateway.handle(knock(), KEYED)).toMatchObject({ kind: 'held', hold: { id: 'id-0' } })
+    expect(records.map(({ kind }) => kind)).toEqual(['decided'])
+  })
+})
+
+describe('a permitted request whose key belongs to a hold', () => {
+  it('is answered with the hold and leaves no permit without an end', async () => {
+    const store = {
+      ...keys({ state: 'taken', exchange: 'id-0', outcome: { kind: 'held', hold: 'id-0' } }),
+      hold: async () => entryOf(HELD),
+    }
+    const { gateway, records, events, knock, inflight } = journey({ store })
+    expect(await gateway.handle(knock(), KEYED)).toMatchObject({ kind: 'held', hold: { id: 'id-0' } })
+    expect(records.map(({ kind, failure }) => [kind, failure?.code])).toEqual([
+      ['decided', undefined],
+      ['failed', 'conflict'],
+    ])
+    expect([events.some((event) => event.startsWith('run')), inflight.count]).toEqual([false, 0])
+  })
+})
+
+describe('an approved hold whose completion cannot be recorded', () => {
+  it('is done all the same, and never stays running', async () => {
+    const ends: unknown[] = []
+    const approved = entryOf(HELD, 'approved')
+    const store: Partial<Store> = {
+      hold: async () => approved,
+      startHold: async () => ({ moved: true, entry: { ...approved, state: 'running' } }),
+      endHold: async (id, to) => {
+        ends.push([id, to])
+        return { moved: true, entry: { ...approved, state: to } }
+      },
+    }
+    const append = async ({ kind }: { kind: string }): Promise<void> => {
+      if (kind === 'completed') throw BROKEN
+    }
+    const { gateway, knock } = journey({ store, append, decide: () => PERMIT })
+    const outcome = await gateway.resume(knock(), 'id-0')
+    if (outcome.kind !== 'answer') throw new Error(outcome.kind)
+    await expect(async () => {
+      for await (const _ of outcome.rows);
+    }).rejects.toBe(BROKEN)
+    expect(ends).toEqual([['id-0', 'done']])
+  })
+})
+
+describe('a word on a hold while nothing can be recorded', () => {
+  it('moves nothing', async () => {
+    const moves: string[] = []
+    const store: Partial<Store> = {
+      hold: async () => entryOf(HELD),
+      decideHold: async (id, to) => {
+        moves.push(to)
+        return { moved: true, entry: { ...entryOf(HELD), id, state: to } }
+      },
+    }
+    const owner = { ...AGENT, subject: 'owner', kind: 'person', plane: 'people', groups: ['data-owners'] } as const
+    const { approvals, knock } = journey({ store: store as Store, identify: async () => owner, writable: false })
+    const word = approvals.decide(knock(), 'id-0', 'approve', async () => ({ comment: '' }))
+    await expect(word).rejects.toMatchObject({ code: 'audit-unavailable' })
+    expect(moves).toEqual([])
+  })
+})
+
+describe('work that is asked for again while it is under way', () => {
+  it('runs one by one: what was read first never wins over what was read last, and a storm is two rounds', async () => {
+    const gates: (() => void)[] = []
+    let running = 0
+    const rounds: number[] = []
+    const load = oneByOne(async () => {
+      rounds.push(++running)
+      await new Promise<void>((resolve) => gates.push(resolve))
+      return running--
+    })
+    const storm = Array.from({ length: 50 }, () => load())
+    await Promise.resolve()
+    for (let n = 0; n < 2; n++) {
+      while (gates.length === 0) await new Promise((resolve) => setImmediate(resolve))
+      gates.pop()?.()
+    }
+    await Promise.all(storm)
+    expect(rounds).toEqual([1, 1])
+  })
+
+  it('goes on after a round that failed', async () => {
+    let round = 0
+    const load = oneByOne(async () => {
+      if (++round === 1) throw BROKEN
+      return round
+    })
+    const [first, second] = [load(), load()]
+    await expect(first).rejects.toBe(BROKEN)
+    expect(await second).toBe(2)
+  })
+})
+
+/** A store of keys that knows one answer. */
+function keys(state: KeyState = { state: 'fresh' }): Partial<Store> {
+  return {
+    claimKey: async (_claim: KeyClaim) => state,
+    openHold: async (exchange) => entryOf(exchange),
+  }
+}
