@@ -17,11 +17,11 @@ export const QueryBody = z
       .max(SQL_MOST)
       .openapi({ description: 'one statement', example: 'SELECT name FROM shop.customers LIMIT 3' }),
     params: z
-      .union([z.record(z.string(), z.unknown()), z.array(z.unknown())])
+      .union([z.record(z.string(), z.unknown()), z.array(z.unknown())], 'an object by name or an array by position')
       .optional()
       .openapi({
         description:
-          'named (`{"id": 5}`) or positional (`[5]`) parameters; `{"type": "NUMERIC", "value": "1.10"}` gives a type that JSON lacks',
+          'named (`{"id": 5}`) or positional (`[5]`) parameters; `{"type": "NUMERIC", "value": "1.10"}` gives a type that JSON lacks; docs/encodings.md has them all',
       }),
     maxRows: z.int().optional().openapi({ description: 'rows to answer with at the most' }),
     timeoutMs: z.int().optional().openapi({ description: 'milliseconds that the whole answer may take' }),

@@ -144,6 +144,7 @@ const DUCK: Record<string, string> = {
   TIME: 'TIME',
   DATETIME: 'TIMESTAMP',
   TIMESTAMP: 'TIMESTAMPTZ',
+  INTERVAL: 'INTERVAL',
   JSON: 'JSON',
   GEOGRAPHY: 'STRUCT(_wkt VARCHAR)',
 }
@@ -183,8 +184,26 @@ export function parameterSql(type: ParameterType, value: ParameterValue | undefi
   if (type.type === 'STRING') return { sql: stringSql(literal), literal }
   if (duck === 'BIGINT' && !/^\s*[+-]?\d+\s*$/.test(literal))
     throw invalidQuery('Invalid value for a parameter of type INT64')
+  if (type.type === 'INTERVAL') return { sql: intervalSql(literal) }
+  if (type.type === 'BIGNUMERIC' && !/^[+-]?\d{0,18}(?:\.\d{0,20})?$/.test(literal))
+    throw unsupported('A BIGNUMERIC of more than 18 digits before the point or 20 behind it')
   if (type.type === 'GEOGRAPHY') return { sql: `struct_pack(_wkt := ${stringSql(literal)})` }
   return { sql: `CAST(${stringSql(literal)} AS ${duck})`, literal }
+}
+
+/** `years-months days hours:minutes:seconds`, BigQuery's canonical form. */
+function intervalSql(literal: string): string {
+  const form =
+    /^\s*([+-]?)(\d{1,5})-(\d{1,6}) ([+-]?\d{1,7}) ([+-]?)(\d{1,8}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?\s*$/.exec(
+      literal,
+    )
+  if (form === null) throw invalidQuery('Invalid value for a parameter of type INTERVAL')
+  const [, sign, years, months, days, clock, hours, minutes, seconds, fraction = ''] = form
+  const total = Number(years) * 12 + Number(months)
+  const micros =
+    ((BigInt(hours ?? 0) * 60n + BigInt(minutes ?? 0)) * 60n + BigInt(seconds ?? 0)) * 1_000_000n +
+    BigInt(fraction.padEnd(6, '0'))
+  return `(to_months(${sign === '-' ? -total : total}) + to_days(${Number(days)}) + to_microseconds(${clock === '-' ? -micros : micros}))`
 }
 
 /** Base64, or the JSON of a Node buffer, which is what the official Node client sends. */

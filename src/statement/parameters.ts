@@ -74,7 +74,11 @@ function parameterOf(json: unknown, where: string, tally: Tally): Omit<Parameter
 function explicit(json: Readonly<Record<string, unknown>>, where: string): { type: SqlType; value: unknown } {
   const { type, value } = json
   if (typeof type !== 'string' || value === undefined || Object.keys(json).length !== 2) {
-    throw refused(where, 'an object is a parameter with `type` and `value`, and nothing else', STRUCT_FIX)
+    throw refused(
+      where,
+      'an object is a parameter with `type` and `value`, and nothing else',
+      `write \`{"type": "INT64", "value": "5"}\`; ${STRUCT_FIX}`,
+    )
   }
   return { type: typeOf(type, `${where}.type`), value }
 }
@@ -150,6 +154,9 @@ const SCALARS: ReadonlyMap<string, ScalarType> = new Map<string, ScalarType>([
 /** A GoogleSQL type: `INT64`, `ARRAY<STRUCT<sku STRING, price NUMERIC>>`, `RANGE<DATE>`. */
 function typeOf(text: string, where: string): SqlType {
   if (text.length > MAX_TYPE_TEXT) throw refused(where, 'the type is too long')
+  if (text.includes('(')) {
+    throw refused(where, 'the type of a parameter has no length or precision', 'leave out the parentheses')
+  }
   const tokens = text.match(/[A-Za-z_]\w*|[<>,]|\S/g) ?? []
   let at = 0
   const next = (expected?: string): string => {
@@ -214,7 +221,7 @@ function valueOf(type: SqlType, json: unknown, where: string, tally: Tally): Par
   if (json === null) return null
   switch (type.kind) {
     case 'ARRAY': {
-      if (!Array.isArray(json)) throw refused(where, 'the value of an ARRAY is an array')
+      if (!Array.isArray(json)) throw refused(where, 'the value of an ARRAY is an array', 'for example `["1", "2"]`')
       return json.map((element: unknown, index) => valueOf(type.of, element, `${where}[${index}]`, tally))
     }
     case 'STRUCT':
@@ -227,7 +234,7 @@ function valueOf(type: SqlType, json: unknown, where: string, tally: Tally): Par
 }
 
 function structOf(fields: readonly SqlField[], json: unknown, where: string, tally: Tally): ParameterValue {
-  if (!isObject(json)) throw refused(where, 'the value of a STRUCT is an object')
+  if (!isObject(json)) throw refused(where, 'the value of a STRUCT is an object', STRUCT_FIX)
   const given = new Map(Object.entries(json))
   const values = fields.map(({ name, type }) => {
     if (!given.has(name)) throw refused(where, `the field \`${name}\` is missing`, 'give it, or give it as null')
@@ -235,7 +242,8 @@ function structOf(fields: readonly SqlField[], json: unknown, where: string, tal
     given.delete(name)
     return value
   })
-  if (given.size > 0) throw refused(where, 'there are fields that the type does not name')
+  if (given.size > 0)
+    throw refused(where, 'there are fields that the type does not name', 'name each field in the type')
   return values
 }
 
@@ -252,7 +260,8 @@ function rangeOf(of: SqlType, json: unknown, where: string, tally: Tally): Param
 function rangeBounds(json: unknown, where: string): { start: unknown; end: unknown } {
   if (typeof json === 'string') {
     const parts = /^\[\s*([^,[\]()]+?)\s*,\s*([^,[\]()]+?)\s*\)$/.exec(json.slice(0, 200))
-    if (parts === null || json.length > 200) throw refused(where, 'a RANGE is written `[start, end)`')
+    if (parts === null || json.length > 200)
+      throw refused(where, 'a RANGE is written `[start, end)`', 'for example `[2026-01-01, UNBOUNDED)`')
     return { start: parts[1], end: parts[2] }
   }
   if (!isObject(json) || Object.keys(json).some((key) => key !== 'start' && key !== 'end')) {
@@ -278,7 +287,7 @@ const SCALAR_FORMS: Readonly<
     words: 'a decimal number as text, with at most 38 digits before the point and 38 behind',
   },
   BYTES: { read: (text) => (isBase64(text) ? text : undefined), words: 'base64 with padding' },
-  JSON: { read: (text) => (isJson(text) ? text : undefined), words: 'JSON as text' },
+  JSON: { read: (text) => (isJson(text) ? text : undefined), words: 'JSON as text, such as `"{\\"a\\": 1}"`' },
   GEOGRAPHY: { read: (text) => (text.trim() === '' ? undefined : text), words: 'WKT or GeoJSON as text' },
   INTERVAL: { read: interval, words: 'an interval such as `1-2 3 4:5:6.5`' },
   DATE: { read: date, words: 'a date such as `2026-01-31`' },

@@ -213,6 +213,7 @@ const FUNCTIONS: Record<string, Known> = {
   RIGHT: [2, 2, call('bq_right')],
   UPPER: [1, 1, call('upper')],
   LOWER: [1, 1, call('lower')],
+  INITCAP: [1, 1, call('bq_initcap')],
   REVERSE: [1, 1, call('bq_reverse')],
   REPLACE: [3, 3, call('replace')],
   TRIM: [1, 2, call('bq_trim')],
@@ -293,6 +294,7 @@ const FUNCTIONS: Record<string, Known> = {
     (args) => {
       if (args.length === 6) return `make_timestamp(${s(args)})`
       if (args.length === 1) return `CAST(${a0(args)} AS TIMESTAMP)`
+      if (args.length === 2) return `bq_datetime(${s(args)})`
       throw unsupported('DATETIME with this number of arguments')
     },
   ],
@@ -355,6 +357,7 @@ const FUNCTIONS: Record<string, Known> = {
   GENERATE_ARRAY: [2, 3, (args) => `bq_range(${a0(args)}, ${a1(args)}, ${args.length === 2 ? '1' : a2(args)})`],
   // Geography travels as well-known text; nothing else of it is known.
   ST_GEOGFROMTEXT: [1, 1, (args) => `struct_pack(_wkt := CAST(${a0(args)} AS VARCHAR))`],
+  ST_GEOGPOINT: [2, 2, call('bq_point')],
   ST_ASTEXT: [1, 1, (args) => `struct_extract(${a0(args)}, '_wkt')`],
 }
 
@@ -386,6 +389,7 @@ const AGGREGATES: Record<string, string> = {
   STRING_AGG: 'string_agg',
   COUNTIF: 'count',
   ARRAY_CONCAT_AGG: 'list',
+  APPROX_QUANTILES: 'quantile_disc',
 }
 
 const WINDOWS = new Set([
@@ -400,6 +404,8 @@ const WINDOWS = new Set([
   'FIRST_VALUE',
   'LAST_VALUE',
   'NTH_VALUE',
+  'PERCENTILE_CONT',
+  'PERCENTILE_DISC',
 ])
 
 /** DuckDB's name of an aggregate function, if it is one. */

@@ -36,6 +36,9 @@ const UNSCALED = (x: string): string => `CAST(CAST(${x} AS ${NUM}) * 1000000000 
 /** What separates the digits of an unscaled NUMERIC that stay from those that go. */
 const POWER = 'CAST(pow(10, 9 - n) AS HUGEINT)'
 
+/** What parts words for INITCAP. */
+const WORD_END = String.raw`[\s\[\](){}/|<>!?@"^#$&~_,.:;*%+-]`
+
 export const MACROS: readonly string[] = [
   // Text of values, on the wire and by CAST(… AS STRING).
   `bq_float_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END
@@ -71,6 +74,8 @@ export const MACROS: readonly string[] = [
   `bq_rpad(x VARCHAR, n BIGINT) AS rpad(x, CAST(n AS INTEGER), ' '), (x VARCHAR, n BIGINT, p VARCHAR) AS rpad(x, CAST(n AS INTEGER), p)`,
   `bq_repeat(x VARCHAR, n BIGINT) AS CASE WHEN n < 0 THEN error('Second argument in REPEAT() cannot be negative') ELSE repeat(x, n) END`,
   `bq_reverse(x VARCHAR) AS reverse(x)`,
+  `bq_initcap(x VARCHAR) AS array_to_string(list_transform(regexp_extract_all(lower(x), '${WORD_END}+|${WORD_END.replace('[', '[^')}+'),
+    lambda w: upper(w[1]) || w[2:]), '')`,
   `bq_hash_md5(x) AS unhex(md5(x))`,
   `bq_hash_sha1(x) AS unhex(sha1(x))`,
   `bq_hash_sha256(x) AS unhex(sha256(x))`,
@@ -105,6 +110,7 @@ export const MACROS: readonly string[] = [
   `bq_sign(x BIGINT) AS CAST(sign(x) AS BIGINT), (x DOUBLE) AS CAST(sign(x) AS DOUBLE), (x ${NUM}) AS CAST(sign(x) AS ${NUM})`,
   // Dates and times.
   `bq_add(x DATE, i) AS CAST(x + i AS DATE), (x TIMESTAMP, i) AS x + i, (x TIMESTAMPTZ, i) AS x + i, (x TIME, i) AS x + i`,
+  `bq_datetime(x TIMESTAMPTZ, y VARCHAR) AS timezone(y, x), (x DATE, y TIME) AS x + y`,
   `bq_plus(x BIGINT, y BIGINT) AS x + y`,
   `bq_sunday(x DATE) AS CAST(x - CAST(dayofweek(x) AS INTEGER) AS DATE)`,
   `bq_like_date(x DATE, t) AS CAST(t AS DATE), (x TIMESTAMP, t) AS CAST(t AS TIMESTAMP), (x TIMESTAMPTZ, t) AS CAST(t AS TIMESTAMPTZ)`,
@@ -112,6 +118,10 @@ export const MACROS: readonly string[] = [
   `bq_week_trunc(x DATE, s) AS CAST(x - CAST((dayofweek(x) - s + 7) % 7 AS INTEGER) AS DATE),
     (x TIMESTAMP, s) AS date_trunc('day', x) - to_days(CAST((dayofweek(x) - s + 7) % 7 AS INTEGER)),
     (x TIMESTAMPTZ, s) AS date_trunc('day', x) - to_days(CAST((dayofweek(x) - s + 7) % 7 AS INTEGER))`,
+  // Geography: longitude and latitude as the text that ST_ASTEXT shows.
+  `bq_point(x DOUBLE, y DOUBLE) AS CASE WHEN x IS NULL OR y IS NULL THEN NULL
+    WHEN abs(y) > 90 THEN error('Latitude must be between -90 and 90 degrees')
+    ELSE struct_pack(_wkt := printf('POINT(%.15g %.15g)', x, y)) END`,
   // JSON and arrays.
   `bq_json(x JSON) AS x, (x VARCHAR) AS TRY_CAST(x AS JSON)`,
   `bq_json_value(x, p) AS CASE WHEN json_type(TRY_CAST(x AS JSON), p) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL ELSE json_extract_string(TRY_CAST(x AS JSON), p) END`,

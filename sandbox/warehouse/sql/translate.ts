@@ -748,9 +748,18 @@ class Translator {
           return `${word} (${this.#inParens(() => this.#list(() => this.#expression().sql)).join(', ')})`
         }
       }
-      if (this.#isWord('GROUPING')) throw unsupported('GROUPING SETS', this.#token)
+      if (this.#word('GROUPING', 'SETS')) {
+        return `GROUPING SETS (${this.#inParens(() => this.#list(() => this.#groupingSet())).join(', ')})`
+      }
       return this.#ordinal()
     }).join(', ')
+  }
+
+  /** `(a, b)`, `()` or one expression. */
+  #groupingSet(): string {
+    if (!this.#isMark('(')) return this.#expression().sql
+    const parts = this.#inParens(() => (this.#isMark(')') ? [] : this.#list(() => this.#expression().sql)))
+    return `(${parts.join(', ')})`
   }
 
   #item(): Item {
@@ -1240,7 +1249,7 @@ class Translator {
   #minus(left: Expression, right: Expression): Expression {
     const written = left.literal !== undefined || right.literal !== undefined
     if (!written && this.#typeOf(right.sql, this.#scope) === 'DATE' && this.#typeOf(left.sql, this.#scope) === 'DATE') {
-      throw unsupported('DATE - DATE', this.#token)
+      return { sql: `to_days(CAST(${left.sql} - ${right.sql} AS INTEGER))` }
     }
     return { sql: `(${left.sql} - ${right.sql})` }
   }
@@ -1778,7 +1787,9 @@ class Translator {
       throw unsupported(`ORDER BY in ${name}`, token)
     const limit = this.#word('LIMIT') ? this.#count() : undefined
     this.#need(')')
-    const wants = name === 'MAX_BY' || name === 'MIN_BY' || name === 'CORR' || name.startsWith('COVAR') ? 2 : 1
+    const quantiles = name === 'APPROX_QUANTILES'
+    const wants =
+      quantiles || name === 'MAX_BY' || name === 'MIN_BY' || name === 'CORR' || name.startsWith('COVAR') ? 2 : 1
     if (name !== 'STRING_AGG' && args.length !== wants)
       throw unsupported(`${name} with ${args.length} arguments`, token)
     if (limit !== undefined && name !== 'ARRAY_AGG' && name !== 'STRING_AGG')
@@ -1795,6 +1806,19 @@ class Translator {
       case 'ARRAY_AGG': {
         const list = `list(${distinct}${value}${order})${filter}${over}`
         return { sql: limit === undefined ? list : `(${list})[1:${limit}]` }
+      }
+      case 'APPROX_QUANTILES': {
+        // Exact where BigQuery is approximate.
+        const parts = Number(args[1]?.literal)
+        if (
+          distinct !== '' ||
+          filter !== '' ||
+          over !== '' ||
+          !(Number.isInteger(parts) && parts >= 1 && parts <= 1000)
+        )
+          throw unsupported('This form of APPROX_QUANTILES', token)
+        const points = Array.from({ length: parts + 1 }, (_, at) => String(at / parts))
+        return { sql: `quantile_disc(${value}, [${points.join(', ')}])` }
       }
       case 'ARRAY_CONCAT_AGG':
         return { sql: `flatten(list(${value}${order}) FILTER (WHERE ${value} IS NOT NULL)${over})` }
@@ -1815,6 +1839,10 @@ class Translator {
     this.#need(')')
     const over = this.#over()
     if (over === '') throw invalidQuery(`${name} must have an OVER clause`, this.#token)
+    if (name.startsWith('PERCENTILE_')) {
+      if (args.length !== 2) throw unsupported(`${name} with ${args.length} arguments`, this.#token)
+      return { sql: `quantile_${name.slice(-4).toLowerCase()}(${args.join(', ')})${over}` }
+    }
     return { sql: `${name.toLowerCase()}(${args.join(', ')}${nulls})${over}` }
   }
 

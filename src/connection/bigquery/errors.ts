@@ -99,8 +99,14 @@ function refused(error: UpstreamError, quiet: boolean): Failure {
   return new Failure('upstream-refused', `the warehouse refused the statement (\`${reason}\`)${message}`, {
     cause: error,
     ...where,
+    ...(quiet ? { fix: QUIET_FIX } : {}),
   })
 }
+
+/** What is said where the warehouse's words are kept back. */
+const QUIET_FIX =
+  'its words are kept back, for they may quote masked values; look at types, casts and function names at this place, ' +
+  'or try the expression without the masked tables'
 
 /** Why we stopped waiting: our deadline, or the reader's leaving. */
 export function abandoned(signal: AbortSignal): Failure {

@@ -66,6 +66,19 @@ describe('an expression is answered as BigQuery answers it', () => {
     ['EXISTS (SELECT 1 FROM shop.leads)', 'true'],
     [`CASE WHEN 1 = 2 THEN 'a' ELSE 'b' END`, 'b'],
     [`CASE 1 WHEN 1 THEN 'one' END`, 'one'],
+    [`DATE '2026-03-01' - DATE '2026-01-01'`, '0-0 59 0:0:0'],
+    // Aggregates of several rows, sets of groups and percentiles.
+    ['(SELECT APPROX_QUANTILES(x, 4) FROM UNNEST([5, 1, 4, NULL, 2, 3]) AS x)', ['1', '2', '3', '4', '5']],
+    ['(SELECT PERCENTILE_CONT(x, 0.5) OVER () FROM UNNEST([1, 2]) AS x LIMIT 1)', '1.5'],
+    ['(SELECT PERCENTILE_DISC(x, 0.5) OVER () FROM UNNEST([1, 2, 3]) AS x LIMIT 1)', '2'],
+    [
+      `ARRAY(SELECT COUNT(*) AS n FROM UNNEST(['a', 'a', 'b']) AS x GROUP BY GROUPING SETS ((x), ()) ORDER BY n)`,
+      ['1', '2', '3'],
+    ],
+    [`INITCAP('hELLO world-wide o\\'neil [x]')`, "Hello World-Wide O'neil [X]"],
+    [`DATETIME(TIMESTAMP '2026-07-01 10:00:00+00', 'Europe/Berlin')`, '2026-07-01T12:00:00'],
+    [`DATETIME(DATE '2026-07-01', TIME '10:00:00')`, '2026-07-01T10:00:00'],
+    ['ST_ASTEXT(ST_GEOGPOINT(1, 2.5))', 'POINT(1 2.5)'],
     // Conditions.
     [`IF(1 = 1, 'yes', 'no')`, 'yes'],
     [`IFNULL(NULL, 'x')`, 'x'],
@@ -580,8 +593,8 @@ describe('what is not known to be right is refused', () => {
     ['SELECT 1 / 0', 'invalidQuery: division by zero'],
     ['SELECT [1][OFFSET(3)]', 'invalidQuery: Array index is out of bounds'],
     [
-      `SELECT MAX(birth_date) - MIN(birth_date) FROM shop.customers`,
-      'invalidQuery: DATE - DATE is not supported in the sandbox at [1:42]',
+      'SELECT COUNT(*) FROM shop.leads TABLESAMPLE SYSTEM (10 PERCENT)',
+      'invalidQuery: TABLESAMPLE is not supported in the sandbox at [1:33]',
     ],
     ['SELECT @missing', `invalidQuery: Query parameter 'missing' not found at [1:8]`],
     [
