@@ -20,7 +20,7 @@ import {
   type SourceFile,
 } from '../policy/index.ts'
 import { jsonSchemas } from '../config/schemas.ts'
-import { loadConfig, readPolicyFiles, Refusal, reload, serve, type Loaded } from './node.ts'
+import { loadConfig, readApiKeys, readPolicyFiles, Refusal, reload, serve, type Loaded } from './node.ts'
 import { createRuntime } from './runtime.ts'
 
 const USAGE = `sluice <command> [--config sluice.yaml]
@@ -32,14 +32,7 @@ const USAGE = `sluice <command> [--config sluice.yaml]
   key new        make an API key: the key for its holder, its hash for the configuration
 `
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    config: { type: 'string', default: 'sluice.yaml' },
-    'with-parent': { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
+const { values, positionals } = readArguments()
 
 const COMMANDS: Readonly<Record<string, () => Promise<number>>> = {
   serve: serveUntilTold,
@@ -63,6 +56,22 @@ if (command === undefined || values.help) {
   }
 }
 
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', default: 'sluice.yaml' },
+        'with-parent': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : 'the command line is not understood'}\n\n${USAGE}`)
+    process.exit(2)
+  }
+}
+
 async function serveUntilTold(): Promise<number> {
   const serving = await serve(await loadConfig(values.config))
   const runtime = createRuntime({ base: '.', level: 'info' })
@@ -78,10 +87,12 @@ async function serveUntilTold(): Promise<number> {
 
 async function check(): Promise<number> {
   const loaded = await loadConfig(values.config)
+  const keys = await readApiKeys(loaded)
   const { policies, files } = await policiesOf(loaded)
   const documents = files.filter((file) => !isCasesFile(file.path)).length
   console.log(
-    `${values.config} and ${documents} policy documents (${policies.rules.length} rules) are in order\npolicies ${policies.digest}`,
+    `${values.config}, ${keys.length} API keys and ${documents} policy documents (${policies.rules.length} rules) are in order\n` +
+      `policies ${policies.digest}`,
   )
   return 0
 }
@@ -108,7 +119,12 @@ async function writeSchemas(): Promise<number> {
 
 async function keyNew(): Promise<number> {
   const { key, id, hash } = await newApiKey()
-  console.error('give the key to its holder; it is shown this once. The rest belongs under `apiKeys` in sluice.yaml:')
+  console.error(
+    'give the key to its holder; it is shown this once. The rest is an entry of the file that `apiKeys.file`',
+  )
+  console.error(
+    'of sluice.yaml names, or of the list `apiKeys.list` there; put in its holder and the groups of policies:',
+  )
   console.error(`  - { id: ${id}, hash: ${hash}, subject: NAME, groups: [GROUP] }`)
   console.log(key)
   return 0

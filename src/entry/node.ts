@@ -1,7 +1,7 @@
 /** Sluice on Node: reads files, makes the machine, serves, stops in order. */
 import { randomUUID } from 'node:crypto'
 import { watch } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -38,11 +38,15 @@ const FILE_MOST = 4 * 1024 * 1024
 const HEADERS_MS = 15_000
 const RECEIVE_MS = 30_000
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 /** How long after the last change of a policy file the set is loaded anew. */
 const SETTLE_MS = 200
 
 export async function loadConfig(path: string): Promise<Loaded> {
-  const text = await readText(path)
+  const text = await readText(path).catch((error: Error) => {
+    throw new Refusal(`${error.message}\nname the configuration with --config`, { cause: error })
+  })
   const config = parseConfig(text, path, (name) => process.env[name], parsers())
   if (isProblems(config)) throw new Refusal(config.problems.map(renderProblem).join('\n'))
   return { config, base: dirname(resolve(path)) }
@@ -132,7 +136,9 @@ export async function reload(assembled: Assembled, runtime: Runtime): Promise<vo
 async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
   const { config, base } = loaded
   const data = resolve(base, config.data)
-  await mkdir(data, { recursive: true, mode: 0o700 })
+  await mkdir(data, { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
+    throw new Refusal(`the data folder ${data} cannot be made: ${cause.code}\nset SLUICE_DATA to another`, { cause })
+  })
   const writer = await writerOf(data)
   const { clickhouse, journal, retainDays } = config.audit
   const clickhouseOptions = clickhouse && {
@@ -185,16 +191,27 @@ async function parserModule(): Promise<WebAssembly.Module> {
 /** A name of this gateway's own, kept with its data. */
 async function writerOf(data: string): Promise<string> {
   const path = join(data, 'writer')
-  try {
-    return (await readFile(path, 'utf8')).trim()
-  } catch {
-    const writer = randomUUID()
-    await writeFile(path, writer, { flag: 'wx', mode: 0o600 })
-    return writer
+  const kept = (await readFile(path, 'utf8').catch(unlessMissing(path))).trim()
+  if (UUID.test(kept)) return kept
+  // Empty: an earlier start was killed before it had written. Anything else is not ours to write over.
+  if (kept !== '') throw new Refusal(`${path} holds no name of a gateway (a UUID); put it back or remove it`)
+  const writer = randomUUID()
+  const draft = `${path}.${writer}`
+  await writeFile(draft, writer, { mode: 0o600, flush: true })
+  await rename(draft, path)
+  return writer
+}
+
+/** Nothing, where there is no such file. */
+function unlessMissing(path: string): (cause: NodeJS.ErrnoException) => string {
+  return (cause) => {
+    if (cause.code === 'ENOENT') return ''
+    throw new Refusal(`${path} cannot be read: ${cause.code}`, { cause })
   }
 }
 
-async function readApiKeys({ config, base }: Loaded): Promise<readonly ApiKeyConfig[]> {
+/** The keys of the configuration and of the file that it names. */
+export async function readApiKeys({ config, base }: Loaded): Promise<readonly ApiKeyConfig[]> {
   const { file, list = [] } = config.apiKeys
   if (file === undefined) return list
   const keys = parseApiKeys(await readText(resolve(base, file)), file)
@@ -219,7 +236,8 @@ async function readText(path: string): Promise<string> {
   try {
     bytes = await readFile(path)
   } catch (cause) {
-    throw new Refusal(`${path} cannot be read: ${(cause as NodeJS.ErrnoException).code ?? 'unknown reason'}`, { cause })
+    const { code = 'unknown reason' } = cause as NodeJS.ErrnoException
+    throw new Refusal(code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read: ${code}`, { cause })
   }
   if (bytes.byteLength > FILE_MOST) throw new Refusal(`${path} is larger than ${FILE_MOST} bytes`)
   return bytes.toString('utf8')
@@ -228,8 +246,13 @@ async function readText(path: string): Promise<string> {
 async function listen(server: Server, host: string, port: number): Promise<string> {
   await new Promise<void>((done, fail) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE'
-      fail(taken ? new Refusal(`port ${port} is taken; set SLUICE_PORT to another`, { cause: error }) : error)
+      const words =
+        error.code === 'EADDRINUSE' ? `port ${port} is taken` : `cannot listen on ${host}:${port}: ${error.code}`
+      fail(
+        new Refusal(`${words}; set SLUICE_${error.code === 'EADDRNOTAVAIL' ? 'HOST' : 'PORT'} to another`, {
+          cause: error,
+        }),
+      )
     })
     server.listen(port, host, done)
   })

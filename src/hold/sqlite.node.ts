@@ -65,7 +65,7 @@ type Values = Record<string, SQLInputValue>
 
 /** Opens the store and brings its tables up to date. Rejects with `store-unavailable`. */
 export function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  return guarded(async () => {
+  return opened(options.path, async () => {
     // Ours alone: SQLite gives its other files the rights of this one.
     closeSync(openSync(options.path, 'a', 0o600))
     const database = new DatabaseSync(options.path, { timeout: options.busyTimeoutMs ?? BUSY_MS })
@@ -324,6 +324,19 @@ function keyState(row: Record<string, unknown> | undefined, digest: string): Key
   }
   if (row['digest'] !== digest) return { state: 'conflict', exchange }
   return { state: 'taken', exchange, outcome: storedOutcome(row['outcome']) }
+}
+
+/** Says which file it is that cannot be opened, and what to do: whoever starts a gateway has nothing else to go by. */
+async function opened(path: string, open: () => Promise<Store>): Promise<Store> {
+  try {
+    return await open()
+  } catch (cause) {
+    if (cause instanceof Failure) throw cause
+    throw new Failure('store-unavailable', `the state store \`${path}\` cannot be opened`, {
+      cause,
+      fix: 'see that it can be written and is whole; removed, it is made anew without the holds and keys that were in it',
+    })
+  }
 }
 
 /** What SQLite throws becomes `store-unavailable`; its message stays in the cause. */
