@@ -5,9 +5,8 @@ import { strongest, type Mask } from './strategy.ts'
 
 const keep = z.int('a whole number of characters').min(0).max(64)
 
-const words = z.enum(['redact', 'null', 'partial', 'hash', 'year'], {
-  error: () => '`redact`, `null`, `partial`, `hash`, `year`, or a strategy with its options',
-})
+const STRATEGY_WORDS = '`redact`, `null`, `partial`, `hash`, `year`, or a strategy with its options'
+const words = z.enum(['redact', 'null', 'partial', 'hash', 'year'], { error: () => STRATEGY_WORDS })
 const objects = [
   z.strictObject({ strategy: z.literal('redact') }),
   z.strictObject({ strategy: z.literal('null') }),
@@ -25,7 +24,10 @@ const objects = [
       'either `to` (dates) or `step` (numbers)',
     ),
 ] as const
-const strategy = z.union([words, z.discriminatedUnion('strategy', objects)])
+const strategy = z.union([words, z.discriminatedUnion('strategy', objects)], {
+  // The options of a strategy keep their own words; a text that is none gets all of them.
+  error: () => STRATEGY_WORDS,
+})
 
 const part = String.raw`[^.$\s][^.$]*`
 /** `dataset.table.column…` with at least three dotted parts. */

@@ -72,7 +72,9 @@ export function values(env: Env) {
     z
       .union([z.string({ error: () => words }), ...(plain ? [z.number()] : [])], { error: () => words })
       .transform((value, ctx) => {
-        const number = typeof value === 'number' ? value : read(resolve(value, ctx) ?? '')
+        const resolved = typeof value === 'number' ? value : resolve(value, ctx)
+        if (typeof resolved === 'object') return z.NEVER // said already: its variable is not set
+        const number = typeof resolved === 'number' ? resolved : read(resolved)
         if (number === undefined || !Number.isSafeInteger(number) || number < min || number > max) {
           ctx.addIssue({ code: 'custom', message: words })
           return z.NEVER
@@ -96,11 +98,17 @@ export function values(env: Env) {
       ),
     /** Bytes: a number, or `512KiB`, `10GiB`. */
     bytes: (min: string, max: string) =>
-      measured(`a size from ${min} to ${max}`, parseBytes(min) ?? 0, parseBytes(max) ?? 0, parseBytes, true),
+      measured(
+        `a size from ${min} to ${max}, such as \`512KiB\` or \`10GiB\``,
+        parseBytes(min) ?? 0,
+        parseBytes(max) ?? 0,
+        parseBytes,
+        true,
+      ),
     /** Milliseconds, written as `30s`, `5m`, `1h`. */
     duration: (min: string, max: string) =>
       measured(
-        `a duration from ${min} to ${max}`,
+        `a duration from ${min} to ${max}, such as \`30s\`, \`5m\` or \`1h\``,
         parseDuration(min) ?? 0,
         parseDuration(max) ?? 0,
         parseDuration,

@@ -80,7 +80,7 @@ export async function serve(loaded: Loaded): Promise<Serving> {
   const { host, port, requestTimeout, maxBodyBytes } = config.listeners.gateway
   const runtime = createRuntime({ base, level: logLevel() })
   const machine = await nodeMachine(loaded, runtime)
-  const assembled = await assemble(config, machine)
+  const assembled = await assemble(config, machine).catch(mendable)
   const app = createApp({
     ...assembled,
     runtime,
@@ -120,6 +120,15 @@ export async function serve(loaded: Loaded): Promise<Serving> {
       runtime.log('info', 'stopped', { writer: machine.writer })
     },
   }
+}
+
+/**
+ * A plain error of a start is a plugin's word about what the operator gave it (a key that is too short), for plugins have
+ * no other; our own mistakes are errors of another kind.
+ */
+function mendable(error: unknown): never {
+  if (error instanceof Error && error.constructor === Error) throw new Refusal(error.message, { cause: error })
+  throw error
 }
 
 /** Loads policies and API keys anew and says what came of it. */

@@ -248,17 +248,19 @@ describe('a mistake names file, line, key and what was expected', () => {
     [
       'a duration without unit',
       'holds: { expiresIn: 3600 }',
-      ['12:10 holds.expiresIn: expected a duration from 1m to 30d, got 3600'],
+      ['12:10 holds.expiresIn: expected a duration from 1m to 30d, such as `30s`, `5m` or `1h`, got 3600'],
     ],
     [
       'a duration out of bounds',
       'holds: { expiresIn: 59s }',
-      ['12:10 holds.expiresIn: expected a duration from 1m to 30d, got a text'],
+      ['12:10 holds.expiresIn: expected a duration from 1m to 30d, such as `30s`, `5m` or `1h`, got a text'],
     ],
     [
       'a size out of bounds',
       'listeners: { gateway: { maxBodyBytes: 1GiB } }',
-      ['12:25 listeners.gateway.maxBodyBytes: expected a size from 1KiB to 64MiB, got a text'],
+      [
+        '12:25 listeners.gateway.maxBodyBytes: expected a size from 1KiB to 64MiB, such as `512KiB` or `10GiB`, got a text',
+      ],
     ],
     [
       'a journal of one segment',
