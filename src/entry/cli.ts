@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The command line: `sluice <command>`. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
