@@ -4,19 +4,26 @@
  */
 import type { Feature, SqlType, Table } from '../exchange.ts'
 import { DATE_PARTS, type Grammar } from './grammar.ts'
-import { callType, CONSTANTS, isPartAt, remarkOn, sharedType } from './functions.ts'
+import { callType, CONSTANTS, isPartAt, isSystemFunction, remarkOn, sharedType } from './functions.ts'
 import { lower, operands, type Names } from './names.ts'
 import { nearest } from './nearest.ts'
 import type { Analysed } from './parse.ts'
 import type {
+  Aliased,
   Body,
+  ByName,
   Call,
   Cte,
   Expression,
   FromItem,
+  FunctionItem,
+  Item,
   JoinItem,
   Name,
   Path,
+  Pipe,
+  Pivot,
+  PivotItem,
   Query,
   Select,
   Star,
@@ -69,6 +76,8 @@ interface Range {
 interface Frame {
   readonly ranges: readonly Range[]
   readonly columns: readonly NamedValue[]
+  /** What any further column holds: a table function's rows have columns that only the warehouse knows. */
+  readonly open?: Value
 }
 
 interface Scope extends Frame {
@@ -253,14 +262,152 @@ class Binder {
     const { result, scope } = this.#body(query.body, outer)
     const sees: Scope = scope ?? { ranges: [], columns: result.columns, parent: outer }
     this.#each(query.orderBy, { ...sees, aliases: result.columns })
+    if (query.pipes.length === 0 && query.body.is === 'from' && scope?.open !== undefined) this.#openStar(query.start)
+    const piped = query.pipes.length === 0 ? result : this.#piped(query, result, scope, outer)
     this.#depth--
-    return result
+    return piped
   }
+
+  // ── pipes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #piped({ body, pipes }: Query, result: Result, scope: Scope | undefined, outer: Scope | undefined): Result {
+    let frame = body.is === 'from' && scope !== undefined ? scope : this.#queryFrame(result, undefined)
+    for (const pipe of pipes) {
+      this.#step(1 + frame.columns.length / 8, pipe.start)
+      frame = this.#pipe(pipe, frame, outer)
+      this.#bounded(frame.columns, pipe.start)
+    }
+    if (frame.open !== undefined) this.#openStar(pipes.at(-1)?.start ?? body.start)
+    return { columns: frame.columns, isValue: false }
+  }
+
+  #bounded(columns: readonly NamedValue[], start: number): void {
+    if (columns.length > COLUMNS) this.#stop(start, 'too-large', `a query has more than ${COLUMNS} columns`)
+  }
+
+  #openStar(start: number): never {
+    return this.#stop(
+      start,
+      'unsupported-star',
+      'the columns of a table function are not known here',
+      'select the columns by name',
+    )
+  }
+
+  /** What the operator makes of the rows before it. Where it renames a column, aliases of tables keep what they named. */
+  #pipe(pipe: Pipe, frame: Frame, outer: Scope | undefined): Frame {
+    const scope = this.#scope(frame, outer)
+    const none = { ranges: [] }
+    switch (pipe.is) {
+      case 'project': {
+        const { result } = this.#selectOver(pipe.select, scope)
+        return this.#queryFrame(result, undefined)
+      }
+      case 'extend': {
+        const added = this.#items(pipe.items, scope)
+        this.#each(
+          pipe.windows.flatMap((w) => w.window.parts),
+          scope,
+        )
+        return { ...frame, columns: [...frame.columns, ...added] }
+      }
+      case 'set':
+        return { ...frame, columns: this.#pipeSet(pipe.items, frame, scope) }
+      case 'drop': {
+        for (const name of pipe.names) this.#own(name, frame)
+        const gone = new Set(pipe.names.map((name) => lower(name.text)))
+        return { ...frame, columns: frame.columns.filter((column) => !gone.has(lower(column.name))) }
+      }
+      case 'rename': {
+        for (const { from } of pipe.items) this.#own(from, frame)
+        const names = new Map(pipe.items.map(({ from, to }) => [lower(from.text), to.text]))
+        const columns = frame.columns.map(({ name, value }) => ({ name: names.get(lower(name)) ?? name, value }))
+        return { ...frame, columns }
+      }
+      case 'as':
+        return { ...frame, ranges: [this.#range1(pipe.alias.text, frame)] }
+      case 'where':
+        this.#expression(pipe.of, scope)
+        return frame
+      case 'order':
+        this.#each(pipe.by, scope)
+        return frame
+      case 'limit':
+        return frame
+      case 'distinct':
+        for (const { value } of frame.columns) this.#consume(value)
+        return frame
+      case 'aggregate':
+        return { ...none, columns: this.#aggregate(pipe, scope) }
+      case 'join':
+        return this.#joinPipe(pipe.join, frame, outer)
+      case 'union': {
+        if (frame.open !== undefined) this.#openStar(pipe.start)
+        const arms = pipe.arms.map((arm) => this.#query(arm, outer))
+        const [first, ...rest] = [{ columns: frame.columns, isValue: false }, ...arms]
+        return { ...none, columns: this.#united(pipe.start, first, rest, pipe.byName).columns }
+      }
+      case 'pivot':
+        return this.#pivoted(pipe.pivot, frame, pipe.alias, scope)
+      case 'with':
+        for (const cte of pipe.ctes) this.#ctes.set(cte, this.#query(cte.query, undefined))
+        return frame
+      case 'call': {
+        const given = frame.columns.map((column) => this.#consume(column.value))
+        if (frame.open !== undefined) given.push(frame.open)
+        return this.#function(pipe.function, outer, given)
+      }
+      case 'branch':
+        return this.#stop(pipe.start, 'unsupported-pipe', `the pipe operator \`${pipe.name}\` is not supported`)
+    }
+  }
+
+  #range1(name: string | undefined, { columns, open }: Frame): Range {
+    const row = rowOf(columns)
+    return { name, row: open === undefined ? row : { sources: unionOf([row, open]) } }
+  }
+
+  /** The one column of that name. */
+  #own(name: Name, { columns, open }: Frame): NamedValue {
+    const found = columns.filter((column) => lower(column.name) === lower(name.text))
+    const [only] = found
+    if (found.length > 1) this.#stop(name.start, 'ambiguous-column', `\`${name.text}\` is ambiguous`)
+    if (only === undefined && open !== undefined) this.#openStar(name.start)
+    return (
+      only ??
+      this.#unknown(
+        name,
+        columns.map((c) => c.name),
+      )
+    )
+  }
+
+  #pipeSet(items: Extract<Pipe, { is: 'set' }>['items'], frame: Frame, scope: Scope): NamedValue[] {
+    const values = new Map(items.map(({ name, value }) => [this.#own(name, frame), this.#expression(value, scope)]))
+    return frame.columns.map((column) => ({ name: column.name, value: values.get(column) ?? column.value }))
+  }
+
+  /** Group columns, then aggregates. */
+  #aggregate({ items, groupBy, start }: Extract<Pipe, { is: 'aggregate' }>, scope: Scope): NamedValue[] {
+    const grouped = groupBy.map((item) => this.#item(item, scope))
+    if (items.some((item) => item.is === 'star')) this.#stop(start, 'unparseable', '`*` cannot stand in `AGGREGATE`')
+    return [...grouped, ...this.#items(items, scope)]
+  }
+
+  #items(items: readonly Item[], scope: Scope): NamedValue[] {
+    return items.flatMap((item) => (item.is === 'star' ? this.#star(item, scope) : [this.#item(item, scope)]))
+  }
+
+  #joinPipe(join: Extract<Pipe, { is: 'join' }>['join'], left: Frame, outer: Scope | undefined): Frame {
+    return this.#joined(join, left, this.#from(join.right, outer, left), EMPTY, outer)
+  }
+
+  // ── parts of queries ───────────────────────────────────────────────────────────────────────────────────────────
 
   /** By fixpoint: what flows round and round is added until nothing new comes. */
   #recursive(cte: Cte): Result {
     const { body, ctes } = cte.query
-    const [anchor] = body.is === 'set' && ctes.length === 0 ? body.arms : []
+    const [anchor] = body.is === 'set' && ctes.length === 0 && cte.query.pipes.length === 0 ? body.arms : []
     if (anchor === undefined) return this.#query(cte.query, undefined)
     let known = this.#body(anchor, undefined).result
     for (;;) {
@@ -277,29 +424,83 @@ class Binder {
   }
 
   #body(body: Body, outer: Scope | undefined): { result: Result; scope?: Scope } {
-    if (body.is === 'select') return this.#select(body, outer)
-    if (body.is === 'nested') return { result: this.#query(body.query, outer) }
-    const [first, ...rest] = body.arms.map((arm) => this.#body(arm, outer).result)
-    if (first === undefined) return { result: { columns: [], isValue: false } }
-    for (const arm of rest) {
-      if (arm.columns.length !== first.columns.length || arm.isValue !== first.isValue) {
-        this.#stop(body.start, 'unparseable', 'the sides of a set operation have different numbers of columns')
+    switch (body.is) {
+      case 'select':
+        return this.#select(body, outer)
+      case 'nested':
+        return { result: this.#query(body.query, outer) }
+      case 'from': {
+        const scope = this.#scope(this.#from(body.from, outer, EMPTY), outer)
+        return { result: { columns: scope.columns, isValue: false }, scope }
+      }
+      case 'set': {
+        const [first, ...rest] = body.arms.map((arm) => this.#body(arm, outer).result)
+        if (first === undefined) return { result: { columns: [], isValue: false } }
+        return { result: this.#united(body.start, first, rest, body.byName) }
       }
     }
-    const columns = first.columns.map(({ name }, i): NamedValue => {
-      const values = [first, ...rest].map((arm) => arm.columns[i]?.value ?? NOTHING)
+  }
+
+  /** A set operation: values of the same place, or of the same name, flow together. */
+  #united(start: number, first: Result, rest: readonly Result[], byName: ByName | undefined): Result {
+    const arms = byName === undefined ? [first, ...rest] : this.#matched(start, [first, ...rest], byName)
+    const [lead] = arms
+    if (lead === undefined) return first
+    for (const arm of arms) {
+      if (arm.columns.length !== lead.columns.length || arm.isValue !== lead.isValue) {
+        this.#stop(start, 'unparseable', 'the sides of a set operation have different numbers of columns')
+      }
+    }
+    // Of rows that go or stay by comparison, every column decides; of all others, none is lost.
+    const columns = lead.columns.map(({ name }, i): NamedValue => {
+      const values = arms.map((arm) => arm.columns[i]?.value ?? NOTHING)
       return { name, value: mixed(values, sharedType(values)) }
     })
-    return { result: { columns, isValue: first.isValue } }
+    return { columns, isValue: lead.isValue }
+  }
+
+  /** Each arm's columns, in one order; a column that an arm lacks is NULL there. */
+  #matched(start: number, arms: readonly Result[], { keeps, names }: ByName): Result[] {
+    for (const { columns, isValue } of arms) {
+      const distinct = new Set(columns.map((column) => lower(column.name)))
+      if (isValue || distinct.size < columns.length || distinct.has('')) {
+        this.#stop(start, 'unparseable', 'a set operation by name needs columns with names of their own')
+      }
+    }
+    const byArm = arms.map((arm) => new Map(arm.columns.map((column) => [lower(column.name), column])))
+    const all = [...new Map(arms.flatMap((arm) => arm.columns.map((c) => [lower(c.name), c.name] as const)))]
+    const wanted = names === undefined ? all : names.map((name) => [lower(name.text), name.text] as const)
+    const kept = wanted.filter(([key]) => {
+      const inFirst = byArm[0]?.has(key) === true
+      const inAll = byArm.every((arm) => arm.has(key))
+      if (keeps === 'same' && !inAll)
+        this.#stop(start, 'unknown-column', `\`${key}\` is not in each side of a set operation`)
+      return keeps === 'all' || keeps === 'same' || (keeps === 'first' ? inFirst : inAll)
+    })
+    if (kept.length === 0) this.#stop(start, 'unparseable', 'the sides of a set operation share no column')
+    // Columns that are dropped may still decide which rows stay.
+    for (const arm of arms) for (const { value } of arm.columns) this.#consume(value)
+    return byArm.map((arm) => ({
+      isValue: false,
+      columns: kept.map(([key, name]) => ({
+        name: byArm[0]?.get(key)?.name ?? name,
+        value: arm.get(key)?.value ?? NOTHING,
+      })),
+    }))
   }
 
   #select(select: Select, outer: Scope | undefined): { result: Result; scope: Scope } {
     const scope = this.#scope(select.from === undefined ? EMPTY : this.#from(select.from, outer, EMPTY), outer)
+    return this.#selectOver(select, scope)
+  }
+
+  #selectOver(select: Select, scope: Scope): { result: Result; scope: Scope } {
+    if (select.with !== undefined) {
+      this.#stop(select.start, 'unsupported-clause', `\`SELECT WITH ${select.with}\` is not supported`)
+    }
     if (select.where !== undefined) this.#expression(select.where, scope)
-    const columns = select.items.flatMap((item) =>
-      item.is === 'star' ? this.#star(item, scope) : [this.#item(item, scope)],
-    )
-    if (columns.length > COLUMNS) this.#stop(select.start, 'too-large', `a query has more than ${COLUMNS} columns`)
+    const columns = this.#items(select.items, scope)
+    this.#bounded(columns, select.start)
     const later: Scope = { ...scope, aliases: columns }
     this.#each(select.groupBy, later)
     this.#each(
@@ -325,6 +526,7 @@ class Binder {
 
   #star(star: Star, scope: Scope): NamedValue[] {
     this.#note('select-star', star.start)
+    if (star.of === undefined && scope.open !== undefined) this.#openStar(star.start)
     const columns = star.of === undefined ? scope.columns : fieldsOf(this.#chain(star.of, scope))
     if (columns === undefined) {
       return this.#stop(star.start, 'unsupported-star', '`.*` of a value whose fields are not known', 'name the fields')
@@ -356,7 +558,11 @@ class Binder {
   }
 
   #merge(left: Frame, right: Frame): Frame {
-    return { ranges: [...left.ranges, ...right.ranges], columns: [...left.columns, ...right.columns] }
+    return {
+      ranges: [...left.ranges, ...right.ranges],
+      columns: [...left.columns, ...right.columns],
+      ...openOf(left, right),
+    }
   }
 
   /** `left` is what stands before it in the same FROM, which array paths may name. */
@@ -372,7 +578,138 @@ class Binder {
         return this.#array(this.#expression(item.of, this.#scope(left, outer)), item, item.alias?.text)
       case 'table':
         return this.#table(item, outer, left)
+      case 'function':
+        return this.#function(item, outer, [])
+      case 'pivot':
+        return this.#pivotItem(item, outer, left)
     }
+  }
+
+  /** The rows that a call yields: each column may hold whatever the call was given. */
+  #function(item: FunctionItem, outer: Scope | undefined, before: readonly Value[]): Frame {
+    if (!isSystemFunction(item.name)) {
+      return this.#stop(
+        item.start,
+        'unsupported-table-function',
+        `what the table function \`${item.name.toLowerCase()}\` reads is not known here`,
+      )
+    }
+    this.#functions.add(item.name)
+    this.#note('table-function', item.start)
+    const given = item.arguments.flatMap((argument): Value[] => {
+      switch (argument.is) {
+        case 'value':
+          return [this.#expression(argument.value, outer)]
+        case 'query':
+          return this.#query(argument.query, outer).columns.map((column) => this.#consume(column.value))
+        case 'table':
+          return this.#handed(argument.path)
+        case 'model':
+          return []
+      }
+    })
+    const open = mixed([...before, ...given])
+    return { columns: [], ranges: [{ name: item.alias?.text, row: open }], open }
+  }
+
+  /** All columns of a table that a call is handed. */
+  #handed(path: Path): Value[] {
+    const named = this.#names.tables.find((table) => table.start === path.start)
+    if (named === undefined) {
+      return this.#stop(
+        path.start,
+        'unsupported-table-function',
+        'a common table expression cannot be handed over by `TABLE`',
+        'write `(SELECT … FROM …)`',
+      )
+    }
+    return this.#sourceAt(path).columns.map((column) => this.#consume(column.value))
+  }
+
+  #pivotItem(item: PivotItem, outer: Scope | undefined, left: Frame): Frame {
+    const frame = this.#from(item.of, outer, left)
+    return this.#pivoted(item.pivot, frame, item.alias, this.#scope(frame, outer))
+  }
+
+  #pivoted(pivot: Pivot, frame: Frame, alias: Name | undefined, scope: Scope): Frame {
+    if (frame.open !== undefined) this.#openStar(pivot.start)
+    const columns = pivot.is === 'pivot' ? this.#pivotColumns(pivot, frame, scope) : this.#unpivotColumns(pivot, frame)
+    return { columns, ranges: [this.#range1(alias?.text, { columns, ranges: [] })] }
+  }
+
+  /** The columns that PIVOT does not name group the rows; then comes one for each value and aggregate. */
+  #pivotColumns(pivot: Extract<Pivot, { is: 'pivot' }>, frame: Frame, scope: Scope): NamedValue[] {
+    const by = this.#expression(pivot.for, scope)
+    const names = new Set<string>()
+    for (const e of [pivot.for, ...pivot.aggregates.map((a) => a.value)]) this.#namesIn(e, frame, names)
+    const groups = frame.columns.filter((column) => !names.has(lower(column.name)))
+    for (const { value } of groups) this.#consume(value)
+    const made = pivot.aggregates.map(({ value, alias }) => ({
+      alias: alias?.text,
+      value: this.#aggregateCall(value, by, scope),
+    }))
+    const values = pivot.values.map((item) => {
+      this.#expression(item.value, scope)
+      return this.#pivotName(item)
+    })
+    const columns = values.flatMap((label) =>
+      made.map(({ alias, value }) => ({ name: alias === undefined ? label : `${alias}_${label}`, value })),
+    )
+    if (made.length > 1 && made.some(({ alias }) => alias === undefined)) {
+      this.#stop(pivot.start, 'unsupported-pivot', 'each of several aggregates in `PIVOT` needs an alias')
+    }
+    return [...groups, ...columns]
+  }
+
+  #aggregateCall(value: Expression, by: Value, scope: Scope): Value {
+    if (value.is !== 'call') return this.#stop(value.start, 'unparseable', '`PIVOT` takes a call of an aggregate')
+    const made = this.#expression(value, scope)
+    return mixed([by, made], made.type)
+  }
+
+  /** How BigQuery names what comes of a value. */
+  #pivotName({ value, alias }: Aliased): string {
+    if (alias !== undefined) return alias.text
+    if (value.is === 'literal') {
+      const word = /^(['"])([A-Za-z_]\w*)\1$/.exec(value.text)?.[2]
+      if (word !== undefined) return word
+      if (/^\d+$/.test(value.text)) return `_${value.text}`
+    }
+    return this.#stop(
+      value.start,
+      'unsupported-pivot',
+      'the name of a column of `PIVOT` is not known',
+      'give it an alias',
+    )
+  }
+
+  /** The columns of the frame that an expression names; those that a subquery in it names cannot be told. */
+  #namesIn(e: Expression, frame: Frame, names: Set<string>): void {
+    if (e.is === 'subquery' || e.is === 'in') {
+      this.#stop(e.start, 'unsupported-pivot', 'a subquery in `PIVOT` is not supported')
+    }
+    if (e.is === 'path') {
+      const [first, second] = e.names.map((name) => lower(name.text))
+      const isAlias = frame.ranges.some((range) => range.name !== undefined && lower(range.name) === first)
+      if (isAlias && second === undefined)
+        this.#stop(e.start, 'unsupported-pivot', 'a whole row in `PIVOT` is not supported')
+      for (const name of isAlias ? [first, second] : [first]) if (name !== undefined) names.add(name)
+    }
+    for (const inner of operands(e)) this.#namesIn(inner, frame, names)
+  }
+
+  /** All other columns, then the values, then their names. */
+  #unpivotColumns(pivot: Extract<Pivot, { is: 'unpivot' }>, frame: Frame): NamedValue[] {
+    const groups = pivot.groups.map((group) => group.columns.map((name) => this.#own(name, frame)))
+    const gone = new Set(groups.flat())
+    const values = pivot.columns.map((name, i): NamedValue => {
+      const of = groups.flatMap((group) => (group[i] === undefined ? [] : [this.#consume(group[i].value)]))
+      return { name: name.text, value: mixed(of, sharedType(of)) }
+    })
+    const label = pivot.groups[0]?.label
+    const type: SqlType = label?.is === 'literal' && label.type?.kind === 'INT64' ? label.type : { kind: 'STRING' }
+    const rest = frame.columns.filter((column) => !gone.has(column))
+    return [...rest, ...values, { name: pivot.name.text, value: typed(type) }]
   }
 
   #queryFrame(result: Result, alias: string | undefined): Frame {
@@ -449,7 +786,17 @@ class Binder {
 
   #join(join: JoinItem, outer: Scope | undefined, before: Frame): Frame {
     const left = this.#from(join.left, outer, before)
-    const right = this.#from(join.right, outer, this.#merge(before, left))
+    return this.#joined(join, left, this.#from(join.right, outer, this.#merge(before, left)), before, outer)
+  }
+
+  /** `before` stands further left in the same FROM. */
+  #joined(
+    join: Omit<JoinItem, 'left' | 'is'>,
+    left: Frame,
+    right: Frame,
+    before: Frame,
+    outer: Scope | undefined,
+  ): Frame {
     const bare = join.on === undefined && join.using.length === 0 && !this.#isArray(join.right)
     if (bare) this.#note(join.kind === ',' ? 'comma-join' : 'cross-join', join.start)
     if (join.on !== undefined) {
@@ -463,12 +810,13 @@ class Binder {
     return item.is === 'unnest' || (item.is === 'table' && this.#names.meanings.get(item)?.is === 'array')
   }
 
-  #using({ using }: JoinItem, left: Frame, right: Frame): Frame {
+  #using({ using }: Pick<JoinItem, 'using'>, left: Frame, right: Frame): Frame {
     const shared = new Set(using.map((name) => lower(name.text)))
     const columns = using.map((name): NamedValue => {
-      const values = [left, right].map(({ columns: side }) => {
+      const values = [left, right].map(({ columns: side, open }) => {
         const found = side.filter((column) => lower(column.name) === lower(name.text))
         const [only] = found
+        if (only === undefined && open !== undefined) return this.#consume(open)
         if (only === undefined)
           return this.#unknown(
             name,
@@ -480,7 +828,7 @@ class Binder {
       return { name: name.text, value: mixed(values, sharedType(values)) }
     })
     const rest = [...left.columns, ...right.columns].filter((column) => !shared.has(lower(column.name)))
-    return { ranges: [...left.ranges, ...right.ranges], columns: [...columns, ...rest] }
+    return { ranges: [...left.ranges, ...right.ranges], columns: [...columns, ...rest], ...openOf(left, right) }
   }
 
   // ── expressions ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -585,9 +933,17 @@ class Binder {
   }
 
   #call(call: Call, scope: Scope | undefined): Value {
-    const { name } = call
+    const { name, routine } = call
     this.#functions.add(name)
-    const remark = remarkOn(name)
+    if (routine !== undefined && !isSystemFunction(name)) {
+      return this.#stop(
+        call.start,
+        'unsupported-routine',
+        `what the routine \`${name.toLowerCase()}\` reads is not known here`,
+        'call built-in functions only',
+      )
+    }
+    const remark = routine === undefined ? remarkOn(name) : 'unknown-function'
     if (remark !== undefined) this.#note(remark, call.start)
     const given = call.arguments
       .filter((argument, i) => !(isPartAt(name, i) && isPart(argument)))
@@ -602,6 +958,18 @@ class Binder {
   #path(names: readonly Name[], scope: Scope | undefined): Value {
     const [first, ...rest] = names
     if (first === undefined) return NOTHING
+    const found = this.#find(first, rest, scope)
+    if (found !== undefined) return found
+    const pseudo = this.#barePseudo(first, scope)
+    if (pseudo !== undefined) return this.#fields(pseudo, rest)
+    if (rest.length === 0 && !first.quoted && CONSTANTS.has(first.text.toUpperCase())) {
+      this.#functions.add(first.text.toUpperCase())
+      return typed(callType(first.text.toUpperCase(), []))
+    }
+    return this.#unknown(first, visible(scope))
+  }
+
+  #find(first: Name, rest: readonly Name[], scope: Scope | undefined): Value | undefined {
     const [second, ...fields] = rest
     for (let s = scope; s !== undefined; s = s.parent) {
       const range = this.#range(first, s)
@@ -611,14 +979,12 @@ class Binder {
       }
       const found = this.#here(first, second !== undefined, range, s)
       if (found !== undefined) return this.#fields(found, rest)
+      if (s.open === undefined) continue
+      // It may be a column that only the warehouse knows, or one further out: both count.
+      const further = this.#find(first, rest, s.parent)
+      return { sources: unionOf(further === undefined ? [s.open] : [s.open, further]) }
     }
-    const pseudo = this.#barePseudo(first, scope)
-    if (pseudo !== undefined) return this.#fields(pseudo, rest)
-    if (second === undefined && !first.quoted && CONSTANTS.has(first.text.toUpperCase())) {
-      this.#functions.add(first.text.toUpperCase())
-      return typed(callType(first.text.toUpperCase(), []))
-    }
-    return this.#unknown(first, visible(scope))
+    return undefined
   }
 
   #fields(value: Value, names: readonly Name[]): Value {
@@ -721,6 +1087,11 @@ class Binder {
     const fix = near === undefined ? undefined : `did you mean \`${near}\`?`
     return this.#stop(name.start, 'unknown-column', `\`${name.text}\` is not known here`, fix)
   }
+}
+
+function openOf(left: Frame, right: Frame): { open?: Value } {
+  const open = [left.open, right.open].filter((value) => value !== undefined)
+  return open.length === 0 ? {} : { open: mixed(open) }
 }
 
 /** `line:column` of an offset. */

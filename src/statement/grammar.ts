@@ -7,15 +7,20 @@ import type { Refusal } from './contract.ts'
 import { refuse, type Token } from './lexer.ts'
 import type {
   Aliased,
+  Argument,
   Body,
+  ByName,
   Call,
   Cte,
   Expression,
   FromItem,
+  FunctionItem,
   Item,
   JoinItem,
   Name,
   Path,
+  Pipe,
+  Pivot,
   Query,
   Select,
   Star,
@@ -37,6 +42,17 @@ const FIELDS = 50
 /** Levels of expression and query inside one another. Below what the stack of Node and workerd bears, by far. */
 const DEPTH = 400
 
+/** Constructs, found in our tree, that `bq2cst` is known not to read. */
+export type Beyond =
+  | 'pipe query in brackets'
+  | 'pipe operator'
+  | 'COLLATE'
+  | 'SELECT WITH'
+  | 'set operation by name'
+  | 'set operation in brackets'
+  | 'bracketed INSERT query'
+  | 'DDL'
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Reads queries and expressions from tokens. `Statements` (grammar-statement.ts) reads what stands around them. */
@@ -49,6 +65,10 @@ export class Grammar {
   positional = 0
   /** What the second reader is known not to read, and what it is shown in its place: no table can stand in these spans. */
   readonly hidden: { readonly start: number; readonly end: number; readonly shown: string }[] = []
+
+  /** What the second reader cannot read at all; see docs/sql.md. Where it is empty, both readers must agree. */
+  readonly beyond: Beyond[] = []
+  #queries = 0
 
   constructor(text: string, tokens: readonly Token[]) {
     this.text = text
@@ -219,23 +239,202 @@ export class Grammar {
       if (word === '(') depth++
       if (word === ')' && --depth === 0) break
     }
-    return /^(UNION|INTERSECT|EXCEPT|ORDER|LIMIT|\))$/.test(this.peek(close + 1).word)
+    return /^(UNION|INTERSECT|EXCEPT|ORDER|LIMIT|\|>|\))$/.test(this.peek(close + 1).word)
   }
 
   query(): Query {
     return this.#nest(() => {
       const { start } = this.peek()
+      this.#queries++
       const recursive = this.is('WITH', 'RECURSIVE')
       const ctes = this.take('WITH') ? this.#ctes() : []
       const body = this.#set()
-      const orderBy = this.take('ORDER', 'BY') ? this.#ordered() : []
-      const limited = this.take('LIMIT')
-      if (limited) this.#limit()
-      if (this.is('|>')) this.unsupported('pipe', 'pipe syntax', 'write it as SELECT … FROM … WHERE …')
+      const plain = body.is !== 'from'
+      const orderBy = plain && this.take('ORDER', 'BY') ? this.#ordered() : []
+      const isLimited = plain && this.take('LIMIT')
+      if (isLimited) this.#limit()
       if (this.is('FOR', 'UPDATE')) this.unsupported('clause', '`FOR UPDATE`')
-      return { start, recursive, ctes, body, orderBy, limited }
+      const behind = orderBy.length > 0 || isLimited
+      if (body.is === 'set' && behind && body.arms.at(-1)?.is === 'nested')
+        this.beyond.push('set operation in brackets')
+      if (this.#queries > 1 && (!plain || this.is('|>'))) this.beyond.push('pipe query in brackets')
+      const pipes = this.#pipes()
+      this.#queries--
+      const limited = isLimited || pipes.some((pipe) => pipe.is === 'limit')
+      return { start, recursive, ctes, body, orderBy, limited, pipes }
     })
   }
+
+  // ── pipes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #pipes(): Pipe[] {
+    const pipes: Pipe[] = []
+    while (this.take('|>')) pipes.push(this.#pipe())
+    return pipes
+  }
+
+  #pipe(): Pipe {
+    const { start, word } = this.peek()
+    switch (word) {
+      case 'SELECT': {
+        const select = this.#selectHead()
+        if (this.take('WINDOW')) select.windows = this.#windows()
+        return { is: 'project', start, select }
+      }
+      case 'WINDOW':
+        this.beyond.push('pipe operator')
+        this.next()
+        return { is: 'extend', start, items: this.#items(), windows: [] }
+      case 'EXTEND': {
+        this.next()
+        const items = this.#items()
+        return { is: 'extend', start, items, windows: this.take('WINDOW') ? this.#windows() : [] }
+      }
+      case 'SET':
+        return this.#pipeSet(start)
+      case 'DROP':
+        this.next()
+        return { is: 'drop', start, names: this.#list(() => this.name('a column')) }
+      case 'RENAME':
+        this.next()
+        return { is: 'rename', start, items: this.#list(() => this.#renamed()) }
+      case 'AS':
+        this.next()
+        return { is: 'as', start, alias: this.#plain(this.name('an alias')) }
+      case 'WHERE':
+        this.next()
+        return { is: 'where', start, of: this.expression() }
+      case 'AGGREGATE':
+        return this.#aggregate(start)
+      case 'ORDER':
+        this.need('ORDER', 'BY')
+        return { is: 'order', start, by: this.#ordered() }
+      case 'LIMIT':
+        this.next()
+        this.#limit()
+        return { is: 'limit', start }
+      case 'DISTINCT':
+        this.next()
+        return { is: 'distinct', start }
+      case 'TABLESAMPLE':
+        this.next()
+        this.#sample()
+        return { is: 'limit', start }
+      case 'WITH': {
+        this.beyond.push('pipe operator')
+        this.next()
+        return { is: 'with', start, ctes: this.#ctes() }
+      }
+      case 'PIVOT':
+      case 'UNPIVOT': {
+        const pivot = this.#pivot()
+        const alias = this.alias()
+        return { is: 'pivot', start, pivot, ...(alias !== undefined && { alias }) }
+      }
+      case 'CALL': {
+        this.next()
+        return { is: 'call', start, function: this.#tableFunction(this.path()) }
+      }
+      default:
+        return this.#pipeOfTwo(start, word)
+    }
+  }
+
+  /** Joins and set operations: what brings in another table. */
+  #pipeOfTwo(start: number, word: string): Pipe {
+    if (this.#opensSet()) {
+      const { byName } = this.#setOperator()
+      const arms = this.#list(() => {
+        if (!this.is('(')) this.unexpected('a query in brackets')
+        return this.#bracketedQuery()
+      })
+      return { is: 'union', start, arms, ...(byName !== undefined && { byName }) }
+    }
+    if (this.isAny(...JOIN_WORDS)) {
+      const { is: _, left: __, ...join } = this.#join({ is: 'unnest', start, of: NO_EXPRESSION })
+      return { is: 'join', start, join }
+    }
+    if (this.isAny('FORK', 'TEE', 'CREATE', 'INSERT')) return this.#branch(start)
+    return this.unsupported('pipe', word === '' ? 'this pipe operator' : `the pipe operator \`${word}\``)
+  }
+
+  /** What ends a pipe query elsewhere than in an answer. */
+  #branch(start: number): Pipe {
+    this.beyond.push('pipe operator')
+    const name = this.next().word
+    if (name === 'FORK' || name === 'TEE') {
+      const branches = this.#list(() => {
+        this.need('(')
+        const pipes = this.#pipes()
+        this.need(')')
+        return pipes
+      })
+      return { is: 'branch', start, name, branches }
+    }
+    if (name === 'INSERT') {
+      this.take('INTO')
+      return { is: 'branch', start, name, branches: [], target: { path: this.path(), action: 'write' } }
+    }
+    this.take('OR', 'REPLACE')
+    if (!this.take('TEMP')) this.take('TEMPORARY')
+    this.need('TABLE')
+    return { is: 'branch', start, name, branches: [], target: { path: this.path(), action: 'define' } }
+  }
+
+  #pipeSet(start: number): Pipe {
+    this.need('SET')
+    const items = this.#list(() => {
+      const name = this.name('a column')
+      this.need('=')
+      return { name, value: this.expression() }
+    })
+    return { is: 'set', start, items }
+  }
+
+  #renamed(): { from: Name; to: Name } {
+    const from = this.name('a column')
+    this.take('AS')
+    return { from, to: this.name('a new name') }
+  }
+
+  /** `AGGREGATE SUM(a) AS s DESC GROUP AND ORDER BY b AS c` */
+  #aggregate(start: number): Pipe {
+    this.need('AGGREGATE')
+    const items: Item[] = []
+    while (!this.isAny('GROUP', '|>', ')', ';') && this.peek().kind !== 'end') {
+      items.push(this.#item())
+      this.#direction()
+      if (!this.take(',')) break
+    }
+    if (items.length === 0) this.beyond.push('pipe operator')
+    if (!this.take('GROUP')) return { is: 'aggregate', start, items, groupBy: [] }
+    this.take('AND', 'ORDER')
+    this.need('BY')
+    const groupBy: Aliased[] = []
+    do {
+      if (this.isAny('|>', ')', ';') || this.peek().kind === 'end') break
+      for (const value of this.#grouping()) {
+        const alias = this.alias()
+        groupBy.push(alias === undefined ? { value } : { value, alias })
+      }
+      this.#direction()
+    } while (this.take(','))
+    return { is: 'aggregate', start, items, groupBy }
+  }
+
+  #direction(): void {
+    if (!this.take('ASC')) this.take('DESC')
+    if (this.take('NULLS') && !this.take('FIRST')) this.need('LAST')
+  }
+
+  /** One or more, with commas; one may stand behind the last where an operator or the end follows. */
+  #list<T>(read: () => T): T[] {
+    const items = [read()]
+    while (this.take(',') && !this.isAny('|>', ')', ';') && this.peek().kind !== 'end') items.push(read())
+    return items
+  }
+
+  // ── parts of queries ───────────────────────────────────────────────────────────────────────────────────────────
 
   #limit(): void {
     if (!this.take('ALL')) this.#constant()
@@ -259,7 +458,7 @@ export class Grammar {
       ctes.push({ name, query: this.query() })
       this.need(')')
       if (this.is('WITH', 'DEPTH')) this.unsupported('clause', '`WITH DEPTH`')
-    } while (this.take(','))
+    } while (this.take(',') && !this.is('|>'))
     return ctes
   }
 
@@ -267,11 +466,10 @@ export class Grammar {
     const { start } = this.peek()
     const arms = [this.#arm()]
     let operator: string | undefined
-    while (this.isAny('UNION', 'INTERSECT', 'EXCEPT', 'FULL', 'LEFT', 'INNER')) {
-      if (this.isAny('FULL', 'LEFT', 'INNER')) this.unsupported('set-operation', 'a set operation by name')
-      const word = this.next().word
-      const quantity = this.isAny('ALL', 'DISTINCT') ? this.next().word : this.unexpected('`ALL` or `DISTINCT`')
-      if (operator !== undefined && operator !== `${word} ${quantity}`) {
+    let byName: ByName | undefined
+    while (this.#opensSet()) {
+      const next = this.#setOperator()
+      if (operator !== undefined && operator !== next.operator) {
         this.stop(
           start,
           'unparseable',
@@ -279,12 +477,62 @@ export class Grammar {
           'put brackets around one of them',
         )
       }
-      if (this.isAny('BY', 'CORRESPONDING', 'STRICT')) this.unsupported('set-operation', 'a set operation by name')
-      operator = `${word} ${quantity}`
+      operator = next.operator
+      byName = next.byName
       arms.push(this.#arm())
     }
     const [only] = arms
-    return arms.length === 1 && only !== undefined ? only : { is: 'set', start, arms }
+    if (arms.length === 1 && only !== undefined) return only
+    if (arms.some((arm) => arm.is === 'from'))
+      this.stop(start, 'unparseable', '`FROM` cannot be a side of a set operation')
+    return { is: 'set', start, arms, ...(byName !== undefined && { byName }) }
+  }
+
+  /** `UNION`, `LEFT OUTER UNION`, … */
+  #opensSet(ahead = 0): boolean {
+    const { word } = this.peek(ahead)
+    if (/^(UNION|INTERSECT|EXCEPT)$/.test(word)) return true
+    if (!/^(FULL|LEFT|INNER|OUTER)$/.test(word)) return false
+    return /^(UNION|INTERSECT|EXCEPT)$/.test(this.peek(ahead + (this.peek(ahead + 1).word === 'OUTER' ? 2 : 1)).word)
+  }
+
+  #setOperator(): { operator: string; byName?: ByName } {
+    const from = this.#at
+    const side = this.isAny('FULL', 'LEFT', 'INNER') ? this.next().word : this.is('OUTER') ? 'FULL' : undefined
+    this.take('OUTER')
+    this.next()
+    if (!this.isAny('ALL', 'DISTINCT')) this.unexpected('`ALL` or `DISTINCT`')
+    this.next()
+    const strict = this.take('STRICT')
+    const corresponding = this.take('CORRESPONDING')
+    const named = !corresponding && this.take('BY', 'NAME')
+    if (!corresponding && !named) {
+      if (side !== undefined || strict) this.unexpected('`CORRESPONDING` or `BY NAME`')
+      return { operator: this.#words(from) }
+    }
+    const listed = this.isAny('ON', 'BY')
+    if (listed) this.next()
+    const names = listed ? this.names() : undefined
+    if (side !== undefined || !named || listed) this.beyond.push('set operation by name')
+    const keeps =
+      side === 'FULL'
+        ? 'all'
+        : side === 'LEFT'
+          ? 'first'
+          : side === 'INNER'
+            ? 'shared'
+            : named || strict
+              ? 'same'
+              : 'shared'
+    return { operator: this.#words(from), byName: { keeps, ...(names !== undefined && { names }) } }
+  }
+
+  /** The words from a token up to the next one. */
+  #words(from: number): string {
+    return this.tokens
+      .slice(from, this.#at)
+      .map((token) => token.word || token.value)
+      .join(' ')
   }
 
   #arm(): Body {
@@ -294,18 +542,13 @@ export class Grammar {
       this.need(')')
       return { is: 'nested', start, query }
     }
-    if (this.is('FROM')) this.unsupported('pipe', 'a query that begins with `FROM`', 'begin with `SELECT`')
+    if (this.take('FROM')) return { is: 'from', start, from: this.from() }
     if (!this.is('SELECT')) this.unexpected('`SELECT`')
     return this.#select()
   }
 
   #select(): Select {
-    const { start } = this.need('SELECT')
-    if (this.is('WITH')) this.unsupported('clause', '`SELECT WITH`')
-    if (!this.take('DISTINCT')) this.take('ALL')
-    const as = this.is('AS') ? this.#selectAs() : undefined
-    const select: Mutable<Select> = { is: 'select', start, items: this.#items(), groupBy: [], windows: [] }
-    if (as !== undefined) select.as = as
+    const select = this.#selectHead()
     if (this.take('FROM')) select.from = this.from()
     if (this.take('WHERE')) select.where = this.expression()
     if (this.take('GROUP')) select.groupBy = this.#groupBy()
@@ -313,6 +556,37 @@ export class Grammar {
     if (this.take('QUALIFY')) select.qualify = this.expression()
     if (this.take('WINDOW')) select.windows = this.#windows()
     return select
+  }
+
+  /** `SELECT DISTINCT AS STRUCT a, b` */
+  #selectHead(): Mutable<Select> {
+    const { start } = this.need('SELECT')
+    const clause = this.is('WITH') ? this.#selectWith() : undefined
+    const distinct = this.take('DISTINCT')
+    if (!distinct) this.take('ALL')
+    const as = this.is('AS') ? this.#selectAs() : undefined
+    const select: Mutable<Select> = { is: 'select', start, distinct, items: this.#items(), groupBy: [], windows: [] }
+    if (as !== undefined) select.as = as
+    if (clause !== undefined) select.with = clause
+    return select
+  }
+
+  /** `WITH DIFFERENTIAL_PRIVACY OPTIONS (…)` */
+  #selectWith(): string {
+    this.need('WITH')
+    this.beyond.push('SELECT WITH')
+    const name = this.name('the name of a clause').text
+    if (this.take('OPTIONS')) {
+      this.need('(')
+      do {
+        this.name('the name of an option')
+        this.need('=')
+        if (this.peek().kind === 'number' || this.peek().kind === 'string') this.#primary()
+        else this.name('a value')
+      } while (this.take(','))
+      this.need(')')
+    }
+    return name
   }
 
   #selectAs(): 'STRUCT' | 'VALUE' {
@@ -325,7 +599,7 @@ export class Grammar {
   #items(): Item[] {
     const items = [this.#item()]
     // A comma may stand behind the last item.
-    while (this.take(',') && !this.isAny('FROM', ')', ';') && this.peek().kind !== 'end') items.push(this.#item())
+    while (this.take(',') && !this.isAny('FROM', ')', ';', '|>') && this.peek().kind !== 'end') items.push(this.#item())
     return items
   }
 
@@ -394,8 +668,13 @@ export class Grammar {
     const items: Expression[] = []
     do {
       items.push(this.expression())
-      if (!this.take('ASC')) this.take('DESC')
-      if (this.take('NULLS') && !this.take('FIRST')) this.need('LAST')
+      if (this.take('COLLATE')) {
+        this.beyond.push('COLLATE')
+        const { kind } = this.peek()
+        if (kind !== 'string' && kind !== 'parameter') this.unexpected('a string or a parameter')
+        this.#primary()
+      }
+      this.#direction()
     } while (this.take(','))
     return items
   }
@@ -410,7 +689,7 @@ export class Grammar {
         const { start } = this.peek()
         if (commas && this.take(',')) {
           left = { is: 'join', start, kind: ',', left, right: this.#primaryItem(), using: [] }
-        } else if (this.isAny(...JOIN_WORDS)) left = this.#join(left)
+        } else if (this.isAny(...JOIN_WORDS) && !this.#opensSet()) left = this.#join(left)
         else return left
       }
     })
@@ -444,7 +723,7 @@ export class Grammar {
     return kind
   }
 
-  /** One table, subquery or array, without joins. */
+  /** One table, subquery, call or array, without joins. */
   source(): FromItem {
     return this.#primaryItem()
   }
@@ -463,8 +742,7 @@ export class Grammar {
       const query = this.query()
       this.need(')')
       const alias = this.alias()
-      this.#noPivot()
-      return { is: 'subquery', start, query, ...(alias !== undefined && { alias }) }
+      return this.#pivoted({ is: 'subquery', start, query, ...(alias !== undefined && { alias }) })
     }
     this.need('(')
     const item = this.from(false)
@@ -493,13 +771,9 @@ export class Grammar {
 
   #tableItem(): FromItem {
     const path = this.path()
-    if (this.is('(')) {
-      const name = path.names.map((n) => n.text).join('.')
-      this.stop(path.start, 'unsupported-table-function', `the table function \`${name}\` is not supported`)
-    }
+    if (this.is('(')) return this.#pivoted(this.#tableFunction(path))
     const aliasEarly = this.alias()
     const offset = this.#offset()
-    this.#noPivot()
     const extra: Expression[] = []
     let fixed: string | undefined
     if (this.take('FOR')) {
@@ -511,8 +785,7 @@ export class Grammar {
       fixed ??= 'tablesample'
       this.#sample()
     }
-    this.#noPivot()
-    return {
+    return this.#pivoted({
       is: 'table',
       start: path.start,
       path,
@@ -520,7 +793,103 @@ export class Grammar {
       ...(alias !== undefined && { alias }),
       ...(offset !== undefined && { offset }),
       ...(fixed !== undefined && { fixed }),
+    })
+  }
+
+  /** A call in the place of a table; its opening bracket is next. */
+  #tableFunction(path: Path): FunctionItem {
+    this.need('(')
+    const given: Argument[] = []
+    if (!this.is(')')) {
+      do given.push(this.#argument())
+      while (this.take(','))
     }
+    this.need(')')
+    const alias = this.alias()
+    const name = path.names.map((part) => part.text.toUpperCase()).join('.')
+    const item: FunctionItem = { is: 'function', start: path.start, path, name, arguments: given }
+    return alias === undefined ? item : { ...item, alias }
+  }
+
+  #argument(): Argument {
+    if (this.peek(1).word === '=>') {
+      this.name('an argument')
+      this.next()
+    }
+    if (this.isAny('TABLE', 'MODEL') && /^(name|quoted)$/.test(this.peek(1).kind) && !RESERVED.has(this.peek(1).word)) {
+      const is = this.next().word === 'TABLE' ? 'table' : 'model'
+      return { is, path: this.path() }
+    }
+    if (this.is('CONNECTION') || this.is('DESCRIPTOR')) this.unsupported('call', `a \`${this.peek().word}\` argument`)
+    if (this.isAny('SELECT', 'WITH', 'FROM')) this.unsupported('call', 'a query without brackets as an argument')
+    if (this.#bracketsQuery(0)) return { is: 'query', query: this.#bracketedQuery() }
+    return { is: 'value', value: this.expression() }
+  }
+
+  /** With what pivots it, if anything does. */
+  #pivoted(of: FromItem): FromItem {
+    if (!this.#opensPivot()) {
+      this.#noPivot()
+      return of
+    }
+    const { start } = this.peek()
+    const pivot = this.#pivot()
+    const alias = this.alias()
+    this.#noPivot()
+    return { is: 'pivot', start, of, pivot, ...(alias !== undefined && { alias }) }
+  }
+
+  #opensPivot(): boolean {
+    const behind = this.peek(1).word
+    return (this.is('PIVOT') && behind === '(') || (this.is('UNPIVOT') && /^(\(|INCLUDE|EXCLUDE)$/.test(behind))
+  }
+
+  #pivot(): Pivot {
+    const { start } = this.peek()
+    if (this.next().word === 'UNPIVOT') return this.#unpivot(start)
+    this.need('(')
+    const aggregates = this.#list(() => this.#aliased())
+    this.need('FOR')
+    // Not a whole expression: IN belongs to PIVOT.
+    const by = this.#bitOr()
+    this.need('IN', '(')
+    if (this.isAny('SELECT', 'WITH', 'FROM', 'ANY')) this.unsupported('pivot', 'a query in `PIVOT`')
+    const values = this.#list(() => this.#aliased())
+    this.need(')', ')')
+    return { is: 'pivot', start, aggregates, for: by, values }
+  }
+
+  #aliased(): Aliased {
+    const value = this.expression()
+    const alias = this.alias()
+    return alias === undefined ? { value } : { value, alias }
+  }
+
+  #unpivot(start: number): Pivot {
+    if (this.isAny('INCLUDE', 'EXCLUDE')) {
+      this.next()
+      this.need('NULLS')
+    }
+    this.need('(')
+    const columns = this.is('(') ? this.names() : [this.name('a column')]
+    this.need('FOR')
+    const name = this.name('a column')
+    this.need('IN', '(')
+    const groups = this.#list(() => {
+      const of = this.is('(') ? this.names() : [this.name('a column')]
+      const labelled = this.take('AS') || /^(string|number)$/.test(this.peek().kind)
+      return { columns: of, label: labelled ? this.#label() : undefined }
+    })
+    this.need(')', ')')
+    if (groups.some((group) => group.columns.length !== columns.length)) {
+      this.stop(start, 'unparseable', '`UNPIVOT` takes as many columns as it makes')
+    }
+    return { is: 'unpivot', start, columns, name, groups }
+  }
+
+  #label(): Expression {
+    if (!/^(string|number)$/.test(this.peek().kind)) this.unexpected('a string or a number')
+    return this.#primary()
   }
 
   /** Behind `FOR`. */
@@ -673,8 +1042,7 @@ export class Grammar {
         const index = this.expression()
         this.need(']')
         of = { is: 'element', start: of.start, of, index }
-      } else if (this.is('COLLATE')) this.stop(start, 'unsupported-collate', '`COLLATE` is not supported')
-      else return of
+      } else return of
     }
   }
 
@@ -880,19 +1248,15 @@ export class Grammar {
 
   #call(start: number, names: readonly Name[]): Call {
     let name = names.map((n) => n.text.toUpperCase()).join('.')
-    if (names.some((n) => n.quoted)) this.stop(start, 'unsupported-routine', 'a call by a quoted name is not supported')
+    const routine = this.#routine(start, names)
     if (name.startsWith('SAFE.')) name = name.slice('SAFE.'.length)
-    const [space, ...rest] = name.split('.')
-    if (rest.length > 1 || (rest.length === 1 && !NAMESPACES.has(space ?? ''))) {
-      this.stop(
-        start,
-        'unsupported-routine',
-        `the routine \`${name.toLowerCase()}\` is not supported`,
-        'call built-in functions only',
-      )
-    }
+    const [only, member] = names
+    // Good calls that the second reader takes for something else. No table can stand in a name.
+    if (name === 'RANGE' && only !== undefined) this.hidden.push({ start: only.start, end: only.end, shown: 'F' })
+    if (member?.text.toUpperCase() === 'EXTRACT') this.hidden.push({ start: member.start, end: member.end, shown: 'F' })
     this.need('(')
     const call: Mutable<Call> = { is: 'call', start, name, arguments: [], extra: [] }
+    if (routine !== undefined) call.routine = routine
     this.take('DISTINCT')
     if (this.take('*')) call.arguments = []
     else if (!this.is(')')) call.arguments = this.#arguments()
@@ -901,6 +1265,23 @@ export class Grammar {
     if (this.is('WITH', 'GROUP') || this.is('WITHIN')) this.unsupported('call', `\`${this.peek().word}\``)
     if (this.take('OVER')) call.over = this.#window()
     return call
+  }
+
+  /** The path of what is called, unless it is a built-in function that computes and no more. */
+  #routine(start: number, names: readonly Name[]): Path | undefined {
+    const [first] = names
+    const isQuoted = names.some((name) => name.quoted)
+    const space = first?.text.toUpperCase() ?? ''
+    const isSafe = !isQuoted && names.length === 2 && space === 'SAFE'
+    if (!isQuoted && (names.length === 1 || isSafe || (names.length === 2 && NAMESPACES.has(space)))) return undefined
+    if (!isQuoted && names.length === 3 && space === 'SAFE' && NAMESPACES.has(names[1]?.text.toUpperCase() ?? '')) {
+      return undefined
+    }
+    const parts = names.flatMap((part) => (part.quoted ? splitQuoted(part) : [part]))
+    if (parts.length < 2 || parts.length > 3 || parts.some((part) => part.text === '')) {
+      this.stop(start, 'unsupported-routine', 'a call by this name is not supported', 'write it as `dataset.routine`')
+    }
+    return { start, end: this.tokens[this.#at - 1]?.end ?? start, names: parts }
   }
 
   #arguments(): Expression[] {
@@ -1014,6 +1395,9 @@ export class Grammar {
     return { kind: 'STRUCT', fields }
   }
 }
+
+/** In the place of what stands before a pipe operator. */
+const NO_EXPRESSION: Expression = { is: 'literal', start: 0, type: undefined, text: '' }
 
 /** Reserved words that are functions too. */
 const CALLABLE = new Set(['IF', 'LEFT', 'RIGHT', 'RANGE', 'COLLATE', 'GROUPING', 'ANY'])

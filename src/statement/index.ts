@@ -4,10 +4,11 @@ import { type Bound, bindTree, pathKey, placeOf } from './binder.ts'
 import type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
 import { expand, type Expansion, referenceOf } from './expand.ts'
 import { Stop } from './grammar.ts'
-import { refuse } from './lexer.ts'
+import { refuse, type Token } from './lexer.ts'
 import { Lru } from './lru.ts'
 import { type Names, sortedUses } from './names.ts'
 import { analyse, type Analysed } from './parse.ts'
+import { scanNames } from './scan.ts'
 import { SecondReader } from './second-reader.ts'
 import { UNKNOWN_TYPE } from './value.ts'
 import { verifyNarrowed } from './verify.ts'
@@ -94,13 +95,35 @@ class GoogleSql implements Statements {
   #readBoth(sql: string, defaults: Defaults): Analysed | Refusal {
     const first = analyse(sql, defaults)
     if (first.refused) return first
-    const { kind, text, grammar, names, tree } = first
-    const sources = [...names.meanings.keys()].map((item) => item.path)
-    if (/^(INSERT|UPDATE|DELETE|MERGE|TRUNCATE_TABLE)$/.test(kind)) sources.push(...tree.targets.map((t) => t.path))
+    const { kind, text, grammar, names } = first
     const tokens = grammar.tokens.filter((token) => token.kind !== 'end' && token.end <= text.length)
-    const sorted = sources.toSorted((a, b) => a.start - b.start)
-    return this.#second.disagreement(text, { kind, tokens, sources: sorted, hidden: grammar.hidden }) ?? first
+    const missed = disagreementOfScan(text, tokens, names.places)
+    // Constructs that bq2cst is known not to read: our grammar and the scan of tokens must do, and the dry run follows.
+    if (missed !== undefined || grammar.beyond.length > 0) return missed ?? first
+    const sources = names.places.filter(({ start }) => isShown(first, start))
+    return this.#second.disagreement(text, { kind, tokens, sources, hidden: grammar.hidden }) ?? first
   }
+}
+
+/** Every name that the scan of tokens takes for a table must be one of ours, and every one of ours its. */
+function disagreementOfScan(text: string, tokens: readonly Token[], places: Analysed['names']['places']) {
+  const scanned = scanNames(tokens).filter(({ role }) => role !== 'execute')
+  const theirs = new Map(scanned.map((name) => [name.start, name.end]))
+  const ours = new Map(places.map((place) => [place.start, place.end]))
+  const [odd] = [
+    ...scanned.filter(({ start, end }) => ours.get(start) !== end),
+    ...places.filter(({ start, end }) => theirs.get(start) !== end),
+  ]
+  if (odd === undefined) return undefined
+  return refuse(text, odd.start, 'unproven', 'a second reading takes another word for a table here', SIMPLER)
+}
+
+const SIMPLER = 'write the statement in a simpler form'
+
+/** bq2cst tells the targets of DML as it tells sources, and those of DDL otherwise. */
+function isShown({ kind, tree }: Analysed, start: number): boolean {
+  if (/^(INSERT|UPDATE|DELETE|MERGE|TRUNCATE_TABLE)$/.test(kind)) return true
+  return ![...tree.targets, ...tree.copies].some(({ path }) => path.start === start)
 }
 
 /** Our walks are recursive: where the stack is too small for a text (thousands of joins), the text is refused. */

@@ -2,7 +2,24 @@
 import type { ResourceUse, TablePath } from '../exchange.ts'
 import type { Defaults } from './contract.ts'
 import type { Grammar } from './grammar.ts'
-import type { Body, Cte, Expression, FromItem, Path, Query, Select, TableItem, Tree } from './syntax.ts'
+import type {
+  Body,
+  Call,
+  Cte,
+  Expression,
+  FromItem,
+  FunctionItem,
+  Item,
+  Name,
+  Path,
+  Pipe,
+  Pivot,
+  Query,
+  Select,
+  TableItem,
+  Tree,
+} from './syntax.ts'
+import { NAMESPACES } from './words.ts'
 
 /** What a name behind FROM stands for. */
 export type Meaning =
@@ -27,6 +44,8 @@ export interface Names {
   readonly tables: readonly NamedTable[]
   readonly uses: readonly ResourceUse[]
   readonly paths: readonly TablePath[]
+  /** Every place where a table, a common table expression or an array stands as a source or target. */
+  readonly places: readonly { readonly start: number; readonly end: number }[]
 }
 
 type Ctes = ReadonlyMap<string, Cte>
@@ -91,6 +110,7 @@ class NameWalk {
   readonly #tables: NamedTable[] = []
   readonly #uses: ResourceUse[] = []
   readonly #paths = new Map<string, TablePath>()
+  readonly #places: Path[] = []
 
   constructor(grammar: Grammar, defaults: Defaults) {
     this.#grammar = grammar
@@ -100,16 +120,19 @@ class NameWalk {
   run(tree: Tree): Names {
     for (const target of tree.targets) this.#target(target)
     for (const { path, extra } of tree.copies) {
+      this.#places.push(path)
       this.#read(path, 'copied', undefined)
       this.#all(extra, NO_CTES, NO_ALIASES)
     }
     this.#does(tree)
     const paths = [...this.#paths].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path)
     const tables = this.#tables.toSorted((a, b) => a.start - b.start)
-    return { meanings: this.#meanings, tables, uses: sortedUses(this.#uses), paths }
+    const places = this.#places.toSorted((a, b) => a.start - b.start)
+    return { meanings: this.#meanings, tables, uses: sortedUses(this.#uses), paths, places }
   }
 
   #target({ path, actions, dataset }: Tree['targets'][number]): void {
+    this.#places.push(path)
     if (dataset) {
       const [name = '', project = this.#defaults.project, ...more] = path.names.map((n) => n.text).toReversed()
       if (more.length > 0 || /[\p{Cc}*`$@/\\]/u.test(name)) {
@@ -189,31 +212,158 @@ class NameWalk {
     }
     const inner = this.#body(query.body, ctes, aliases)
     this.#all(query.orderBy, ctes, inner)
+    const behind = new Set(query.body.is === 'from' ? inner : aliases)
+    for (const pipe of query.pipes) this.#pipe(pipe, ctes, behind, aliases)
   }
 
-  /** The aliases that ORDER BY sees. */
-  #body(body: Body, ctes: Ctes, aliases: Aliases): Aliases {
-    if (body.is === 'nested') this.#query(body.query, ctes, aliases)
-    else if (body.is === 'set') for (const arm of body.arms) this.#body(arm, ctes, aliases)
-    else return this.#select(body, ctes, aliases)
-    return aliases
+  /** The aliases that ORDER BY, or the first pipe operator, sees. */
+  #body(body: Body, ctes: Ctes, outer: Aliases): Aliases {
+    switch (body.is) {
+      case 'nested':
+        this.#query(body.query, ctes, outer)
+        return outer
+      case 'set':
+        for (const arm of body.arms) this.#body(arm, ctes, outer)
+        return outer
+      case 'from': {
+        const aliases = new Set(outer)
+        this.#from(body.from, ctes, aliases, outer)
+        return aliases
+      }
+      case 'select':
+        return this.#select(body, ctes, outer)
+    }
   }
 
   #select(select: Select, ctes: Ctes, outer: Aliases): Aliases {
     const aliases = new Set(outer)
     if (select.from !== undefined) this.#from(select.from, ctes, aliases, outer)
-    for (const item of select.items) {
-      if (item.is === 'value') this.#expression(item.value, ctes, aliases)
-      else this.#all([...(item.of === undefined ? [] : [item.of]), ...item.replace.map((r) => r.value)], ctes, aliases)
-    }
-    const { where, groupBy, having, qualify, windows } = select
+    this.#selected(select, ctes, aliases)
+    return aliases
+  }
+
+  #selected({ items, where, groupBy, having, qualify, windows }: Select, ctes: Ctes, aliases: Aliases): void {
+    this.#items(items, ctes, aliases)
     const rest = [where, ...groupBy, having, qualify, ...windows.flatMap((w) => w.window.parts)]
     this.#all(
       rest.filter((e) => e !== undefined),
       ctes,
       aliases,
     )
-    return aliases
+  }
+
+  #items(items: readonly Item[], ctes: Ctes, aliases: Aliases): void {
+    for (const item of items) {
+      if (item.is === 'value') this.#expression(item.value, ctes, aliases)
+      else this.#all([...(item.of === undefined ? [] : [item.of]), ...item.replace.map((r) => r.value)], ctes, aliases)
+    }
+  }
+
+  /** Adds what the operator brings into view to `aliases`, or to `ctes`. */
+  #pipe(pipe: Pipe, ctes: Map<string, Cte>, aliases: Set<string>, outer: Aliases): void {
+    switch (pipe.is) {
+      case 'project':
+        this.#selected(pipe.select, ctes, aliases)
+        return only(aliases, outer)
+      case 'extend':
+        this.#items(pipe.items, ctes, aliases)
+        return this.#windows(pipe.windows, ctes, aliases)
+      case 'set':
+        return this.#values(pipe.items, ctes, aliases)
+      case 'aggregate':
+        this.#items(pipe.items, ctes, aliases)
+        this.#values(pipe.groupBy, ctes, aliases)
+        return only(aliases, outer)
+      case 'where':
+        return this.#expression(pipe.of, ctes, aliases)
+      case 'order':
+        return this.#all(pipe.by, ctes, aliases)
+      case 'as':
+        return only(aliases, outer, pipe.alias)
+      case 'join': {
+        const { join } = pipe
+        this.#from(join.right, ctes, aliases, outer)
+        return join.on === undefined ? undefined : this.#expression(join.on, ctes, aliases)
+      }
+      case 'union':
+        for (const arm of pipe.arms) this.#query(arm, ctes, outer)
+        return only(aliases, outer)
+      case 'pivot':
+        this.#pivot(pipe.pivot, ctes, aliases)
+        return only(aliases, outer, pipe.alias)
+      case 'branch':
+        return this.#branch(pipe, ctes, aliases, outer)
+      case 'with':
+        for (const cte of pipe.ctes) {
+          this.#query(cte.query, ctes, NO_ALIASES)
+          ctes.set(lower(cte.name.text), cte)
+        }
+        return
+      case 'call':
+        this.#function(pipe.function, ctes, outer)
+        return only(aliases, outer, pipe.function.alias)
+      case 'drop':
+      case 'rename':
+      case 'limit':
+      case 'distinct':
+        return
+    }
+  }
+
+  #branch(pipe: Extract<Pipe, { is: 'branch' }>, ctes: Ctes, aliases: Aliases, outer: Aliases): void {
+    if (pipe.target !== undefined) this.#target({ path: pipe.target.path, actions: [pipe.target.action] })
+    for (const pipes of pipe.branches) {
+      const [inside, seen] = [new Map(ctes), new Set(aliases)]
+      for (const each of pipes) this.#pipe(each, inside, seen, outer)
+    }
+  }
+
+  #windows(windows: Select['windows'], ctes: Ctes, aliases: Aliases): void {
+    for (const { window } of windows) this.#all(window.parts, ctes, aliases)
+  }
+
+  #values(items: readonly { readonly value: Expression }[], ctes: Ctes, aliases: Aliases): void {
+    for (const { value } of items) this.#expression(value, ctes, aliases)
+  }
+
+  #pivot(pivot: Pivot, ctes: Ctes, aliases: Aliases): void {
+    if (pivot.is === 'unpivot') return
+    this.#values([...pivot.aggregates, ...pivot.values, { value: pivot.for }], ctes, aliases)
+  }
+
+  /** A call that yields rows: what is called is executed, and what it is handed is read. */
+  #function(item: FunctionItem, ctes: Ctes, aliases: Aliases): void {
+    this.#executes(item.path)
+    for (const given of item.arguments) {
+      switch (given.is) {
+        case 'value':
+          this.#expression(given.value, ctes, aliases)
+          break
+        case 'query':
+          this.#query(given.query, ctes, aliases)
+          break
+        case 'table': {
+          this.#places.push(given.path)
+          const [only, more] = given.path.names
+          // `TABLE c` may hand over a common table expression; what that reads is known where it is defined.
+          const isCte = more === undefined && only !== undefined && ctes.has(lower(only.text))
+          if (!isCte) this.#read(given.path, 'table-function', undefined)
+          break
+        }
+        case 'model':
+          this.#executes(given.path)
+          break
+      }
+    }
+  }
+
+  /** Code, as a resource: `ML.PREDICT`, `dataset.routine`, `dataset.model`. */
+  #executes(path: Path): void {
+    const names = path.names.map((name) => name.text)
+    const [first = ''] = names
+    const isOurs = names.length === 1 || OUTSIDE.has(first.toUpperCase())
+    const resource = isOurs ? names.join('.').toUpperCase() : tablePath(path, this.#grammar, this.#defaults).resource
+    this.#uses.push({ action: 'execute', resource })
   }
 
   /** Adds each item's alias to `aliases` behind it; a subquery sees only those of `outer`. */
@@ -230,7 +380,19 @@ class NameWalk {
       case 'unnest':
         this.#expression(item.of, ctes, aliases)
         break
+      case 'function':
+        // Its arguments see nothing of the FROM that it stands in.
+        this.#function(item, ctes, outer)
+        break
+      case 'pivot': {
+        // What is pivoted goes out of view behind it.
+        const inside = new Set(aliases)
+        this.#from(item.of, ctes, inside, outer)
+        this.#pivot(item.pivot, ctes, inside)
+        break
+      }
       case 'table':
+        this.#places.push(item.path)
         this.#meanings.set(item, this.#meaning(item, ctes, aliases))
         this.#all(item.extra, ctes, outer)
         break
@@ -257,15 +419,30 @@ class NameWalk {
     return { is: 'table', table: this.#read(item.path, item.fixed, implied) }
   }
 
+  #called({ routine }: Call): void {
+    if (routine !== undefined) this.#executes(routine)
+  }
+
   #all(expressions: readonly Expression[], ctes: Ctes, aliases: Aliases): void {
     for (const expression of expressions) this.#expression(expression, ctes, aliases)
   }
 
   #expression(expression: Expression, ctes: Ctes, aliases: Aliases): void {
+    if (expression.is === 'call') this.#called(expression)
     if (expression.is === 'subquery' || expression.is === 'in') this.#query(expression.query, ctes, aliases)
     this.#all(operands(expression), ctes, aliases)
   }
 }
+
+/** What stood before a pipe operator is out of view behind it: leaves `outer` in `aliases`, and `alias`. */
+function only(aliases: Set<string>, outer: Aliases, alias?: Name): void {
+  aliases.clear()
+  for (const name of outer) aliases.add(name)
+  if (alias !== undefined) aliases.add(lower(alias.text))
+}
+
+/** First parts of names that are no datasets': built-in code that reaches out of the query. */
+const OUTSIDE: ReadonlySet<string> = new Set(['ML', 'AI', 'OBJ', 'BQ', ...NAMESPACES])
 
 /** The expressions right inside an expression, subqueries left out. */
 export function operands(e: Expression): readonly Expression[] {

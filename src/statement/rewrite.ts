@@ -147,6 +147,7 @@ class Rewriter {
 const WHY: Readonly<Record<string, string>> = {
   target: 'it is what the statement changes',
   copied: 'it is copied whole',
+  'table-function': 'it is handed to a table function by `TABLE`',
   'wildcard-suffix': 'it is a wildcard table',
   'time-travel': 'it is read as of another time',
   tablesample: 'it is sampled',

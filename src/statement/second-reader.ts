@@ -10,7 +10,7 @@ import { Bq2cst, type CstNode } from './bq2cst.ts'
 const LOOSE = /^(StandAloneExpr|Unknown|Template.*)$/
 
 const STATEMENT: Readonly<Record<string, string>> = {
-  SELECT: 'SelectStatement|SetOperator|GroupedStatement|WithClause',
+  SELECT: 'SelectStatement|SetOperator|GroupedStatement|WithClause|FromStatement|PipeStatement',
   INSERT: 'InsertStatement',
   UPDATE: 'UpdateStatement',
   DELETE: 'DeleteStatement',
@@ -106,16 +106,32 @@ class Reading {
   #collect(node: CstNode): void {
     const from = child(node, 'from')
     if (from?.node_type === 'KeywordWithExpr') this.#from(child(from, 'expr'))
+    if (node.node_type === 'FromStatement') this.#from(child(node, 'expr'))
+    if (node.node_type === 'JoinPipeOperator') this.#from(node.children['exprs']?.NodeVec?.[0])
+    if (node.node_type === 'CallingTableFunction') this.#arguments(node)
+    if (node.node_type === 'BasePipeOperator' && /^call$/i.test(node.token?.literal ?? '')) {
+      const [call] = node.children['exprs']?.NodeVec ?? []
+      if (call !== undefined) this.#arguments(call)
+    }
     const using = node.node_type === 'MergeStatement' ? child(node, 'using') : undefined
     if (using !== undefined) this.#from(child(using, 'expr'))
     if (/^(Update|Delete|Merge|Truncate)Statement$/.test(node.node_type)) this.#from(child(node, 'table_name'))
     if (node.node_type === 'InsertStatement') this.#from(child(node, 'target_name'))
   }
 
+  /** `TABLE t` in the brackets of a call that yields rows. */
+  #arguments(call: CstNode): void {
+    for (const given of call.children['args']?.NodeVec ?? []) {
+      const isTable = given.node_type === 'UnaryOperator' && /^table$/i.test(given.token?.literal ?? '')
+      if (isTable) this.#from(child(given, 'right'))
+    }
+  }
+
   #from(node: CstNode | undefined): void {
     switch (node?.node_type) {
       case undefined:
       case 'CallingUnnest':
+      case 'CallingTableFunction':
       case 'GroupedStatement':
         return
       case 'JoinOperator':

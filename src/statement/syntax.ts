@@ -40,6 +40,8 @@ export interface Call extends Placed {
   /** `HAVING MAX x`, `ORDER BY x`, `LIMIT n` inside the brackets. */
   readonly extra: readonly Expression[]
   readonly over?: Window
+  /** Code that is no plain built-in function: a routine of a dataset, or what reaches out of the query (`ML.…`, `AI.…`). */
+  readonly routine?: Path
 }
 
 export interface Aliased {
@@ -58,6 +60,8 @@ export interface Query extends Placed {
   readonly body: Body
   readonly orderBy: readonly Expression[]
   readonly limited: boolean
+  /** What stands behind each `|>`, in order. */
+  readonly pipes: readonly Pipe[]
 }
 
 export interface Cte {
@@ -67,12 +71,52 @@ export interface Cte {
 
 export type Body =
   | Select
-  | (Placed & { readonly is: 'set'; readonly arms: readonly Body[] })
+  | (Placed & { readonly is: 'set'; readonly arms: readonly Body[]; readonly byName?: ByName })
   | (Placed & { readonly is: 'nested'; readonly query: Query })
+  /** `FROM t`, as pipe queries begin. */
+  | (Placed & { readonly is: 'from'; readonly from: FromItem })
+
+/** How a set operation by name finds its columns: those of all arms, of the first, of each, or the same in each. */
+export interface ByName {
+  readonly keeps: 'all' | 'first' | 'shared' | 'same'
+  /** Only these, where given. */
+  readonly names?: readonly Name[]
+}
+
+/** One operator of pipe syntax. */
+export type Pipe = Placed &
+  (
+    | { readonly is: 'project'; readonly select: Select }
+    | { readonly is: 'extend'; readonly items: readonly Item[]; readonly windows: Select['windows'] }
+    | { readonly is: 'set'; readonly items: readonly { readonly name: Name; readonly value: Expression }[] }
+    | { readonly is: 'drop'; readonly names: readonly Name[] }
+    | { readonly is: 'rename'; readonly items: readonly { readonly from: Name; readonly to: Name }[] }
+    | { readonly is: 'as'; readonly alias: Name }
+    | { readonly is: 'where'; readonly of: Expression }
+    | { readonly is: 'aggregate'; readonly items: readonly Item[]; readonly groupBy: readonly Aliased[] }
+    | { readonly is: 'order'; readonly by: readonly Expression[] }
+    | { readonly is: 'limit' }
+    | { readonly is: 'distinct' }
+    | { readonly is: 'join'; readonly join: Omit<JoinItem, 'left' | 'is'> }
+    | { readonly is: 'union'; readonly arms: readonly Query[]; readonly byName?: ByName }
+    | { readonly is: 'pivot'; readonly pivot: Pivot; readonly alias?: Name }
+    | { readonly is: 'with'; readonly ctes: readonly Cte[] }
+    | { readonly is: 'call'; readonly function: FunctionItem }
+    /** FORK, TEE, CREATE, INSERT: named, so that a policy can judge it, and never bound. */
+    | {
+        readonly is: 'branch'
+        readonly name: string
+        readonly branches: readonly (readonly Pipe[])[]
+        readonly target?: { readonly path: Path; readonly action: 'write' | 'define' }
+      }
+  )
 
 export interface Select extends Placed {
   readonly is: 'select'
   readonly as?: 'STRUCT' | 'VALUE'
+  /** `SELECT WITH …`: a privacy clause, by name. */
+  readonly with?: string
+  readonly distinct: boolean
   readonly items: readonly Item[]
   readonly from?: FromItem
   readonly where?: Expression
@@ -91,7 +135,48 @@ export interface Star extends Placed {
   readonly replace: readonly { readonly value: Expression; readonly alias: Name }[]
 }
 
-export type FromItem = TableItem | UnnestItem | SubqueryItem | JoinItem
+export type FromItem = TableItem | UnnestItem | SubqueryItem | JoinItem | PivotItem | FunctionItem
+
+/** `t PIVOT (…)`, `t UNPIVOT (…)` */
+export interface PivotItem extends Placed {
+  readonly is: 'pivot'
+  readonly of: FromItem
+  readonly pivot: Pivot
+  readonly alias?: Name
+}
+
+export type Pivot = Placed &
+  (
+    | {
+        readonly is: 'pivot'
+        readonly aggregates: readonly Aliased[]
+        readonly for: Expression
+        readonly values: readonly Aliased[]
+      }
+    | {
+        readonly is: 'unpivot'
+        /** The columns made of values, and the one made of their names. */
+        readonly columns: readonly Name[]
+        readonly name: Name
+        readonly groups: readonly { readonly columns: readonly Name[]; readonly label: Expression | undefined }[]
+      }
+  )
+
+/** A call that yields rows: `ML.PREDICT(MODEL m, TABLE t)`, `dataset.function(1)`. */
+export interface FunctionItem extends Placed {
+  readonly is: 'function'
+  readonly path: Path
+  /** Upper case, dotted. */
+  readonly name: string
+  readonly arguments: readonly Argument[]
+  readonly alias?: Name
+}
+
+export type Argument =
+  | { readonly is: 'value'; readonly value: Expression }
+  | { readonly is: 'query'; readonly query: Query }
+  | { readonly is: 'table'; readonly path: Path }
+  | { readonly is: 'model'; readonly path: Path }
 
 export interface TableItem extends Placed {
   readonly is: 'table'

@@ -4,6 +4,10 @@ import { bind, flow } from './support.ts'
 
 /** SQL, then `output<sources,… … | columns read`; resources without `shop.`. */
 const FLOWS: readonly (readonly [string, string])[] = [
+  [
+    'SELECT source FROM shop.leads UNION DISTINCT (SELECT email FROM shop.leads) ORDER BY 1 LIMIT 3',
+    'source<leads.email,leads.source | leads.email leads.source',
+  ],
   ['SELECT (SELECT email) AS x FROM shop.leads', 'x<leads.email | leads.email'],
   ['SELECT (SELECT l.email FROM (SELECT 1)) AS x FROM shop.leads l', 'x<leads.email | leads.email'],
   [
@@ -355,10 +359,6 @@ test.each(FLOWS)('%s', async (sql, expected) => {
 
 /** SQL, then `code line:column message`. */
 const UNKNOWN: readonly (readonly [string, string])[] = [
-  [
-    'SELECT source FROM shop.leads UNION DISTINCT (SELECT email FROM shop.leads) ORDER BY 1 LIMIT 3',
-    'unproven 1:1 a second parser does not read this as one statement',
-  ],
   [
     'SELECT shop.orders FROM shop.customers AS shop, shop.tags AS orders',
     'unknown-column 1:13 `orders` is not known here',

@@ -46,6 +46,35 @@ const REWRITES: readonly (readonly [string, string])[] = [
     `SELECT d.email FROM (SELECT email FROM (SELECT id, email, address.city FROM ${W} AS \`customers\`) AS \`directory\` WHERE id > 1) d`,
   ],
   ['SELECT email FROM shop.leads', 'SELECT email FROM shop.leads'],
+  ['FROM shop.customers', `FROM ${W} AS \`customers\``],
+  [
+    'FROM shop.orders |> JOIN shop.customers c ON c.id = customer_id |> SELECT email',
+    `FROM shop.orders |> JOIN ${W} c ON c.id = customer_id |> SELECT email`,
+  ],
+  [
+    'FROM shop.customers |> EXTEND LOWER(email) AS e |> AGGREGATE MAX(e) GROUP BY customers.name',
+    `FROM ${W} AS \`customers\` |> EXTEND LOWER(email) AS e |> AGGREGATE MAX(e) GROUP BY customers.name`,
+  ],
+  [
+    'SELECT (FROM shop.customers |> SELECT MAX(email)) AS m',
+    `SELECT (FROM ${W} AS \`customers\` |> SELECT MAX(email)) AS m`,
+  ],
+  [
+    "SELECT * FROM shop.customers PIVOT (MAX(email) FOR name IN ('a')) AS p",
+    `SELECT * FROM ${W} AS \`customers\` PIVOT (MAX(email) FOR name IN ('a')) AS p`,
+  ],
+  [
+    'SELECT v FROM shop.customers c UNPIVOT (v FOR n IN (email, name))',
+    `SELECT v FROM ${W} c UNPIVOT (v FOR n IN (email, name))`,
+  ],
+  [
+    'SELECT x FROM ML.PREDICT(MODEL shop.m, (SELECT email FROM shop.customers))',
+    `SELECT x FROM ML.PREDICT(MODEL shop.m, (SELECT email FROM ${W} AS \`customers\`))`,
+  ],
+  [
+    'SELECT email FROM shop.leads UNION ALL BY NAME SELECT email FROM shop.customers',
+    `SELECT email FROM shop.leads UNION ALL BY NAME SELECT email FROM ${W} AS \`customers\``,
+  ],
   [
     'INSERT shop.leads (email) SELECT email FROM shop.customers',
     `INSERT shop.leads (email) SELECT email FROM ${W} AS \`customers\``,
@@ -79,6 +108,8 @@ test.each([
   ['SELECT id FROM shop.customers TABLESAMPLE SYSTEM (1 PERCENT)', 'fixed-tablesample'],
   ['SELECT id FROM shop.customers WHERE _PARTITIONTIME IS NULL', 'fixed-pseudo-column'],
   ['CREATE TABLE shop.x COPY shop.customers', 'fixed-copied'],
+  ['SELECT x FROM ML.PREDICT(MODEL shop.m, TABLE shop.customers)', 'fixed-table-function'],
+  ['SELECT x FROM APPENDS(TABLE shop.directory)', 'fixed-table-function'],
 ])('refuses to replace what no subquery may stand for: %s', async (sql, code) => {
   expect(replaceReferences(await bound(sql), wrap)).toMatchObject({ refused: true, code })
 })
