@@ -1,0 +1,125 @@
+/** Where no mask can be put, all that a masked column decides counts as reading it: wherever it stands, however it is dressed. */
+import { describe, expect, test } from 'vitest'
+import { maskStatement } from '../../../plugins/mask-columns/index.ts'
+import type { Pads } from '../../../plugins/mask-columns/keys.ts'
+import { bound } from '../../src/statement/support.ts'
+
+const MASKS = {
+  name: 'mask-columns',
+  terms: [
+    {
+      columns: {
+        'shop.customers.email': 'redact',
+        'shop.customers.address.street': 'redact',
+        'shop.customers.contacts.value': 'redact',
+        'shop.customers.metadata.$.card': 'redact',
+      },
+    },
+  ],
+}
+const NO_KEYS = new Map<string, Pads>()
+const T = `shop.customers AS x FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'`
+
+/** Each is a STRING that tells of a masked value of `x`. */
+const VALUES = [
+  'x.email',
+  'address.street',
+  'x.`Email`',
+  'x.address.street',
+  '(address).street',
+  'TO_JSON_STRING(x.address)',
+  'TO_JSON_STRING(x)',
+  "FORMAT('%T', x)",
+  'x.contacts[SAFE_OFFSET(0)].value',
+  '(SELECT value FROM x.contacts LIMIT 1)',
+  '(SELECT v.value FROM UNNEST(contacts) v LIMIT 1)',
+  '(SELECT MAX(value) FROM UNNEST(x.contacts))',
+  '(SELECT TO_JSON_STRING(v) FROM UNNEST(contacts) AS v WITH OFFSET AS o WHERE o = 0)',
+  '(SELECT ANY_VALUE(w.value) FROM (SELECT * FROM UNNEST(x.contacts)) w)',
+  'STRING(metadata.card)',
+  "STRING(x.metadata['card'])",
+  "JSON_VALUE(metadata, '$.card')",
+  '(SELECT AS STRUCT x.*).email',
+  '(SELECT s.email FROM (SELECT x.*) s)',
+  '(SELECT s.y.email FROM (SELECT x AS y) s)',
+  'STRUCT(x.email AS a).a',
+  'STRUCT<a STRING>(x.email).a',
+  '[x.email][OFFSET(0)]',
+  'ARRAY<STRING>[x.email][OFFSET(0)]',
+  '(SELECT e FROM UNNEST([x.email]) e)',
+  '(SELECT e.email FROM UNNEST([x]) e)',
+  '(SELECT a FROM UNNEST([STRUCT(x.email AS a)]))',
+  "CASE WHEN x.email LIKE '1%' THEN 'a' ELSE 'b' END",
+  "CASE x.email WHEN 'a' THEN 'b' END",
+  "IF(x.email > 'm', 'a', 'b')",
+  "CAST(x.email IN ('a', 'b') AS STRING)",
+  "CAST('a' IN (SELECT x.email) AS STRING)",
+  'CAST(EXISTS (SELECT 1 FROM (SELECT 1) WHERE x.email IS NULL) AS STRING)',
+  "CAST(x.email BETWEEN 'a' AND 'b' AS STRING)",
+  "CAST((x.id, x.email) = (1, 'a') AS STRING)",
+  '(SELECT MAX(source) FROM shop.leads l WHERE l.email = x.email)',
+  '(SELECT source FROM shop.leads ORDER BY x.email LIMIT 1)',
+  '(SELECT STRING_AGG(source ORDER BY x.email) FROM shop.leads)',
+  '(SELECT MAX(source) FROM shop.leads GROUP BY x.email)',
+  "(SELECT MAX(source) FROM shop.leads HAVING MAX(x.email) = 'a')",
+  '(SELECT source FROM shop.leads l JOIN shop.orders o ON x.email = l.email LIMIT 1)',
+  "CONCAT('a', UPPER(REVERSE(x.email)))",
+  'CAST(STRPOS(x.email, name) AS STRING)',
+] as const
+
+/** What may be asked of one, `?`, in a query. */
+const PLACES = [
+  `SELECT ? FROM ${T}`,
+  `SELECT AS STRUCT ? FROM ${T}`,
+  `SELECT DISTINCT ? FROM ${T}`,
+  `SELECT * REPLACE (? AS name) FROM (SELECT id, name, email, address, contacts, metadata FROM ${T}) AS x`,
+  `SELECT id FROM ${T} WHERE ? IS NOT NULL`,
+  `SELECT id FROM ${T} ORDER BY ? LIMIT 1`,
+  `SELECT COUNT(*) FROM ${T} GROUP BY ?`,
+  `SELECT COUNT(*) FROM ${T} HAVING MAX(?) > 'a'`,
+  `SELECT id FROM ${T} QUALIFY RANK() OVER (ORDER BY ?) = 1`,
+  `SELECT SUM(id) OVER (PARTITION BY ?) FROM ${T}`,
+  `SELECT SUM(id) OVER w FROM ${T} WINDOW w AS (ORDER BY ?)`,
+  `SELECT STRING_AGG(name ORDER BY ?) FROM ${T}`,
+  `SELECT l.source FROM ${T} JOIN shop.leads l ON l.email = ?`,
+  `SELECT l.source FROM ${T} LEFT JOIN shop.leads l ON FALSE OR ? = 'a'`,
+  `SELECT e FROM ${T}, UNNEST([?]) AS e`,
+  `SELECT COUNT(*) FROM ${T}, UNNEST(IF(? = 'a', [1], [2, 3])) AS e`,
+  `WITH w AS (SELECT ? AS v, id FROM ${T}) SELECT v FROM w`,
+  `WITH w AS (SELECT ? AS v, id FROM ${T}) SELECT id FROM w WHERE v LIKE 'a%'`,
+  `WITH w AS (SELECT ? AS v, id FROM ${T}) SELECT COUNT(*) FROM (SELECT DISTINCT * FROM w)`,
+  `WITH RECURSIVE w AS (SELECT ? AS v FROM ${T} UNION ALL SELECT v FROM w WHERE FALSE) SELECT * FROM w`,
+  `SELECT COUNT(*) FROM (SELECT ? FROM ${T} EXCEPT DISTINCT SELECT 'a')`,
+  `SELECT source FROM shop.leads WHERE email IN (SELECT ? FROM ${T})`,
+  `SELECT source FROM shop.leads WHERE email = (SELECT MAX(?) FROM ${T})`,
+  `SELECT ARRAY(SELECT ? FROM ${T})`,
+  `SELECT TO_JSON_STRING(t) FROM (SELECT ? AS v FROM ${T}) t`,
+  `SELECT COUNT(*) FROM (SELECT ? AS source FROM ${T}) JOIN shop.leads USING (source)`,
+] as const
+
+describe.each(PLACES)('%s', (place) => {
+  test.each(VALUES)('%s', async (value) => {
+    const statement = await bound(place.replace('?', () => value))
+    expect(maskStatement(statement, MASKS, NO_KEYS)).toEqual({
+      unfulfilled: expect.objectContaining({ code: 'mask-unprovable' }),
+    })
+  })
+})
+
+describe.each([
+  'UPDATE shop.customers AS x SET name = ? WHERE TRUE',
+  "UPDATE shop.customers AS x SET name = 'a' WHERE ? = 'a'",
+  'UPDATE shop.customers AS x SET address.city = ? WHERE id = 1',
+  "DELETE FROM shop.customers AS x WHERE ? LIKE 'a%'",
+  'MERGE shop.customers AS x USING shop.leads AS m ON ? = m.source WHEN MATCHED THEN DELETE',
+  "MERGE shop.customers AS x USING shop.leads AS m ON FALSE WHEN NOT MATCHED BY SOURCE AND ? = 'a' THEN DELETE",
+  'MERGE shop.customers AS x USING shop.leads AS m ON x.id = 1 WHEN MATCHED THEN UPDATE SET name = ?',
+])('%s', (place) => {
+  test.each(VALUES)('%s', async (value) => {
+    const statement = await bound(place.replace('?', () => value))
+    expect(statement.uses).toContainEqual({ action: 'read', resource: 'shop.customers' })
+    expect(maskStatement(statement, MASKS, NO_KEYS)).toEqual({
+      unfulfilled: expect.objectContaining({ code: 'mask-unprovable' }),
+    })
+  })
+})
