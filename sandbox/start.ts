@@ -113,23 +113,25 @@ async function portFor(name: PartName): Promise<number> {
 }
 
 function welcome(url: string): string {
+  // `npm run token` finds the issuer by the data folder.
+  const token = `${process.env['SLUICE_DATA'] === undefined ? '' : `SLUICE_DATA='${data}' `}npm run -s token --`
   return `
 Sluice is ready at ${url}      stop: Ctrl-C      data: ${data}
 
-Identities (a fresh token of each: npm run -s token -- NAME)
+Identities (a fresh token of each: ${token} NAME)
 ${describeIdentities()}
 
 In another terminal, try:
 
-  AGENT=$(npm run -s token -- agent)
+  AGENT=$(${token} agent)
   curl -s ${url}/v1/query -H "Authorization: Bearer $AGENT" -H 'Content-Type: application/json' \\
     -d '{"connection": "warehouse", "sql": "SELECT id, name, email FROM shop.customers ORDER BY id LIMIT 3"}'
 
-  WRITER=$(npm run -s token -- writer)
+  WRITER=$(${token} writer)
   curl -si ${url}/v1/query -H "Authorization: Bearer $WRITER" -H 'Content-Type: application/json' \\
     -d '{"connection": "warehouse", "sql": "UPDATE shop.orders SET status = '"'shipped'"' WHERE id = 7", "purpose": "order 7 left the house"}'
 
-  AUDITOR=$(npm run -s token -- auditor)
+  AUDITOR=$(${token} auditor)
   curl -s ${url}/v1/audit/query -H "Authorization: Bearer $AUDITOR" -H 'Content-Type: application/json' \\
     -H 'Accept: application/x-ndjson' \\
     -d '{"sql": "SELECT asked_at, principal, effect, outcome, statement FROM exchanges ORDER BY asked_at DESC LIMIT 5"}'
