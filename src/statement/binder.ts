@@ -264,6 +264,8 @@ class Binder {
     this.#each(query.orderBy, { ...sees, aliases: result.columns })
     if (query.pipes.length === 0 && query.body.is === 'from' && scope?.open !== undefined) this.#openStar(query.start)
     const piped = query.pipes.length === 0 ? result : this.#piped(query, result, scope, outer)
+    // No select list says what is read: all that comes out is, as behind `SELECT *`.
+    if (query.body.is === 'from' || query.pipes.length > 0) for (const { value } of piped.columns) this.#consume(value)
     this.#depth--
     return piped
   }

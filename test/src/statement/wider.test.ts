@@ -5,8 +5,8 @@ import { bind, bound, flow } from './support.ts'
 /** SQL, then `output<sources,… … | columns read`; resources without `shop.`. */
 const FLOWS: readonly (readonly [string, string])[] = [
   // FROM first.
-  ['FROM shop.leads', 'email<leads.email source<leads.source | '],
-  ["FROM shop.leads |> WHERE email = 'x'", 'email<leads.email source<leads.source | leads.email'],
+  ['FROM shop.leads', 'email<leads.email source<leads.source | leads.email leads.source'],
+  ["FROM shop.leads |> WHERE email = 'x'", 'email<leads.email source<leads.source | leads.email leads.source'],
   ['FROM shop.leads |> SELECT source AS s, UPPER(email)', 's<leads.source f0_<leads.email | leads.email leads.source'],
   ['FROM shop.leads AS l |> SELECT l.email', 'email<leads.email | leads.email'],
   ['FROM shop.leads l |> SELECT TO_JSON_STRING(l) AS j', 'j<leads.email,leads.source | leads.email leads.source'],
