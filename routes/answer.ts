@@ -8,16 +8,27 @@ import { denialAnswer } from './problem.ts'
 
 export type Format = 'json' | 'ndjson'
 
-/** The first of our formats that the header takes. Throws `not-acceptable` where it takes neither. */
+/** The format that the header likes best (RFC 9110, 12.5.1). Throws `not-acceptable` where it takes neither. */
 export function formatOf(accept: string | undefined): Format {
-  const types = (accept ?? '*/*').split(',').map((part) => part.split(';')[0]?.trim().toLowerCase())
-  for (const type of types) {
+  const liked = (accept ?? '*/*')
+    .split(',')
+    .map(preferenceOf)
+    .filter(({ weight }) => weight > 0)
+    .toSorted((a, b) => b.weight - a.weight)
+  for (const { type } of liked) {
     if (type === 'application/x-ndjson' || type === 'application/ndjson') return 'ndjson'
     if (type === 'application/json' || type === '*/*' || type === 'application/*') return 'json'
   }
   throw new Failure('not-acceptable', 'answers are `application/json` or `application/x-ndjson`', {
     fix: 'send `Accept: application/json`',
   })
+}
+
+/** `type;q=weight`; a weight that is none counts as 1, as one that is missing does. */
+function preferenceOf(part: string): { type: string; weight: number } {
+  const [type = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase())
+  const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
+  return { type, weight: q !== undefined && /^[01](\.\d{0,3})?$/.test(q) ? Number(q) : 1 }
 }
 
 /** What the journey came to, as HTTP. */

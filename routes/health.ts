@@ -25,7 +25,7 @@ export function mountHealth(app: OpenAPIHono, health: Health): void {
     answers: { 200: { description: 'all are', shape: parts }, 503: { description: 'some are not', shape: parts } },
   })
   app.get('/readyz', async (c) => {
-    const state = await health.check(c.req.raw.signal)
+    const state = await health.check()
     return c.json(state, state.status === 'ready' ? 200 : 503)
   })
 

@@ -15,12 +15,7 @@ export async function readBody<T extends z.ZodType>(
   signal: AbortSignal,
 ): Promise<z.output<T>> {
   const bytes = await readBytes(c, mostBytes, signal)
-  const type = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
-  if (bytes.byteLength > 0 && type !== 'application/json') {
-    throw new Failure('unsupported-media-type', `the body is \`${type ?? 'of no type'}\``, {
-      fix: 'send `Content-Type: application/json`',
-    })
-  }
+  if (bytes.byteLength > 0) checkType(c)
   const parsed = schema.safeParse(parseJson(bytes))
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
@@ -30,6 +25,21 @@ export async function readBody<T extends z.ZodType>(
   throw new Failure('bad-request', `${where === '' ? 'the body' : `\`${where}\``}: ${got.toLowerCase()}`, {
     ...(where !== '' && { where }),
     fix: 'GET /openapi.json describes the body',
+  })
+}
+
+/** JSON in UTF-8, as it is: what is declared to be anything else is not guessed at. */
+function checkType(c: Context): void {
+  const [type, ...parameters] = (c.req.header('Content-Type') ?? '').split(';').map((part) => part.trim().toLowerCase())
+  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length)
+  const encoding = c.req.header('Content-Encoding')?.trim().toLowerCase() ?? 'identity'
+  const utf8 = charset === undefined || /^"?utf-?8"?$/.test(charset)
+  if (type === 'application/json' && utf8 && encoding === 'identity') return
+  const got = type === '' ? 'of no type' : type
+  const what =
+    encoding !== 'identity' ? `encoded as \`${encoding}\`` : `\`${utf8 ? got : `${got}; charset=${charset}`}\``
+  throw new Failure('unsupported-media-type', `the body is ${what}`, {
+    fix: 'send `Content-Type: application/json`, in UTF-8 and not compressed',
   })
 }
 

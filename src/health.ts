@@ -21,6 +21,7 @@ export class Health {
   readonly #probes: readonly Probe[]
   readonly #audit: AuditLog
   readonly #inflight: Inflight
+  #checking: Promise<Readiness> | undefined
 
   constructor(probes: readonly Probe[], audit: AuditLog, inflight: Inflight) {
     this.#probes = probes
@@ -28,10 +29,18 @@ export class Health {
     this.#inflight = inflight
   }
 
-  async check(signal: AbortSignal): Promise<Readiness> {
+  /** Anybody may ask, and each probe goes upstream: callers share the check that is under way. */
+  check(): Promise<Readiness> {
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined
+    })
+    return this.#checking
+  }
+
+  async #check(): Promise<Readiness> {
     const checked = await Promise.all(
       this.#probes.map(async ({ name, ready }) => {
-        const problem = await problemOf(ready, AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]))
+        const problem = await problemOf(ready, AbortSignal.timeout(PROBE_MS))
         return [name, problem === undefined ? { ready: true } : { ready: false, problem: problem.message }] as const
       }),
     )

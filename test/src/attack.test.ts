@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { oneByOne } from '../../src/assemble.ts'
 import type { Held } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
+import { Health } from '../../src/health.ts'
 import type { HoldEntry, KeyClaim, KeyState, Store } from '../../src/hold/contract.ts'
+import { Inflight } from '../../src/inflight.ts'
 import { AGENT, BROKEN, HOLD, journey, PERMIT, QUESTION, STATEMENT } from '../support/journey.ts'
 
 const KEYED = async () => ({ ...QUESTION, idempotencyKey: 'k' })
@@ -104,6 +106,19 @@ describe('a word on a hold while nothing can be recorded', () => {
     const word = approvals.decide(knock(), 'id-0', 'approve', async () => ({ comment: '' }))
     await expect(word).rejects.toMatchObject({ code: 'audit-unavailable' })
     expect(moves).toEqual([])
+  })
+})
+
+describe('a storm of readiness checks', () => {
+  it('asks the upstreams once', async () => {
+    let asked = 0
+    const probe = { name: 'warehouse', ready: async () => void asked++ }
+    const status = () => ({ writable: true, backlogRecords: 0, backlogBytes: 0 })
+    const health = new Health([probe], { append: async () => {}, status, close: async () => {} }, new Inflight(1, 1000))
+    const all = await Promise.all(Array.from({ length: 100 }, () => health.check()))
+    expect([asked, new Set(all.map(({ status: ready }) => ready))]).toEqual([1, new Set(['ready'])])
+    await health.check()
+    expect(asked).toBe(2)
   })
 })
 
