@@ -1,7 +1,10 @@
 /** Holds in bad company: killed at each step, with the wrong people, against a full journal. Never run twice, never unseen. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, inject, it } from 'vitest'
 import { startPart } from '../../sandbox/parts.ts'
 import { configured, folder, inflight, tidy, until } from '../support/attack.ts'
@@ -110,6 +113,46 @@ describe('SIGKILL while an approved hold runs', () => {
       (rows) => (rows as { hold_state: string }[]).some((found) => found.hold_state === 'unknown'),
     )
     expect(row).toEqual({ effect: 'permit', outcome: 'unknown', hold_state: 'unknown' })
+  })
+})
+
+describe('what changes between asking and running', () => {
+  it('is obeyed: a policy that denies by now wins over an approval, and the hold stays as it was', async () => {
+    const config = configured()
+    const policy = join(config, '../policies/shop-writers.yaml')
+    gateway = await startGateway({ config, data: folder() })
+    const id = await held(`policy-${process.pid}`)
+    expect(await approve(id)).toBe(200)
+    const text = readFileSync(policy, 'utf8')
+    writeFileSync(policy, text.replaceAll('writer-agents', 'nobody-at-all'))
+    gateway.process.kill('SIGHUP')
+    await until(() => gateway.logs.some((line) => line.includes('policies loaded')))
+    expect([await run(id), await state(id), await leads(`policy-${process.pid}`)]).toEqual([403, 'approved', 0])
+    writeFileSync(policy, text)
+    const loaded = gateway.logs.length
+    gateway.process.kill('SIGHUP')
+    await until(() => gateway.logs.slice(loaded).some((line) => line.includes('policies loaded')))
+    expect([await run(id), await run(id), await leads(`policy-${process.pid}`)]).toEqual([200, 409, 1])
+  })
+
+  it('is told to who waits: time that runs out answers the call, and nobody can approve or run it then', async () => {
+    gateway = await startGateway({ data: folder() })
+    const sql = "UPDATE shop.orders SET status = 'late' WHERE id = 11"
+    const waiting = gateway.query('writer', sql, {}, { Prefer: 'wait=60' })
+    const store = new DatabaseSync(join(gateway.data, 'state.db'), { timeout: 5000 })
+    const pending = store.prepare("SELECT id FROM holds WHERE state = 'pending'")
+    await until(() => pending.get() !== undefined)
+    store.prepare('UPDATE holds SET expires_at = ?').run(Date.now())
+    store.close()
+    const { status, body } = await waiting
+    expect([status, body.hold.state]).toEqual([202, 'expired'])
+    const { id } = body.hold
+    expect([await approve(id), await run(id), await state(id)]).toEqual([409, 409, 'expired'])
+    const [row, ...more] = await gateway.audit<object>(
+      `SELECT outcome, hold_state FROM exchanges WHERE exchange_id = '${id}'`,
+      (rows) => (rows as { hold_state: string }[]).some(({ hold_state }) => hold_state === 'expired'),
+    )
+    expect([row, more]).toEqual([{ outcome: 'held', hold_state: 'expired' }, []])
   })
 })
 
