@@ -17,6 +17,10 @@ export interface ApprovalsParts {
 /** Most holds that one listing answers with. */
 const LIST_MOST = 200
 
+/** Holds that one listing looks at: so many at a time, so many times. */
+const PAGE = 500
+const PAGES_MOST = 10
+
 export class Approvals {
   readonly #parts: ApprovalsParts
 
@@ -28,8 +32,7 @@ export class Approvals {
   list(knock: Knock, states?: readonly HoldState[]): Promise<readonly HoldEntry[]> {
     return this.#parts.door.enter(knock, async (seen, signal) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents', 'people'], signal))
-      const entries = await this.#parts.store.holds({ limit: LIST_MOST, ...(states && { states }) })
-      return entries.filter((entry) => maySee(entry, principal))
+      return this.#visibleOf(principal, states)
     })
   }
 
@@ -85,6 +88,20 @@ export class Approvals {
   /** Settles what this gateway was running when it ended without a word: nobody may run it again silently. */
   async recover(writer: string): Promise<void> {
     for (const entry of await this.#parts.store.abandonRunning(writer)) await this.#recordMove(entry)
+  }
+
+  /** Page by page: what others asked for must not push out of the listing what this principal may see. */
+  async #visibleOf(principal: Principal, states: readonly HoldState[] | undefined): Promise<readonly HoldEntry[]> {
+    const visible: HoldEntry[] = []
+    let before: HoldEntry | undefined
+    for (let page = 0; page < PAGES_MOST && visible.length < LIST_MOST; page++) {
+      const filter = { limit: PAGE, ...(states && { states }), ...(before && { before }) }
+      const entries = await this.#parts.store.holds(filter)
+      visible.push(...entries.filter((entry) => maySee(entry, principal)))
+      before = entries.at(-1)
+      if (entries.length < PAGE) break
+    }
+    return visible.slice(0, LIST_MOST)
   }
 
   async #visible(id: string, principal: Principal): Promise<HoldEntry> {

@@ -39,6 +39,12 @@ export interface Moved {
   readonly entry: HoldEntry
 }
 
+export interface HoldFilter {
+  readonly states?: readonly HoldState[]
+  readonly limit: number
+  readonly before?: Pick<HoldEntry, 'id' | 'createdAt'>
+}
+
 /**
  * One small store. Every write is durable when it resolves; every change of state is one conditional update, so that of
  * racing callers, in this process or another, exactly one moves it. Expiry is part of each condition; sweeping tidies.
@@ -48,8 +54,8 @@ export interface Store {
   openHold(exchange: Held): Promise<HoldEntry>
   /** `undefined` where there is none. An entry past its time reads as `expired`. */
   hold(id: string): Promise<HoldEntry | undefined>
-  /** Newest first. */
-  holds(filter: { readonly states?: readonly HoldState[]; readonly limit: number }): Promise<readonly HoldEntry[]>
+  /** Newest first; with `before`, those that are older than that one. */
+  holds(filter: HoldFilter): Promise<readonly HoldEntry[]>
   /** pending → approved | rejected | withdrawn. */
   decideHold(id: string, to: 'approved' | 'rejected' | 'withdrawn', decision: HoldDecision): Promise<Moved>
   /** approved → running, once; `writer` names the gateway that runs it. */

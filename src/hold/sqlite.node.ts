@@ -5,7 +5,7 @@ import type { Held, Subject } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
 import type { Clock } from '../runtime.ts'
 import { Commits } from './commits.node.ts'
-import type { HoldDecision, HoldEntry, HoldState, KeyClaim, KeyState, Moved, Store } from './contract.ts'
+import type { HoldDecision, HoldEntry, HoldFilter, HoldState, KeyClaim, KeyState, Moved, Store } from './contract.ts'
 import { MIGRATIONS } from './schema.ts'
 import { holdEntry, storedOutcome, type HoldRow } from './stored.ts'
 import { Waiters } from './waiters.ts'
@@ -40,9 +40,10 @@ const SQL = {
   read: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE id = :id`,
   peek: `SELECT ${STATE} AS state FROM holds WHERE id = :id`,
   list: `SELECT ${ENTRY}, ${STATE} AS state FROM holds
-         WHERE state = :stored AND ${STATE} IN (SELECT value FROM json_each(:states))
+         WHERE state = :stored AND (created_at, id) < (:before, :beforeId) AND ${STATE} IN (SELECT value FROM json_each(:states))
          ORDER BY created_at DESC, id DESC LIMIT :limit`,
-  listAll: `SELECT ${ENTRY}, ${STATE} AS state FROM holds ORDER BY created_at DESC, id DESC LIMIT :limit`,
+  listAll: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE (created_at, id) < (:before, :beforeId)
+            ORDER BY created_at DESC, id DESC LIMIT :limit`,
   decide: `UPDATE holds SET state = :to, decisions = json_insert(decisions, '$[#]', json(:decision))
            WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING ${ENTRY}, state`,
   start: `UPDATE holds SET state = 'running', writer = :writer
@@ -132,10 +133,11 @@ class SqliteStore implements Store {
     return this.#read(() => this.#entry(id))
   }
 
-  holds(filter: { readonly states?: readonly HoldState[]; readonly limit: number }): Promise<readonly HoldEntry[]> {
-    const { states } = filter
+  holds(filter: HoldFilter): Promise<readonly HoldEntry[]> {
+    const { states, before } = filter
+    const from = { before: before?.createdAt ?? Number.MAX_SAFE_INTEGER, beforeId: before?.id ?? '' }
     return this.#read(() => {
-      const bounds = { now: this.#clock.now(), limit: Math.min(Math.max(Math.trunc(filter.limit), 0), LISTED) }
+      const bounds = { now: this.#clock.now(), limit: Math.min(Math.max(Math.trunc(filter.limit), 0), LISTED), ...from }
       if (states === undefined) return this.#entries('listAll', bounds)
       // What reads as expired may be stored as what it was before. State by state, so that each is read in order from its
       // index and never sorted whole.

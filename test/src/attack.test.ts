@@ -1,10 +1,14 @@
 /** Parts that fail between one station and the next: what was decided still comes to an end on record. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { oneByOne } from '../../src/assemble.ts'
 import type { Held } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import { Health } from '../../src/health.ts'
 import type { HoldEntry, KeyClaim, KeyState, Store } from '../../src/hold/contract.ts'
+import { openSqliteStore } from '../../src/hold/sqlite.node.ts'
 import { Inflight } from '../../src/inflight.ts'
 import { AGENT, BROKEN, HOLD, journey, PERMIT, QUESTION, STATEMENT } from '../support/journey.ts'
 
@@ -106,6 +110,25 @@ describe('a word on a hold while nothing can be recorded', () => {
     const word = approvals.decide(knock(), 'id-0', 'approve', async () => ({ comment: '' }))
     await expect(word).rejects.toMatchObject({ code: 'audit-unavailable' })
     expect(moves).toEqual([])
+  })
+})
+
+describe('an agent that floods the approvers with holds', () => {
+  it('does not push those of others out of their listing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-flood-'))
+    const clock = { now: () => 1_000_000, monotonic: () => 0 }
+    const store = await openSqliteStore({ path: join(folder, 'state.db'), clock, writer: 'w1' })
+    const other = { ...HELD.principal, subject: 'other' }
+    await store.openHold({ ...HELD, id: '0-mine' })
+    await Promise.all(
+      Array.from({ length: 1200 }, (_, n) => store.openHold({ ...HELD, id: `flood-${n}`, principal: other })),
+    )
+    const { approvals, knock } = journey({ store })
+    expect((await approvals.list(knock())).map(({ id }) => id)).toEqual(['0-mine'])
+    expect((await approvals.list(knock(), ['pending'])).map(({ id }) => id)).toEqual(['0-mine'])
+    expect(await approvals.list(knock(), ['approved'])).toEqual([])
+    await store.close()
+    rmSync(folder, { recursive: true })
   })
 })
 
