@@ -23,7 +23,7 @@ export function verifyNarrowed(
     const resource = resourceOf(path, defaults)
     if (!known.has(resource)) return no(`the rewritten statement names \`${resource}\`, which the original does not`)
   }
-  return changedOutput(original, narrowed, no) ?? unmasked(narrowed, again, no)
+  return changedOutput(original, narrowed, no) ?? unmasked(narrowed, again, defaults, no)
 }
 
 function changedOutput(
@@ -45,6 +45,7 @@ function sameType(a: SqlType, b: SqlType | undefined): boolean {
 function unmasked(
   narrowed: SqlStatement,
   again: Analysed,
+  defaults: Defaults,
   no: (message: string, at?: number) => Refusal,
 ): Refusal | undefined {
   const masked = new Set(narrowed.masks.map((mask) => mask.resource))
@@ -52,6 +53,12 @@ function unmasked(
   const hidden = new Set(
     narrowed.views.filter((view) => reaches(view.resource, narrowed, masked)).map((v) => v.resource),
   )
+  // `FROM t AS shop, shop.customers` reads an array of `t`; a warehouse that took it for the table would read that bare.
+  for (const [{ path, start }, { is }] of again.names.meanings) {
+    const [last = '', dataset = '', project = defaults.project] = path.names.map((name) => name.text).toReversed()
+    const resource = resourceOf({ project, dataset, table: last }, defaults)
+    if (is === 'array' && masked.has(resource)) return no(`\`${resource}\` is a masked table's name, too`, start)
+  }
   const wrapped = wrappers(again.tree)
   for (const table of again.names.tables) {
     if (hidden.has(table.resource)) return no(`the view \`${table.resource}\` reads a masked table`, table.start)

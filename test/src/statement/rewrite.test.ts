@@ -134,6 +134,17 @@ test('positional parameters become named ones', async () => {
   expect(replaced).toMatchObject({ text: `SELECT '?' FROM ${W} c WHERE c.email = @sluice_p1 AND c.id > @sluice_p2` })
 })
 
+test.each([
+  'SELECT c.email FROM (SELECT [STRUCT("a" AS email)] AS customers) AS shop, shop.customers, `shop.customers` AS c',
+  'SELECT (SELECT MAX(email) FROM shop.customers) FROM (SELECT [STRUCT("a" AS email)] AS customers) AS shop, `shop.customers`',
+])('an array that bears the name of a masked table is refused beside it: %s', async (sql) => {
+  expect(statements().verify(await bound(sql), await rewritten(sql), DEFAULTS)).toMatchObject({
+    refused: true,
+    code: 'unproven',
+    message: "`shop.customers` is a masked table's name, too",
+  })
+})
+
 const TAMPERED: readonly (readonly [string, (s: SqlStatement) => SqlStatement])[] = [
   ['a reference left bare', (s) => ({ ...s, text: 'SELECT email FROM shop.customers' })],
   ['a mask on another column', (s) => ({ ...s, text: s.text.replace('`email`', '`name`') })],
