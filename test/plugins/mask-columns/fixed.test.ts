@@ -149,6 +149,17 @@ describe.each(NEWER_PLACES)('%s', (place) => {
 })
 
 test.each([
+  'CREATE TABLE shop.copy CLONE shop.customers',
+  'CREATE TABLE shop.copy COPY shop.customers',
+  'CREATE SNAPSHOT TABLE shop.copy CLONE shop.customers',
+  'CREATE VIEW shop.copy AS SELECT id FROM shop.customers',
+  'CREATE MATERIALIZED VIEW shop.copy AS SELECT MAX(email) AS m FROM shop.customers',
+  'CREATE MATERIALIZED VIEW shop.copy AS REPLICA OF shop.customers',
+  'CREATE FUNCTION shop.f() AS ((SELECT MAX(email) FROM shop.customers))',
+  'CREATE TABLE FUNCTION shop.f() AS SELECT * FROM shop.customers',
+  'CREATE PROCEDURE shop.p() BEGIN SELECT email FROM shop.customers; END',
+  "CREATE MODEL shop.m OPTIONS (model_type = 'kmeans') AS SELECT email FROM shop.customers",
+  'CREATE TEMP TABLE copy AS SELECT * FROM shop.customers',
   `FROM ${T}`,
   `FROM ${T} |> DISTINCT |> AGGREGATE COUNT(*)`,
   `FROM ${T} |> AS y |> SELECT y.email`,
