@@ -274,9 +274,9 @@ const FUNCTIONS: Record<string, Known> = {
   RAND: [0, 0, () => 'random()'],
   BIT_COUNT: [1, 1, call('bit_count')],
   // Dates and times. DATE_ADD, EXTRACT and their like have a grammar of their own.
-  CURRENT_DATE: [0, 0, () => `CAST(now() AS DATE)`],
+  CURRENT_DATE: [0, 1, (args) => `CAST(${args.length === 0 ? 'now()' : `timezone(${a0(args)}, now())`} AS DATE)`],
   CURRENT_TIMESTAMP: [0, 0, () => 'now()'],
-  CURRENT_DATETIME: [0, 0, () => 'CAST(now() AS TIMESTAMP)'],
+  CURRENT_DATETIME: [0, 1, (args) => (args.length === 0 ? 'CAST(now() AS TIMESTAMP)' : `timezone(${a0(args)}, now())`)],
   CURRENT_TIME: [0, 0, () => 'CAST(now() AS TIME)'],
   DATE: [
     1,
@@ -324,7 +324,14 @@ const FUNCTIONS: Record<string, Known> = {
   DATE_FROM_UNIX_DATE: [1, 1, (args) => `(DATE '1970-01-01' + CAST(${a0(args)} AS INTEGER))`],
   FORMAT_DATE: [2, 2, formatted],
   FORMAT_DATETIME: [2, 2, formatted],
-  FORMAT_TIMESTAMP: [2, 2, formatted],
+  FORMAT_TIMESTAMP: [
+    2,
+    3,
+    (args) =>
+      args.length === 2
+        ? formatted(args)
+        : `strftime(timezone(${a2(args)}, CAST(${a1(args)} AS TIMESTAMPTZ)), ${timeFormat(args[0])})`,
+  ],
   PARSE_DATE: [2, 2, parsed('DATE')],
   PARSE_DATETIME: [2, 2, parsed('TIMESTAMP')],
   PARSE_TIMESTAMP: [2, 2, (args) => `timezone('UTC', ${parsed('TIMESTAMP')(args)})`],
@@ -333,6 +340,11 @@ const FUNCTIONS: Record<string, Known> = {
   JSON_EXTRACT_SCALAR: [1, 2, (args) => `bq_json_value(${a0(args)}, ${jsonPath(args[1])})`],
   JSON_QUERY: [1, 2, (args) => `bq_json_query(${a0(args)}, ${jsonPath(args[1])})`],
   JSON_EXTRACT: [1, 2, (args) => `bq_json_query(${a0(args)}, ${jsonPath(args[1])})`],
+  JSON_QUERY_ARRAY: [1, 2, (args) => `bq_json_array(${a0(args)}, ${jsonPath(args[1])})`],
+  JSON_EXTRACT_ARRAY: [1, 2, (args) => `bq_json_array(${a0(args)}, ${jsonPath(args[1])})`],
+  JSON_VALUE_ARRAY: [1, 2, (args) => `bq_json_texts(${a0(args)}, ${jsonPath(args[1])})`],
+  JSON_EXTRACT_STRING_ARRAY: [1, 2, (args) => `bq_json_texts(${a0(args)}, ${jsonPath(args[1])})`],
+  JSON_TYPE: [1, 1, call('bq_json_type')],
   JSON_SET: [3, MANY, jsonSet],
   JSON_REMOVE: [
     2,

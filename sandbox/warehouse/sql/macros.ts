@@ -126,6 +126,13 @@ export const MACROS: readonly string[] = [
   `bq_json(x JSON) AS x, (x VARCHAR) AS TRY_CAST(x AS JSON)`,
   `bq_json_value(x, p) AS CASE WHEN json_type(TRY_CAST(x AS JSON), p) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL ELSE json_extract_string(TRY_CAST(x AS JSON), p) END`,
   `bq_json_query(x JSON, p) AS json_extract(x, p), (x VARCHAR, p) AS CAST(json_extract(TRY_CAST(x AS JSON), p) AS VARCHAR)`,
+  `bq_json_list(x, p) AS CASE WHEN json_type(TRY_CAST(x AS JSON), p) = 'ARRAY' THEN CAST(json_extract(TRY_CAST(x AS JSON), p) AS JSON[]) END`,
+  `bq_json_array(x JSON, p) AS bq_json_list(x, p),
+    (x VARCHAR, p) AS list_transform(bq_json_list(x, p), lambda _j: CAST(_j AS VARCHAR))`,
+  `bq_json_texts(x, p) AS CASE WHEN len(list_filter(bq_json_list(x, p), lambda _j: json_type(_j) IN ('OBJECT', 'ARRAY'))) > 0 THEN NULL
+    ELSE list_transform(bq_json_list(x, p), lambda _j: json_extract_string(_j, '$')) END`,
+  `bq_json_type(x JSON) AS CASE WHEN json_type(x) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE') THEN 'number'
+    WHEN json_type(x) = 'VARCHAR' THEN 'string' ELSE lower(json_type(x)) END`,
   `bq_to_json(x) AS CASE WHEN regexp_matches(typeof(x), 'TIMESTAMP|TIME|BLOB|INTERVAL|DECIMAL')
     THEN error('TO_JSON of this type is not supported in the sandbox') ELSE to_json(x) END`,
   `bq_json_scalar(x JSON, kinds) AS CASE WHEN x IS NULL OR json_type(x) = 'NULL' AND FALSE THEN NULL

@@ -1193,9 +1193,9 @@ class Translator {
         this.#needWord('AND')
         left = { sql: `(${left.sql} ${not}BETWEEN ${low} AND ${this.#binary(0).sql})` }
       } else if (this.#word('LIKE')) {
-        if (['ANY', 'ALL', 'SOME'].some((word) => this.#isWord(word)))
-          throw unsupported('LIKE ANY and LIKE ALL', this.#token)
-        left = { sql: `(${left.sql} ${not}LIKE ${this.#binary(0).sql} ESCAPE '\\')` }
+        const of = ['ANY', 'ALL', 'SOME'].find((word) => this.#isWord(word))
+        if (of !== undefined) left = this.#likeEach(left, not, of)
+        else left = { sql: `(${left.sql} ${not}LIKE ${this.#binary(0).sql} ESCAPE '\\')` }
       } else if (this.#word('IN')) left = this.#in(left, not)
       else return left
     }
@@ -1225,6 +1225,8 @@ class Translator {
       const right = this.#binary(level + 1)
       if (mark === '/') left = { sql: this.#chosen(`bq_div(${left.sql}, ${right.sql})`, [left.sql, right.sql]) }
       else if (mark === '-') left = this.#minus(left, right)
+      else if (mark === '+' && this.#isDays(left, right))
+        left = { sql: `(${left.sql} + CAST(${right.sql} AS INTEGER))` }
       else if (mark === '^') left = { sql: `xor(${left.sql}, ${right.sql})` }
       else left = { sql: `(${left.sql} ${mark} ${right.sql})` }
     }
@@ -1245,8 +1247,24 @@ class Translator {
     return sql
   }
 
+  /** Whether this is a DATE and a number of days: DuckDB knows no BIGINT of them. */
+  #isDays(left: Expression, right: Expression): boolean {
+    if (left.literal !== undefined || this.#typeOf(left.sql, this.#scope) !== 'DATE') return false
+    return right.literal !== undefined ? /^\d+$/.test(right.literal) : this.#typeOf(right.sql, this.#scope) === 'BIGINT'
+  }
+
+  /** `LIKE ANY ('a%', 'b%')` and `LIKE ALL (…)`. */
+  #likeEach(left: Expression, not: string, of: string): Expression {
+    this.#at++
+    if (!this.#isMark('(')) throw unsupported(`LIKE ${of} without a list`, this.#token)
+    const patterns = this.#inParens(() => this.#list(() => this.#expression().sql))
+    const each = patterns.map((pattern) => `${left.sql} LIKE ${pattern} ESCAPE '\\'`)
+    return { sql: `(${not}(${each.join(of === 'ALL' ? ' AND ' : ' OR ')}))` }
+  }
+
   /** DATE - DATE is an INTERVAL in BigQuery and a number in DuckDB, so the types are asked for. */
   #minus(left: Expression, right: Expression): Expression {
+    if (this.#isDays(left, right)) return { sql: `(${left.sql} - CAST(${right.sql} AS INTEGER))` }
     const written = left.literal !== undefined || right.literal !== undefined
     if (!written && this.#typeOf(right.sql, this.#scope) === 'DATE' && this.#typeOf(left.sql, this.#scope) === 'DATE') {
       return { sql: `to_days(CAST(${left.sql} - ${right.sql} AS INTEGER))` }
