@@ -43,7 +43,10 @@ try {
     }),
   )
   const broken = started.find((result) => result.status === 'rejected')
-  if (broken !== undefined) throw broken.reason
+  if (broken !== undefined) {
+    console.error(`if another \`npm start\` has ${data}: stop that one, or set SLUICE_DATA to another folder`)
+    throw broken.reason
+  }
   const env = environment()
   // For `npm run token`, which has to find the issuer.
   writeFileSync(join(sandboxData, 'urls.json'), JSON.stringify(Object.fromEntries(parts.map((p) => [p.name, p.url]))))

@@ -81,13 +81,17 @@ export class Approvals {
 
   /** Moves what ran out of time and records it; called now and then. */
   async expire(): Promise<void> {
-    const { store, runtime } = this.#parts
-    for (const entry of await store.expireHolds(runtime.clock.now())) await this.#recordMove(entry)
+    const { store, runtime, audit } = this.#parts
+    // What is past its time reads as expired meanwhile; it is moved once that can be recorded.
+    if (!audit.status().writable) return
+    const moved = await store.expireHolds(runtime.clock.now())
+    await Promise.all(moved.map((entry) => this.#recordMove(entry)))
   }
 
   /** Settles what this gateway was running when it ended without a word: nobody may run it again silently. */
   async recover(writer: string): Promise<void> {
-    for (const entry of await this.#parts.store.abandonRunning(writer)) await this.#recordMove(entry)
+    const moved = await this.#parts.store.abandonRunning(writer)
+    await Promise.all(moved.map((entry) => this.#recordMove(entry)))
   }
 
   /** Page by page: what others asked for must not push out of the listing what this principal may see. */

@@ -113,6 +113,25 @@ describe('a word on a hold while nothing can be recorded', () => {
   })
 })
 
+describe('holds whose time runs out while nothing can be recorded', () => {
+  it('are moved once it can, and one record that fails loses none of the others', async () => {
+    let sweeps = 0
+    const late = ['a', 'b', 'c'].map((id) => entryOf({ ...HELD, id }, 'expired'))
+    const expireHolds = async () => (sweeps++, late)
+    await journey({ store: { expireHolds }, writable: false }).approvals.expire()
+    expect(sweeps).toBe(0)
+    const append = async ({ exchange }: { exchange: string }): Promise<void> => {
+      if (exchange === 'a') throw BROKEN
+    }
+    const { approvals, records } = journey({ store: { expireHolds }, append })
+    await expect(approvals.expire()).rejects.toBe(BROKEN)
+    expect(records.map(({ hold }) => hold)).toEqual([
+      { id: 'b', state: 'expired' },
+      { id: 'c', state: 'expired' },
+    ])
+  })
+})
+
 describe('an agent that floods the approvers with holds', () => {
   it('does not push those of others out of their listing', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-flood-'))
