@@ -53,7 +53,9 @@ export class Directory {
       seen.connection = name
       const connection = this.#parts.connections.get(name)
       if (connection === undefined || !this.#parts.inForce().policies.reaches(principal, name)) {
-        throw new Failure('connection-unknown', `no connection \`${name}\``)
+        throw new Failure('connection-unknown', `no connection \`${name}\``, {
+          fix: 'GET /v1/connections lists yours',
+        })
       }
       const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#parts.limits.defaultTimeoutMs)])
       const paths = await connection.schemas.list(limited)
