@@ -38,11 +38,11 @@ export class Approvals {
 
   /** One hold; with `waitMs`, once its state has changed or the time is up. */
   see(knock: Knock, id: string, waitMs: number): Promise<HoldEntry> {
-    return this.#parts.door.enter(knock, async (seen, signal) => {
+    return this.#parts.door.enter(knock, async (seen, signal, room) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents', 'people'], signal))
       const entry = await this.#visible(id, principal)
       if (waitMs === 0) return entry
-      return (await this.#parts.store.waitHold(id, entry.state, waitMs, signal)) ?? entry
+      return (await room.aside(() => this.#parts.store.waitHold(id, entry.state, waitMs, signal))) ?? entry
     })
   }
 

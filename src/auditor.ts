@@ -26,7 +26,7 @@ export class Auditor {
     knock: Knock,
     read: (signal: AbortSignal) => Promise<AuditQuery>,
   ): Promise<{ answer: AuditAnswer; done: () => void }> {
-    return this.#parts.door.enter(knock, async (seen, signal, stay) => {
+    return this.#parts.door.enter(knock, async (seen, signal, room) => {
       const { door, audit, runtime, reader, groups } = this.#parts
       const principal = (seen.principal = await door.identify(knock, ['people'], signal))
       if (principal.kind !== 'person' || !groups.some((group) => principal.groups.includes(group))) {
@@ -58,7 +58,7 @@ export class Auditor {
         },
       })
       const answer = await reader.query(query, signal)
-      const done = stay()
+      const done = room.stay()
       // An auditor who reads nothing keeps no place for ever.
       if (signal.aborted) done()
       else signal.addEventListener('abort', done, { once: true })

@@ -7,7 +7,7 @@ import type { AuditLog } from './audit/contract.ts'
 import type { Plane, Principal } from './exchange.ts'
 import { asFailure, Failure } from './failure.ts'
 import type { Identity } from './identity/contract.ts'
-import type { Inflight } from './inflight.ts'
+import type { Inflight, Place } from './inflight.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A knock: what is known of a request before anything in it is believed. */
@@ -30,6 +30,13 @@ export interface Seen {
   connection?: string
   purpose?: string
   text?: string
+}
+
+/** What work may do with its place: keep it beyond its own end, and leave it to others while a person is waited for. */
+export interface Room {
+  /** Keeps it; the answer leaves it. */
+  readonly stay: () => () => void
+  readonly aside: Place['aside']
 }
 
 export interface DoorParts {
@@ -68,20 +75,18 @@ export class Door {
 
   /**
    * Runs `work` with a place among what is under way; what it throws is recorded as refused and thrown on as a Failure.
-   * `work` is told how to keep the place (for an answer that streams): then it MUST leave it itself.
+   * `work` may keep the place (for an answer that streams): then it MUST leave it itself.
    */
-  async enter<T>(
-    knock: Knock,
-    work: (seen: Seen, signal: AbortSignal, stay: () => () => void) => Promise<T>,
-  ): Promise<T> {
-    const { signal, leave } = this.#parts.inflight.enter(knock.signal)
+  async enter<T>(knock: Knock, work: (seen: Seen, signal: AbortSignal, room: Room) => Promise<T>): Promise<T> {
+    const { signal, leave, aside } = this.#parts.inflight.enter(knock.signal)
     const seen: Seen = {}
     let stays = false
     try {
-      return await work(seen, signal, () => {
+      const stay = (): (() => void) => {
         stays = true
         return leave
-      })
+      }
+      return await work(seen, signal, { stay, aside })
     } catch (error) {
       stays = false
       throw await this.#refuse(knock, seen, error)

@@ -15,7 +15,7 @@
 import { completed, completion, decided, failed, holdMoved } from './audit/entries.ts'
 import type { AuditLog } from './audit/contract.ts'
 import type { Connector } from './connection/contract.ts'
-import type { Door, Knock, Seen } from './door.ts'
+import type { Door, Knock, Room, Seen } from './door.ts'
 import { RecordedFailure } from './door.ts'
 import type {
   Batch,
@@ -141,11 +141,11 @@ export class Gateway {
 
   /** The whole journey of a query. `read` gives what is asked; it is called once the principal is known. */
   handle(knock: Knock, read: Read): Promise<Outcome> {
-    return this.#parts.door.enter(knock, async (seen, signal, stay) => {
+    return this.#parts.door.enter(knock, async (seen, signal, room) => {
       const { foreseen, question, connection } = await this.#foresee(knock, 'query', read, seen, signal)
       await this.#record(foreseen.exchange)
-      if (isPermitted(foreseen)) return this.#perform(foreseen, question, connection, signal, stay())
-      if (isHeld(foreseen.exchange)) return this.#hold(foreseen.exchange, question, connection, signal, stay)
+      if (isPermitted(foreseen)) return this.#perform(foreseen, question, connection, signal, room.stay())
+      if (isHeld(foreseen.exchange)) return this.#hold(foreseen.exchange, question, connection, signal, room)
       return { kind: 'denied', exchange: foreseen.exchange as Denied }
     })
   }
@@ -161,14 +161,14 @@ export class Gateway {
 
   /** Runs what was approved, once, as it was held. Only the requester may ask. */
   resume(knock: Knock, holdId: string): Promise<Outcome> {
-    return this.#parts.door.enter(knock, async (seen, signal, stay) => {
+    return this.#parts.door.enter(knock, async (seen, signal, room) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents'], signal))
       const entry = await this.#parts.store.hold(holdId)
       if (entry === undefined || !isSame(entry.exchange.principal, principal)) {
         throw new Failure('not-found', `no hold \`${holdId}\` of yours`)
       }
       seen.connection = entry.exchange.connection
-      return this.#resume(entry, principal, this.#connection(entry.exchange.connection), signal, stay)
+      return this.#resume(entry, principal, this.#connection(entry.exchange.connection), signal, room)
     })
   }
 
@@ -406,16 +406,17 @@ export class Gateway {
     question: Question,
     connection: Connection,
     signal: AbortSignal,
-    stay: () => () => void,
+    room: Room,
   ): Promise<Outcome> {
     const { store } = this.#parts
     let entry = await this.#open(exchange, question.idempotencyKey)
     if (question.waitMs > 0 && entry.state === 'pending') {
-      entry = (await store.waitHold(entry.id, 'pending', question.waitMs, signal)) ?? entry
+      const { id } = entry
+      entry = (await room.aside(() => store.waitHold(id, 'pending', question.waitMs, signal))) ?? entry
     }
     // Only in the call that waited: a repeated one is told where to run it.
     if (question.waitMs > 0 && entry.state === 'approved') {
-      return this.#resume(entry, exchange.principal, connection, signal, stay)
+      return this.#resume(entry, exchange.principal, connection, signal, room)
     }
     return { kind: 'held', exchange: entry.exchange, hold: entry }
   }
@@ -447,7 +448,7 @@ export class Gateway {
     principal: Principal,
     connection: Connection,
     signal: AbortSignal,
-    stay: () => () => void,
+    room: Room,
   ): Promise<Outcome> {
     const { store, runtime, writer } = this.#parts
     if (entry.state !== 'approved') {
@@ -481,7 +482,7 @@ export class Gateway {
       await store.endHold(entry.id, 'failed', { code: 'audit-unavailable', detail: 'nothing ran' })
       throw error
     }
-    return this.#perform(permitted, {}, connection, signal, stay(), ended)
+    return this.#perform(permitted, {}, connection, signal, room.stay(), ended)
   }
 
   async #endHold(exchange: Permitted, { state, cut }: Ending): Promise<void> {
@@ -496,7 +497,10 @@ export class Gateway {
 
   #connection(name: string): Connection {
     const connection = this.#parts.connections.get(name)
-    if (connection === undefined) throw new Failure('connection-unknown', `no connection \`${name}\``)
+    if (connection === undefined)
+      throw new Failure('connection-unknown', `no connection \`${name}\``, {
+        fix: 'GET /v1/connections lists yours',
+      })
     return connection
   }
 

@@ -4,10 +4,23 @@ import { Failure } from './failure.ts'
 /** How long what was aborted may take to leave, at a shutdown. */
 const LEAVE_MS = 5_000
 
+/** How many may be under way with those who wait for a person, as a multiple of the limit: they cost memory only. */
+const WITH_WAITING = 16
+
+/** One request's place. */
+export interface Place {
+  /** Aborts when the request must end. */
+  readonly signal: AbortSignal
+  readonly leave: () => void
+  /** Waits for a person: the place is free for others meanwhile. */
+  readonly aside: <T>(wait: () => Promise<T>) => Promise<T>
+}
+
 export class Inflight {
   readonly #limit: number
   readonly #mostMs: number
   readonly #running = new Set<AbortController>()
+  #aside = 0
   #closing = false
   #idle: (() => void) | undefined
 
@@ -25,9 +38,10 @@ export class Inflight {
    * Takes a place, with a signal that aborts when `signal` does, when the time is up, or when the gateway runs out of
    * patience at shutdown. Throws `overloaded` or `shutting-down` when there is none. `leave` MUST be called once, whatever happens.
    */
-  enter(signal: AbortSignal): { signal: AbortSignal; leave: () => void } {
+  enter(signal: AbortSignal): Place {
     if (this.#closing) throw new Failure('shutting-down', 'the gateway is shutting down', { retryAfter: 5 })
-    if (this.#running.size >= this.#limit) {
+    const { size } = this.#running
+    if (size - this.#aside >= this.#limit || size >= this.#limit * WITH_WAITING) {
       throw new Failure('overloaded', `the gateway already handles ${this.#limit} requests`, { retryAfter: 1 })
     }
     const controller = new AbortController()
@@ -41,6 +55,14 @@ export class Inflight {
         clearTimeout(timer)
         this.#running.delete(controller)
         if (this.#running.size === 0) this.#idle?.()
+      },
+      aside: async (wait) => {
+        this.#aside++
+        try {
+          return await wait()
+        } finally {
+          this.#aside--
+        }
       },
     }
   }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { oneByOne } from '../../src/assemble.ts'
-import type { Held } from '../../src/exchange.ts'
+import type { Decision, Held } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import { Health } from '../../src/health.ts'
 import type { HoldEntry, KeyClaim, KeyState, Store } from '../../src/hold/contract.ts'
@@ -129,6 +129,40 @@ describe('holds whose time runs out while nothing can be recorded', () => {
       { id: 'b', state: 'expired' },
       { id: 'c', state: 'expired' },
     ])
+  })
+})
+
+describe('callers who wait for a person', () => {
+  it('take no place from those who work, and are bounded themselves', async () => {
+    let decide = (): void => {}
+    const decided = new Promise<void>((resolve) => (decide = resolve))
+    const store: Partial<Store> = {
+      hold: async () => entryOf({ ...HELD, principal: AGENT }),
+      openHold: async (exchange) => entryOf(exchange),
+      waitHold: async () => (await decided, entryOf(HELD, 'rejected')),
+    }
+    let effect: Decision = HOLD
+    const { approvals, gateway, knock, inflight } = journey({ store, inflight: 1, decide: () => effect })
+    const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+    const waiting: Promise<unknown>[] = [approvals.see(knock(), 'id-0', 60_000)]
+    await settled()
+    waiting.push(gateway.handle(knock(), async () => ({ ...QUESTION, waitMs: 60_000 })))
+    await settled()
+    effect = PERMIT
+    const outcome = await gateway.handle(knock(), async () => QUESTION)
+    if (outcome.kind !== 'answer') throw new Error(outcome.kind)
+    await outcome.rows.return(undefined as never)
+    expect(inflight.count).toBe(2)
+
+    for (let n = 2; n < 16; n++) {
+      waiting.push(approvals.see(knock(), 'id-0', 60_000))
+      await settled()
+    }
+    await expect(approvals.see(knock(), 'id-0', 60_000)).rejects.toMatchObject({ code: 'overloaded' })
+    expect(inflight.count).toBe(16)
+    decide()
+    await Promise.all(waiting)
+    expect(inflight.count).toBe(0)
   })
 })
 
