@@ -199,6 +199,12 @@ class Binder {
         for (const { values } of does.whens) this.#each(values, scope)
         return []
       }
+      case 'opaque':
+        return this.#stop(
+          this.#analysed.tree.start,
+          'unsupported-script',
+          'what a script does is not known before it runs',
+        )
     }
   }
 

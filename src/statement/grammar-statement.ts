@@ -1,6 +1,11 @@
 /** Statements around queries: DML and DDL, as far as a policy must know what they touch. Everything else is refused. */
-import { Grammar } from './grammar.ts'
-import type { Assignment, ChangeAction, Expression, Path, Query, Tree } from './syntax.ts'
+import type { Action } from '../exchange.ts'
+import type { Refusal } from './contract.ts'
+import { Grammar, Stop } from './grammar.ts'
+import { refuse } from './lexer.ts'
+import { scanNames } from './scan.ts'
+import type { Assignment, ChangeAction, Expression, Name, OpaqueName, Path, Query, Tree } from './syntax.ts'
+import { NAMESPACES } from './words.ts'
 
 type Copy = Tree['copies'][number]
 type TreeFeature = Tree['features'][number]
@@ -33,13 +38,41 @@ class StatementGrammar {
   statement(): Tree {
     const g = this.#g
     if (g.peek().kind === 'end') g.stop(0, 'unparseable', 'the text holds no statement')
+    try {
+      return this.#whole()
+    } catch (error) {
+      const opaque = error instanceof Stop ? this.#opaque(error.refusal) : undefined
+      if (opaque === undefined) throw error
+      return opaque
+    }
+  }
+
+  #whole(): Tree {
+    const g = this.#g
     const tree = this.#one()
     g.take(';')
     if (g.peek().kind === 'end') return tree
-    if (g.tokens.some((token, i) => token.word === ';' && g.tokens[i + 1]?.kind !== 'end')) {
-      this.#script('several statements in one text')
-    }
     return g.unexpected('the end of the statement')
+  }
+
+  /** A statement that is not read, with its kind and every name in it; `undefined` where it could be a query or DML. */
+  #opaque(refusal: Refusal): Tree | undefined {
+    const g = this.#g
+    if (refusal.code === 'too-deep' || refusal.code === 'too-large') return undefined
+    g.rewind()
+    const { start } = g.peek()
+    const kind = opaqueKind(g)
+    if (kind === undefined) return undefined
+    const names = scanNames(g.tokens).flatMap(({ start: at, role }): OpaqueName[] => {
+      const path = pathAt(g, at)
+      return role === 'execute' && isComputing(path) ? [] : [{ path, action: role }]
+    })
+    // What names nothing is judged by its kind.
+    const own = kind === 'SCRIPT' || names.length === 0
+    const action: Action = kind === 'SCRIPT' ? 'execute' : 'administer'
+    const targets: Tree['targets'] = own ? [{ path: word(kind), actions: [action], object: 'raw' }] : []
+    const why = hasSeveral(g) ? severalStatements(g) : refusal
+    return { start, kind, does: { is: 'opaque', names, refusal: why }, targets, copies: [], features: this.#features }
   }
 
   #script(what: string): never {
@@ -56,6 +89,9 @@ class StatementGrammar {
     const { start, word } = g.peek()
     if (g.opensQuery()) return this.#tree(start, 'SELECT', { does: { is: 'query', query: g.query(), exports: false } })
     if (SCRIPT.has(word)) this.#script(word === 'CALL' || word === 'EXECUTE' ? `\`${word}\`` : 'a script')
+    if (word === 'GRANT' || word === 'REVOKE') return this.#grant(start, word)
+    if (word === 'LOAD') return this.#load(start)
+    if (word === 'UNDROP') return this.#undrop(start)
     switch (word) {
       case 'INSERT':
         return this.#insert(start)
@@ -129,7 +165,8 @@ class StatementGrammar {
       const target = [g.name('a column')]
       while (g.take('.')) target.push(g.name('a field', true))
       g.need('=')
-      if (g.is('DEFAULT')) g.next()
+      const { start, end } = g.peek()
+      if (g.take('DEFAULT')) g.hidden.push({ start, end, shown: 'NULL' })
       else set.push({ target, value: g.expression() })
     } while (g.take(','))
     return set
@@ -226,17 +263,139 @@ class StatementGrammar {
     if (g.isAny('TEMP', 'TEMPORARY')) g.unsupported('statement', 'a temporary object', 'use `WITH` in the query')
     const actions: ChangeAction[] = replaces ? ['define', 'delete'] : ['define']
     if (g.take('SCHEMA')) return this.#schema(start, 'CREATE_SCHEMA', actions)
+    if (g.take('EXTERNAL', 'SCHEMA')) return this.#schema(start, 'CREATE_SCHEMA', actions)
     const snapshot = g.take('SNAPSHOT', 'TABLE')
+    if (g.is('TABLE', 'FUNCTION')) return g.unsupported('statement', '`CREATE TABLE FUNCTION`')
     if (snapshot || g.take('TABLE')) return this.#createTable(start, snapshot, actions)
+    if (g.take('EXTERNAL', 'TABLE')) return this.#external(start, actions)
     const materialized = g.take('MATERIALIZED')
     if (g.take('VIEW')) return this.#createView(start, materialized, actions)
+    if (g.take('MODEL')) return this.#model(start, actions)
+    if (g.is('FUNCTION') || g.is('AGGREGATE', 'FUNCTION')) return this.#function(start, actions)
+    if (g.isAny('ROW', 'SEARCH', 'VECTOR')) return this.#about(start, 'CREATE')
+    if (RESERVED_CAPACITY.has(g.peek().word)) return this.#raw(start, 'CREATE')
     return g.unsupported('statement', `\`CREATE ${g.peek().word}\``)
+  }
+
+  #external(start: number, actions: readonly ChangeAction[]): Tree {
+    const g = this.#g
+    g.take('IF', 'NOT', 'EXISTS')
+    const targets = this.#target(g.path(), ...actions)
+    this.#skipRest()
+    return this.#tree(start, 'CREATE_EXTERNAL_TABLE', { targets })
+  }
+
+  /** `CREATE MODEL m OPTIONS (…) AS SELECT …` */
+  #model(start: number, actions: readonly ChangeAction[]): Tree {
+    const g = this.#g
+    g.take('IF', 'NOT', 'EXISTS')
+    const targets: Tree['targets'] = [{ path: g.path(), actions, object: 'unlisted' }]
+    this.#skipRest(['AS'])
+    if (!g.take('AS')) return this.#tree(start, 'CREATE_MODEL', { targets })
+    // `AS (training_data AS (…), holidays AS (…))` is none.
+    return this.#tree(start, 'CREATE_MODEL', { targets, does: { is: 'define', query: this.#query() } })
+  }
+
+  /** A function whose body is an expression or a text in another language. A body that names a table is not read. */
+  #function(start: number, actions: readonly ChangeAction[]): Tree {
+    const g = this.#g
+    g.take('AGGREGATE')
+    g.need('FUNCTION')
+    g.take('IF', 'NOT', 'EXISTS')
+    const path = g.path()
+    this.#skipGroup()
+    const inside = scanNames(g.tokens.slice(g.tokens.indexOf(g.peek())))
+    const [named] = inside.filter(({ start: at, role }) => role !== 'execute' || !isComputing(pathAt(g, at)))
+    if (named !== undefined)
+      g.stop(named.start, 'unsupported-routine', 'a function that names a table or a routine is not supported')
+    while (g.peek().kind !== 'end' && !g.is(';')) g.next()
+    this.#g.beyond.push('DDL')
+    return this.#tree(start, 'CREATE_FUNCTION', { targets: [{ path, actions, object: 'unlisted' }] })
+  }
+
+  /** Row access policies and indexes: the table that they are about. */
+  #about(start: number, verb: string): Tree {
+    const g = this.#g
+    const isPolicy = g.take('ROW', 'ACCESS', 'POLICY') || g.take('ALL', 'ROW', 'ACCESS', 'POLICIES')
+    const what = isPolicy ? 'ROW_ACCESS_POLICY' : `${g.next().word}_INDEX`
+    if (!isPolicy) g.need('INDEX')
+    g.take('IF', 'NOT', 'EXISTS')
+    g.take('IF', 'EXISTS')
+    if (!g.is('ON')) g.name('a name')
+    g.need('ON')
+    const targets = this.#target(g.path(), isPolicy ? 'administer' : 'define')
+    this.#skipRest()
+    g.beyond.push('DDL')
+    return this.#tree(start, `${verb}_${what}`, { targets })
+  }
+
+  /** Reservations and the like: no data is named. */
+  #raw(start: number, verb: string): Tree {
+    const g = this.#g
+    const what = g.next().word
+    g.take('IF', 'NOT', 'EXISTS')
+    g.take('IF', 'EXISTS')
+    const named = /^(name|quoted)$/.test(g.peek().kind) && !g.is('SET') ? g.next().value : what
+    this.#skipRest()
+    g.beyond.push('DDL')
+    return this.#tree(start, `${verb}_${what}`, {
+      targets: [{ path: word(named), actions: ['administer'], object: 'raw' }],
+    })
+  }
+
+  #grant(start: number, verb: string): Tree {
+    const g = this.#g
+    g.next()
+    do g.next()
+    while (g.take(','))
+    g.need('ON')
+    const isSchema = g.isAny('SCHEMA', 'DATASET')
+    if (!g.isAny('TABLE', 'VIEW', 'SCHEMA', 'DATASET', 'EXTERNAL')) g.unexpected('`TABLE`, `VIEW` or `SCHEMA`')
+    if (g.next().word === 'EXTERNAL') g.need('TABLE')
+    const path = g.path()
+    if (!g.take('TO')) g.need('FROM')
+    do {
+      if (g.peek().kind !== 'string') g.unexpected('a string')
+      g.next()
+    } while (g.take(','))
+    return this.#tree(start, verb, { targets: [{ path, actions: ['administer'], ...(isSchema && { dataset: true }) }] })
+  }
+
+  /** `LOAD DATA INTO t (…) FROM FILES (…)` */
+  #load(start: number): Tree {
+    const g = this.#g
+    g.need('LOAD', 'DATA')
+    const overwrites = g.take('OVERWRITE')
+    if (!overwrites) g.need('INTO')
+    if (g.isAny('TEMP', 'TEMPORARY')) g.unsupported('statement', 'a temporary table')
+    const targets = [{ path: g.path(), actions: overwrites ? (['write', 'delete'] as const) : (['write'] as const) }]
+    this.#skipRest(['FROM'])
+    g.need('FROM', 'FILES')
+    this.#skipGroup()
+    while (g.take('WITH')) this.#skipPart()
+    g.beyond.push('DDL')
+    return this.#tree(start, 'LOAD_DATA', { targets: targets.map((t) => ({ ...t, object: 'unlisted' as const })) })
+  }
+
+  /** `PARTITION COLUMNS (…)`, `CONNECTION c` */
+  #skipPart(): void {
+    const g = this.#g
+    if (g.take('CONNECTION')) return void g.path()
+    g.need('PARTITION', 'COLUMNS')
+    if (g.is('(')) this.#skipGroup()
+  }
+
+  #undrop(start: number): Tree {
+    const g = this.#g
+    g.need('UNDROP', 'SCHEMA')
+    g.beyond.push('DDL')
+    return this.#schema(start, 'UNDROP_SCHEMA', ['define'])
   }
 
   #createTable(start: number, snapshot: boolean, actions: readonly ChangeAction[]): Tree {
     const g = this.#g
     g.take('IF', 'NOT', 'EXISTS')
-    const targets = this.#target(g.path(), ...actions)
+    const targets = [...this.#target(g.path(), ...actions)]
     const copies: Copy[] = []
     if (g.isAny('LIKE', 'COPY', 'CLONE')) {
       g.next()
@@ -245,7 +404,7 @@ class StatementGrammar {
       copies.push({ path, extra })
     }
     if (snapshot && copies.length === 0) g.unexpected('`CLONE`')
-    this.#skipRest(['AS'])
+    targets.push(...this.#skipRest(['AS']))
     const kind = snapshot ? 'CREATE_SNAPSHOT_TABLE' : 'CREATE_TABLE'
     if (!g.take('AS')) return this.#tree(start, kind, { targets, copies })
     const query = this.#query()
@@ -278,9 +437,14 @@ class StatementGrammar {
   #drop(start: number): Tree {
     const g = this.#g
     g.need('DROP')
+    if (g.isAny('ROW', 'ALL', 'SEARCH', 'VECTOR')) return this.#about(start, 'DROP')
+    if (RESERVED_CAPACITY.has(g.peek().word)) return this.#raw(start, 'DROP')
+    const routine = ROUTINES.find((kind) => g.is(...kind.split(' ')))
+    if (routine !== undefined) return this.#routine(start, 'DROP', routine, 'delete')
     const what = this.#what(['TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SNAPSHOT TABLE', 'EXTERNAL TABLE', 'SCHEMA'])
     const kind = `DROP_${what.replace(' ', '_')}`
     if (what === 'SCHEMA') return this.#schema(start, kind, ['delete'])
+    if (what === 'SNAPSHOT TABLE') g.beyond.push('DDL')
     g.take('IF', 'EXISTS')
     return this.#tree(start, kind, { targets: this.#target(g.path(), 'delete') })
   }
@@ -288,13 +452,41 @@ class StatementGrammar {
   #alter(start: number): Tree {
     const g = this.#g
     g.need('ALTER')
+    if (g.isAny('PROJECT', 'ORGANIZATION') || RESERVED_CAPACITY.has(g.peek().word)) return this.#raw(start, 'ALTER')
+    if (g.isAny('VECTOR', 'SEARCH')) return this.#about(start, 'ALTER')
+    const routine = ROUTINES.find((kind) => g.is(...kind.split(' ')))
+    if (routine !== undefined) return this.#routine(start, 'ALTER', routine, 'define')
     const what = this.#what(['TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SCHEMA'])
     const kind = `ALTER_${what.replace(' ', '_')}`
     if (what === 'SCHEMA') return this.#schema(start, kind, ['define'])
     g.take('IF', 'EXISTS')
-    const targets = [{ path: g.path(), actions: ['define'] as ChangeAction[] }]
-    this.#skipRest()
+    const path = g.path()
+    const targets: Target[] = [{ path, actions: ['define'] }]
+    if (g.take('RENAME', 'TO')) {
+      // The new name takes the old one's place in its dataset.
+      const { start: at, end, names } = g.path()
+      if (names.length !== 1) g.stop(at, 'unparseable', 'a new name without its dataset is expected here')
+      targets.push({
+        path: { start: at, end, names: [...path.names.slice(0, -1), ...names] },
+        actions: ['define'],
+        derived: true,
+      })
+      return this.#tree(start, kind, { targets })
+    }
+    targets.push(...this.#skipRest())
     return this.#tree(start, kind, { targets })
+  }
+
+  /** Functions, procedures, models: no tables, so not looked up. */
+  #routine(start: number, verb: string, what: string, action: ChangeAction): Tree {
+    const g = this.#g
+    g.need(...what.split(' '))
+    g.take('IF', 'EXISTS')
+    const path = g.path()
+    this.#skipRest()
+    g.beyond.push('DDL')
+    const targets: Tree['targets'] = [{ path, actions: [action], object: 'unlisted' }]
+    return this.#tree(start, `${verb}_${what.replace(' ', '_')}`, { targets })
   }
 
   #what(kinds: readonly string[]): string {
@@ -305,41 +497,130 @@ class StatementGrammar {
   #export(start: number): Tree {
     const g = this.#g
     g.need('EXPORT')
+    if (g.take('MODEL')) {
+      const targets: Tree['targets'] = [{ path: g.path(), actions: ['export'], object: 'unlisted' }]
+      this.#skipRest()
+      g.beyond.push('DDL')
+      return this.#tree(start, 'EXPORT_MODEL', { targets })
+    }
     if (!g.take('DATA')) g.unsupported('statement', '`EXPORT` of anything but data')
-    if (g.is('WITH')) g.unsupported('statement', '`EXPORT DATA` by a connection')
+    if (g.take('WITH', 'CONNECTION')) g.path()
     g.need('OPTIONS')
     this.#skipGroup()
     g.need('AS')
     return this.#tree(start, 'EXPORT_DATA', { does: { is: 'query', query: this.#query(), exports: true } })
   }
 
-  /** Column lists, options, partitioning: no name in them is a table, and no query may hide in them. */
-  #skipRest(until: readonly string[] = []): void {
+  /** Column lists, options, partitioning: no query may hide in them. Answers with the tables that foreign keys name. */
+  #skipRest(until: readonly string[] = []): Target[] {
     const g = this.#g
+    const mentioned: Target[] = []
     while (g.peek().kind !== 'end' && !g.is(';') && !g.isAny(...until)) {
-      if (g.is('(')) this.#skipGroup()
-      else this.#skipOne()
+      if (g.is('(')) mentioned.push(...this.#skipGroup())
+      else mentioned.push(...this.#skipOne())
     }
+    return mentioned
   }
 
-  #skipGroup(): void {
+  #skipGroup(): Target[] {
     const g = this.#g
+    const mentioned: Target[] = []
     g.need('(')
     for (let depth = 1; depth > 0;) {
       if (g.peek().kind === 'end') g.unexpected('`)`')
       if (g.is('(')) depth++
       if (g.is(')')) depth--
-      this.#skipOne()
+      mentioned.push(...this.#skipOne())
     }
+    return mentioned
   }
 
-  #skipOne(): void {
+  #skipOne(): Target[] {
     const g = this.#g
+    if (g.take('REFERENCES')) return [{ path: g.path(), actions: ['read'], object: 'unlisted' }]
     if (SUSPECT.has(g.peek().word)) g.unsupported('clause', `\`${g.peek().word}\` in this place`)
-    // A foreign key, another default, a rename: names of other tables or routines.
-    if (g.isAny('REFERENCES', 'RENAME', 'REPLICA', 'CONNECTION')) g.unsupported('clause', `\`${g.peek().word}\``)
+    // A new name for a table, another default, a remote service: names that we do not follow.
+    if (g.is('RENAME', 'TO') || g.is('REPLICA')) g.unsupported('clause', `\`${g.peek().word}\``)
+    // A call by a dotted name is code.
+    if (g.is('.') && g.peek(2).word === '(') g.unsupported('clause', 'a call by a dotted name in this place')
     g.next()
+    return []
   }
+}
+
+type Target = Tree['targets'][number]
+
+const RESERVED_CAPACITY = new Set(['CAPACITY', 'RESERVATION', 'ASSIGNMENT'])
+const ROUTINES = ['TABLE FUNCTION', 'FUNCTION', 'PROCEDURE', 'MODEL']
+
+function severalStatements({ text, tokens }: Grammar): Refusal {
+  const at = tokens.find((token) => token.word === ';')?.end ?? 0
+  const message = 'several statements in one text are not supported'
+  return refuse(text, at, 'unsupported-script', message, 'send one statement at a time')
+}
+
+function hasSeveral({ tokens }: Grammar): boolean {
+  return tokens.some((token, i) => token.word === ';' && tokens[i + 1]?.kind !== 'end')
+}
+
+/** BigQuery's name for the kind, by the first words; `undefined` for what is no DDL and no script. */
+function opaqueKind(g: Grammar): string | undefined {
+  const { word: verb } = g.peek()
+  if (hasSeveral(g)) return 'SCRIPT'
+  if (verb === 'CALL') return 'CALL'
+  if (SCRIPT.has(verb)) return 'SCRIPT'
+  if (verb === 'GRANT' || verb === 'REVOKE' || verb === 'ASSERT') return verb
+  if (verb === 'LOAD') return 'LOAD_DATA'
+  if (verb === 'EXPORT') return g.peek(1).word === 'MODEL' ? 'EXPORT_MODEL' : 'EXPORT_DATA'
+  if (!/^(CREATE|ALTER|DROP|UNDROP)$/.test(verb)) return undefined
+  g.next()
+  g.take('OR', 'REPLACE')
+  if (!g.take('TEMP')) g.take('TEMPORARY')
+  g.take('AGGREGATE')
+  const what = OBJECTS.find((words) => g.take(...words.split(' ')))
+  if (what === undefined) return undefined
+  return `${verb}_${what.replaceAll(' ', '_')}`
+}
+
+const OBJECTS = [
+  'SCHEMA',
+  'EXTERNAL SCHEMA',
+  'SNAPSHOT TABLE',
+  'EXTERNAL TABLE',
+  'TABLE FUNCTION',
+  'TABLE',
+  'MATERIALIZED VIEW',
+  'VIEW',
+  'FUNCTION',
+  'PROCEDURE',
+  'MODEL',
+  'ROW ACCESS POLICY',
+  'SEARCH INDEX',
+  'VECTOR INDEX',
+  'CAPACITY',
+  'RESERVATION',
+  'ASSIGNMENT',
+  'PROJECT',
+  'ORGANIZATION',
+  'CONNECTION',
+]
+
+/** The path that begins at an offset. */
+function pathAt(g: Grammar, at: number): Path {
+  const from = g.tokens.findIndex((token) => token.start === at)
+  return new Grammar(g.text, g.tokens.slice(from)).path()
+}
+
+/** `NET.HOST(…)`: a built-in function that computes and no more. */
+function isComputing({ names }: Path): boolean {
+  const [first] = names
+  return first !== undefined && (NAMESPACES.has(first.text.toUpperCase()) || first.text.toUpperCase() === 'SAFE')
+}
+
+/** A word in the place of a path. */
+function word(text: string): Path {
+  const name: Name = { text, quoted: true, start: 0, end: 0 }
+  return { start: 0, end: 0, names: [name] }
 }
 
 function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

@@ -84,6 +84,16 @@ export class Grammar {
     return token
   }
 
+  /** Back to the first token, and nothing remembered. */
+  rewind(): void {
+    this.#at = 0
+    this.#depth = 0
+    this.#queries = 0
+    this.positional = 0
+    this.hidden.length = 0
+    this.beyond.length = 0
+  }
+
   next(): Token {
     const token = this.peek()
     if (token.kind !== 'end') this.#at++

@@ -59,6 +59,8 @@ class GoogleSql implements Statements {
     const known = this.#trees.get(parsed)
     const analysed = known?.defaults === defaults ? known.analysed : this.#analyse(parsed.text, defaults)
     if (analysed.refused) return analysed
+    const { does } = analysed.tree
+    if (does.is === 'opaque') return does.refusal
     try {
       checkParameters(analysed, parameters)
       const expansion = await expand(analysed, schemas, signal)
@@ -95,7 +97,9 @@ class GoogleSql implements Statements {
   #readBoth(sql: string, defaults: Defaults): Analysed | Refusal {
     const first = analyse(sql, defaults)
     if (first.refused) return first
-    const { kind, text, grammar, names } = first
+    const { kind, text, grammar, names, tree } = first
+    // Never bound: it is known by name only, so that a policy can judge it.
+    if (tree.does.is === 'opaque') return first
     const tokens = grammar.tokens.filter((token) => token.kind !== 'end' && token.end <= text.length)
     const missed = disagreementOfScan(text, tokens, names.places)
     // Constructs that bq2cst is known not to read: our grammar and the scan of tokens must do, and the dry run follows.

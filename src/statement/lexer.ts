@@ -189,6 +189,8 @@ class Lexer {
   }
 
   #parameter(): Refusal | undefined {
+    // `@@dataset_id`: no expression of ours takes one, but a script is told by its other words.
+    if (/^@@[A-Za-z_]/.test(this.#text.slice(this.#at, this.#at + 3))) return this.#push('symbol', '@@', '@@', 2)
     this.#at++
     const name = this.#match(NAME)
     this.#at--

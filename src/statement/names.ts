@@ -11,6 +11,7 @@ import type {
   FunctionItem,
   Item,
   Name,
+  OpaqueName,
   Path,
   Pipe,
   Pivot,
@@ -131,8 +132,13 @@ class NameWalk {
     return { meanings: this.#meanings, tables, uses: sortedUses(this.#uses), paths, places }
   }
 
-  #target({ path, actions, dataset }: Tree['targets'][number]): void {
-    this.#places.push(path)
+  #target({ path, actions, dataset, object, derived }: Tree['targets'][number]): void {
+    if (object !== 'raw' && derived === undefined) this.#places.push(path)
+    if (object === 'raw') {
+      const resource = path.names.map((name) => name.text).join('.')
+      for (const action of actions) this.#uses.push({ action, resource })
+      return
+    }
     if (dataset) {
       const [name = '', project = this.#defaults.project, ...more] = path.names.map((n) => n.text).toReversed()
       if (more.length > 0 || /[\p{Cc}*`$@/\\]/u.test(name)) {
@@ -143,6 +149,10 @@ class NameWalk {
       return
     }
     const place = tablePath(path, this.#grammar, this.#defaults)
+    if (object === 'unlisted' || derived) {
+      for (const action of actions) this.#uses.push({ action, resource: place.resource })
+      return
+    }
     const alias = path.names.at(-1)?.text ?? ''
     this.#tables.push({ ...place, start: path.start, end: path.end, alias, fixed: 'target' })
     for (const action of actions) this.#uses.push({ action, resource: place.resource })
@@ -198,7 +208,19 @@ class NameWalk {
       case 'define':
         if (does.query !== undefined) this.#query(does.query, NO_CTES, NO_ALIASES)
         break
+      case 'opaque':
+        for (const name of does.names) this.#opaque(name)
+        break
     }
+  }
+
+  /** A name in a text that is not read: a name of one part may be a temporary table's. */
+  #opaque({ path, action }: OpaqueName): void {
+    const [only, ...more] = path.names
+    if (action === 'execute') this.#executes(path)
+    else if (only !== undefined && more.length === 0 && this.#defaults.dataset === undefined) {
+      this.#uses.push({ action, resource: only.text })
+    } else this.#uses.push({ action, resource: tablePath(path, this.#grammar, this.#defaults).resource })
   }
 
   #query(query: Query, outer: Ctes, aliases: Aliases): void {

@@ -30,10 +30,8 @@ const ENDS = new Set(
   'WHERE GROUP HAVING QUALIFY WINDOW ORDER LIMIT UNION INTERSECT EXCEPT SET WHEN SELECT DO THEN ; |>'.split(' '),
 )
 /** A statement may begin behind these. */
-const OPENERS = new Set(['', ';', 'BEGIN', 'THEN', 'ELSE', 'DO', 'LOOP', 'REPEAT', '|>', 'TRANSACTION', 'AS'])
-const OBJECTS = new Set(
-  'TABLE VIEW MODEL FUNCTION PROCEDURE SCHEMA EXTERNAL SNAPSHOT DATASET CONNECTION INDEX'.split(' '),
-)
+const OPENERS = new Set([';', 'BEGIN', 'THEN', 'ELSE', 'DO', 'LOOP', 'REPEAT', '|>', 'TRANSACTION', 'AS'])
+const OBJECTS = new Set('TABLE VIEW MODEL FUNCTION PROCEDURE SCHEMA EXTERNAL SNAPSHOT DATASET CONNECTION'.split(' '))
 /** Words between a verb and what it is about. */
 const BETWEEN = new Set(
   'OR REPLACE TEMP TEMPORARY MATERIALIZED SEARCH VECTOR AGGREGATE ALL ROW ACCESS IF NOT EXISTS'.split(' '),
@@ -75,6 +73,11 @@ class Scan {
 
   #word(offset = 0): string {
     return this.#tokens[this.#i + offset]?.word ?? ''
+  }
+
+  /** A word that does not begin a path. */
+  #filler(ahead: number): string {
+    return this.#word(ahead + 1) === '.' ? '' : this.#word(ahead)
   }
 
   #step(): void {
@@ -125,9 +128,10 @@ class Scan {
       return this.#target('write', 1 + Number(this.#word(1) === 'INTO'))
     } else if (word === 'INTO') return this.#into()
     else if (COPYING.has(word) && here.at === 'none') return this.#target('read', 1)
-    else if (OPENERS.has(this.#word(-1)) && this.#statement(word, here)) return true
+    else if ((this.#i === 0 || OPENERS.has(this.#word(-1))) && this.#statement(word, here)) return true
     else if (word === 'TABLE' || word === 'MODEL') return this.#argument(word, here)
     else if (word === 'ON' && here.isAbout && here.at === 'none') return this.#about()
+    else if (word === 'OVERWRITE' && this.#word(-1) === 'DATA') return this.#into()
     else if (word === 'REFERENCES' || (word === 'OF' && this.#word(-1) === 'REPLICA')) return this.#target('read', 1)
     else {
       if (word === ';' || word === 'SELECT') here.isAbout = false
@@ -148,7 +152,7 @@ class Scan {
 
   #into(): boolean {
     let ahead = 1
-    while (/^(TEMP|TEMPORARY|TABLE)$/.test(this.#word(ahead))) ahead++
+    while (/^(TEMP|TEMPORARY|TABLE)$/.test(this.#filler(ahead))) ahead++
     return this.#target('write', ahead)
   }
 
@@ -166,7 +170,10 @@ class Scan {
         return this.#word(1) === 'TABLE' && this.#target('delete', 2)
       case 'CALL':
         return this.#target('execute', 1)
+      case 'EXPORT':
+        return this.#word(1) === 'MODEL' && this.#target('read', 2)
       case 'CREATE':
+      case 'UNDROP':
         return this.#object('define')
       case 'ALTER':
         return this.#object('define')
@@ -181,15 +188,15 @@ class Scan {
   #object(role: Scanned['role']): boolean {
     let ahead = 1
     let isNamed = false
-    for (; BETWEEN.has(this.#word(ahead)) || OBJECTS.has(this.#word(ahead)); ahead++) {
-      if (OBJECTS.has(this.#word(ahead))) isNamed = true
+    for (; BETWEEN.has(this.#filler(ahead)) || OBJECTS.has(this.#filler(ahead)); ahead++) {
+      if (OBJECTS.has(this.#filler(ahead))) isNamed = true
     }
     return isNamed && this.#target(role, ahead)
   }
 
   #about(): boolean {
     let ahead = 1
-    while (OBJECTS.has(this.#word(ahead))) ahead++
+    while (OBJECTS.has(this.#filler(ahead))) ahead++
     return this.#target('administer', ahead)
   }
 

@@ -1,5 +1,6 @@
 /** The typed tree of a statement: what the grammar makes of tokens. Positions are offsets in the text. */
-import type { SqlType } from '../exchange.ts'
+import type { Action, SqlType } from '../exchange.ts'
+import type { Refusal } from './contract.ts'
 
 /** A name as written. */
 export interface Name {
@@ -231,13 +232,17 @@ export interface Tree extends Placed {
     readonly path: Path
     readonly actions: readonly ChangeAction[]
     readonly dataset?: true
+    /** A routine, a model, a table that is only mentioned: not looked up. `raw` is no path of the warehouse's data. */
+    readonly object?: 'unlisted' | 'raw'
+    /** A new name, made of an old path. */
+    readonly derived?: true
   }[]
   /** Tables named outside a query: `COPY t`, `CLONE t`, `LIKE t`. */
   readonly copies: readonly { readonly path: Path; readonly extra: readonly Expression[] }[]
   readonly features: readonly { readonly name: string; readonly start: number }[]
 }
 
-export type ChangeAction = 'write' | 'define' | 'delete' | 'administer'
+export type ChangeAction = Action
 
 export type Does =
   | { readonly is: 'query'; readonly query: Query; readonly exports: boolean }
@@ -267,3 +272,10 @@ export type Does =
       }[]
     }
   | { readonly is: 'define'; readonly query?: Query }
+  /** Known by its first words and the names in it; why it is not read further. Never bound. */
+  | { readonly is: 'opaque'; readonly names: readonly OpaqueName[]; readonly refusal: Refusal }
+
+export interface OpaqueName {
+  readonly path: Path
+  readonly action: Action
+}

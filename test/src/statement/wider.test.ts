@@ -172,11 +172,32 @@ const UNBOUND: readonly (readonly [string, string])[] = [
   ["SELECT * FROM shop.leads PIVOT (MAX(email) FOR source IN ('a b'))", 'unsupported-pivot'],
   ['SELECT leads.email FROM shop.leads UNPIVOT (v FOR n IN (email, source))', 'unknown-column'],
   ['SELECT email FROM shop.leads UNION ALL BY NAME SELECT source FROM shop.leads', 'unknown-column'],
+  ['SELECT 1; SELECT email FROM shop.leads', 'unsupported-script'],
+  ["EXECUTE IMMEDIATE 'SELECT email FROM shop.leads'", 'unsupported-script'],
+  ['CALL shop.p()', 'unsupported-script'],
+  ['CREATE TEMP FUNCTION f(x STRING) AS (x); SELECT f(email) FROM shop.leads', 'unsupported-script'],
+  ['CREATE FUNCTION shop.f() AS ((SELECT MAX(email) FROM shop.leads))', 'unsupported-routine'],
+  ['CREATE TABLE shop.x (a STRING DEFAULT (SELECT MAX(email) FROM shop.leads))', 'unsupported-clause'],
+  ['CREATE VIEW shop.v AS SELECT email FROM shop.leads MATCH_RECOGNIZE (ORDER BY a)', 'unsupported-match-recognize'],
   ['SELECT WITH ANONYMIZATION email FROM shop.leads', 'unsupported-clause'],
 ]
 
 test.each(UNBOUND)('refuses %s', async (sql, code) => {
   expect(await bind(sql)).toMatchObject({ refused: true, code })
+})
+
+/** DDL that is read whole: what it names is bound, and what a query in it reads. */
+test.each([
+  ['CREATE FUNCTION shop.f(a INT64) AS (a + 1)', ''],
+  ['DROP FUNCTION shop.f', ''],
+  ["CREATE MODEL shop.m OPTIONS (model_type = 'kmeans') AS SELECT email FROM shop.leads", 'shop.leads.email'],
+  ["CREATE ROW ACCESS POLICY r ON shop.leads GRANT TO ('user:a') FILTER USING (source = 'x')", ''],
+  ["GRANT `roles/x` ON TABLE shop.leads TO 'user:a'", ''],
+  ["LOAD DATA INTO shop.leads FROM FILES (uris = ['gs://b/x'])", ''],
+])('%s', async (sql, columnsRead) => {
+  const statement = await bound(sql)
+  expect(statement.columnsRead.join(' ')).toBe(columnsRead)
+  expect(statement.output).toEqual([])
 })
 
 test('a table that is handed over by name is fixed in its place', async () => {
