@@ -5,7 +5,11 @@ import { Engine } from './engine.ts'
 import { Jobs } from './jobs.ts'
 
 const { port, data } = partOptions()
-const engine = await Engine.open(data)
+const engine = await Engine.open(data).catch((error: unknown) => {
+  const words = error instanceof Error ? error.message : 'unknown reason'
+  console.error(words.includes('lock') ? `${data} is in use by another process` : `${data} cannot be opened: ${words}`)
+  process.exit(1)
+})
 const { server, url } = await listen(api(engine, new Jobs(engine)), port)
 server.requestTimeout = 0
 ready('warehouse', url, () => {
