@@ -53,12 +53,17 @@ export class Health {
 
   /** In Prometheus' text format. */
   metrics(): string {
-    const { writable, backlogRecords, backlogBytes, deliveredAt } = this.#audit.status()
+    const { writable, backlogRecords, backlogBytes, deliveredAt, deliveryProblem } = this.#audit.status()
     const gauges: readonly (readonly [string, string, number])[] = [
       ['sluice_inflight', 'requests under way', this.#inflight.count],
       ['sluice_audit_journal_writable', '1 while the journal takes records', writable ? 1 : 0],
       ['sluice_audit_backlog_records', 'records that are durable here and not yet in ClickHouse', backlogRecords],
       ['sluice_audit_backlog_bytes', 'bytes of them', backlogBytes],
+      [
+        'sluice_audit_delivery_problem',
+        '1 while records do not reach ClickHouse, or once part of the journal was found damaged',
+        deliveryProblem === undefined ? 0 : 1,
+      ],
       ['sluice_audit_delivered_timestamp_seconds', 'time of the last delivery', (deliveredAt ?? 0) / 1000],
     ]
     return gauges

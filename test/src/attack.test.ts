@@ -132,6 +132,22 @@ describe('holds whose time runs out while nothing can be recorded', () => {
   })
 })
 
+describe('a journal with a damaged part', () => {
+  it('shows in the figures: evidence that is missing is no secret', () => {
+    const figure = (deliveryProblem?: string): string | undefined => {
+      const status = () => ({
+        writable: true,
+        backlogRecords: 0,
+        backlogBytes: 0,
+        ...(deliveryProblem && { deliveryProblem }),
+      })
+      const audit = { append: async () => {}, status, close: async () => {} }
+      return /^sluice_audit_delivery_problem (.*)$/m.exec(new Health([], audit, new Inflight(1, 1000)).metrics())?.[1]
+    }
+    expect([figure(), figure('segment-damaged')]).toEqual(['0', '1'])
+  })
+})
+
 describe('callers who wait for a person', () => {
   it('take no place from those who work, and are bounded themselves', async () => {
     let decide = (): void => {}
