@@ -1,21 +1,33 @@
 /** `npm run bench -- <name>`: what we measure ourselves against. */
 import { parseArgs } from 'node:util'
+import { measureCorpus } from './corpus.ts'
 import { startGateway } from './gateway.ts'
 import { benchQuery } from './query.ts'
+import { benchSql } from './sql.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    rounds: { type: 'string', default: '5' },
+    rounds: { type: 'string' },
     sql: { type: 'string', default: 'SELECT * FROM shop.metrics' },
+    why: { type: 'string' },
+    only: { type: 'string' },
   },
 })
-const [name] = positionals
-const rounds = Number(values.rounds)
+const [name, file, ...more] = positionals
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
+const isCounted = rounds === undefined || (Number.isInteger(rounds) && rounds >= 1)
 
-if (name !== 'query' || positionals.length !== 1 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error('npm run bench -- query [--rounds 5] [--sql "SELECT …"]')
-  process.exitCode = 1
+if (name === 'query' && file === undefined && isCounted) {
+  await benchQuery({ rounds: rounds ?? 5, sql: values.sql, startGateway })
+} else if (name === 'sql' && file === undefined && isCounted) {
+  await benchSql(rounds ?? 100)
+} else if (name === 'corpus' && file !== undefined && more.length === 0) {
+  const { why, only } = values
+  measureCorpus({ file, ...(why !== undefined && { why }), ...(only !== undefined && { only }) })
 } else {
-  await benchQuery({ rounds, sql: values.sql, startGateway })
+  console.error('npm run bench -- query [--rounds 5] [--sql "SELECT …"]')
+  console.error('npm run bench -- sql [--rounds 100]')
+  console.error('npm run bench -- corpus FILE [--only GROUP] [--why CODE]')
+  process.exitCode = 1
 }
