@@ -1,11 +1,12 @@
 /** What a principal can reach: connections, and their tables with types and masks as this principal would see them. */
 import { Failure } from './failure.ts'
-import { fulfil } from './fulfil.ts'
 import type { Door, Knock } from './door.ts'
-import type { Inspected, OutputColumn, Principal, TablePath } from './exchange.ts'
-import type { Connection, InForce, Limits } from './gateway.ts'
+import type { OutputColumn, TablePath } from './exchange.ts'
+import type { Connection, InForce, Limits, Unstated } from './journey.ts'
 import type { Runtime } from './runtime.ts'
 import type { Statements } from './statement/contract.ts'
+import { decide } from './stations/decide.ts'
+import { inspect } from './stations/inspect.ts'
 
 /** A table that may be read, with the columns that reading it would give. */
 export interface Reachable {
@@ -59,49 +60,49 @@ export class Directory {
       }
       const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#parts.limits.defaultTimeoutMs)])
       const paths = await connection.schemas.list(limited)
+      const { id, receivedAt } = knock
+      const unstated: Unstated = { id, receivedAt, surface: 'preflight', principal, connection: name }
       const found: Reachable[] = []
       for (const path of paths.slice(0, TABLES_MOST)) {
-        const reachable = await this.#reachable(principal, name, connection, path, knock, limited)
+        const reachable = await this.#reachable(unstated, connection, path, limited)
         if (reachable !== undefined) found.push(reachable)
       }
       return found
     })
   }
 
-  /** Reading a table whole, taken through the same analysis, decision and obligations as any query. */
+  /** Reading a table whole, through the stations that any query walks, but for the dry run and the record. */
   async #reachable(
-    principal: Principal,
-    name: string,
-    { connector, schemas, maxBytesBilled }: Connection,
+    unstated: Unstated,
+    connection: Connection,
     path: TablePath,
-    knock: Knock,
     signal: AbortSignal,
   ): Promise<Reachable | undefined> {
-    const { statements, inForce, limits } = this.#parts
+    const { statements, inForce, limits, runtime } = this.#parts
     const force = inForce()
-    const { defaults } = connector
-    const parsed = statements.parse(`SELECT * FROM \`${path.project}.${path.dataset}.${path.table}\``, defaults)
+    const { defaults } = connection.connector
+    const sql = `SELECT * FROM \`${path.project}.${path.dataset}.${path.table}\``
+    const bounds = {
+      maxRows: limits.defaultMaxRows,
+      timeoutMs: limits.defaultTimeoutMs,
+      maxBytesBilled: connection.maxBytesBilled,
+    }
+    const parsed = statements.parse(sql, defaults)
     if (parsed.refused) return undefined
-    const asked = { principal, connection: name }
-    if (force.policies.denyByName({ ...asked, kind: parsed.kind, uses: parsed.uses }) !== undefined) return undefined
-    const bounds = { maxRows: limits.defaultMaxRows, timeoutMs: limits.defaultTimeoutMs, maxBytesBilled }
+    if (force.policies.denyByName({ ...unstated, kind: parsed.kind, uses: parsed.uses }) !== undefined) return undefined
+    const schemas = connection.schemas
     const statement = await statements.bind(parsed, defaults, schemas, [], bounds, signal)
     if ('refused' in statement) return undefined
-    const plugins = force.plugins(principal, name)
-    const stated = { ...asked, id: knock.id, receivedAt: knock.receivedAt, surface: 'preflight' as const, statement }
-    const findings = (
-      await Promise.all(plugins.map(async ({ hooks }) => (await hooks.inspect?.(stated, signal)) ?? []))
-    ).flat()
-    const inspected: Inspected = { ...stated, findings }
-    const decision = force.policies.decide(inspected)
-    if (decision.effect === 'deny') return undefined
-    const narrowed = await fulfil(inspected, decision.obligations, plugins, statements, defaults)
-    if ('unfulfilled' in narrowed) return undefined
+    const plugins = force.plugins(unstated.principal, unstated.connection)
+    const inspected = await inspect({ ...unstated, statement }, plugins, runtime.log, signal)
+    const { exchange, narrowed } = await decide(inspected, force.policies, plugins, statements, defaults)
+    const { effect } = exchange.decision
+    if (effect === 'deny' || narrowed === undefined) return undefined
     const table = statement.tables.find((t) => t.path.dataset === path.dataset && t.path.table === path.table)
     return {
       resource: table?.resource ?? `${path.dataset}.${path.table}`,
       kind: table?.kind ?? 'TABLE',
-      effect: decision.effect,
+      effect,
       columns: narrowed.output,
     }
   }

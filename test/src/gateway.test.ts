@@ -158,6 +158,23 @@ describe('inspection', () => {
   })
 })
 
+describe('a schema that changed under us', () => {
+  it('is forgotten once the warehouse reads the statement otherwise, so that the next request meets the new one', async () => {
+    const table = { path: { project: 'p', dataset: 'shop', table: 'customers' }, resource: 'shop.customers' }
+    const bound = { ...STATEMENT, tables: [{ ...table, kind: 'TABLE' as const, columns: [], version: '1' }] }
+    const estimate = async () => ({ bytes: 1, kind: 'SELECT', tables: ['shop.orders'], output: [] })
+    const { gateway, events, knock } = journey({ statements: { bind: async () => bound }, connector: { estimate } })
+    expect(await gateway.handle(knock(), read)).toMatchObject({ kind: 'denied' })
+    expect(events).toEqual(['forget customers', 'audit decided'])
+  })
+
+  it('is kept while both agree', async () => {
+    const { gateway, events, knock } = journey({})
+    await readAll(answered(await gateway.handle(knock(), read)))
+    expect(events.filter((event) => event.startsWith('forget'))).toEqual([])
+  })
+})
+
 describe('obligations', () => {
   const permit = { ...PERMIT, obligations: [{ name: 'mask', terms: [{}] }] }
   const plugin = (before: (s: typeof STATEMENT) => unknown) => [

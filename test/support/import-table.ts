@@ -14,6 +14,8 @@ const CONTRACTS = FOLDERS.map((folder) => `src/${folder}/contract.ts`)
 /** Where concrete contracts meet: the journey and the rooms around it. */
 const MEETING = [
   'src/gateway.ts',
+  'src/journey.ts',
+  'src/stations/',
   'src/door.ts',
   'src/fulfil.ts',
   'src/inflight.ts',
@@ -63,7 +65,8 @@ function allowed(file: string): readonly string[] | undefined {
   if (file === 'src/plugin.ts') return ['src/exchange.ts', 'src/runtime.ts']
   const folder = FOLDERS.find((name) => file.startsWith(`src/${name}/`))
   if (folder !== undefined) return [...GROUND, `src/${folder}/`]
-  if (MEETING.includes(file)) return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...MEETING]
+  if (MEETING.some((room) => file === room || (room.endsWith('/') && file.startsWith(room))))
+    return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...MEETING]
   if (file.startsWith('src/config')) return [...GROUND, 'src/config', 'src/policy/']
   if (file === 'src/assemble.ts') return ['src/', 'plugins/index.ts', '!src/entry/']
   if (file.startsWith('src/entry/')) return ['src/', 'routes/index.ts', 'plugins/index.ts']

@@ -145,7 +145,15 @@ export function journey(broken: {
     connections: new Map([
       [
         'warehouse',
-        { connector, schemas: { table: async () => undefined, list: async () => [] }, maxBytesBilled: 1000 },
+        {
+          connector,
+          schemas: {
+            table: async () => undefined,
+            list: async () => [],
+            invalidate: (path) => void events.push(`forget ${path.table}`),
+          },
+          maxBytesBilled: 1000,
+        },
       ],
     ]),
     inForce: () => ({ policies, plugins: () => broken.plugins ?? [] }),

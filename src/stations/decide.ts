@@ -1,0 +1,39 @@
+/** Station 4, decide: the one decision, and whether what it demands can be done. */
+import type { Deny, Finding, Inspected, Reason } from '../exchange.ts'
+import { fulfil, type ActivePlugin } from '../fulfil.ts'
+import type { Foreseen } from '../journey.ts'
+import type { PolicySet } from '../policy/contract.ts'
+import { BARRING } from '../second-opinion.ts'
+import type { Defaults, Statements } from '../statement/contract.ts'
+
+/** What no plugin can carry out is denied here, before it is recorded, held or run. */
+export async function decide(
+  inspected: Inspected,
+  policies: PolicySet,
+  plugins: readonly ActivePlugin[],
+  statements: Statements,
+  defaults: Defaults,
+): Promise<Foreseen> {
+  const policy = policies.digest
+  const decision = barred(inspected.findings) ?? policies.decide(inspected)
+  if (decision.effect === 'deny') return { exchange: { ...inspected, decision, policy } }
+  const narrowed = await fulfil(inspected, decision.obligations, plugins, statements, defaults)
+  if (!('unfulfilled' in narrowed)) return { exchange: { ...inspected, decision, policy }, narrowed }
+  const denial: Deny = { effect: 'deny', reasons: [narrowed.unfulfilled] }
+  return { exchange: { ...inspected, decision: denial, policy } }
+}
+
+/** The denial that follows from findings which no policy may overrule. */
+function barred(findings: readonly Finding[]): Deny | undefined {
+  const reasons: Reason[] = findings
+    .filter((finding) => (BARRING as readonly string[]).includes(finding.kind))
+    .map(({ kind, where }) => ({
+      code: kind.slice('gateway/'.length),
+      because:
+        kind === 'gateway/inspection-failed'
+          ? 'an inspection failed or was late, and what is not known to be harmless does not run'
+          : 'our analysis and the warehouse read this statement differently',
+      ...(where !== undefined && { where }),
+    }))
+  return reasons.length === 0 ? undefined : { effect: 'deny', reasons }
+}

@@ -1,0 +1,68 @@
+/** Station 6, perform: what was permitted runs, once; or its failure is on record. */
+import { failed } from '../audit/entries.ts'
+import type { AuditLog } from '../audit/contract.ts'
+import type { Connector } from '../connection/contract.ts'
+import { RecordedFailure } from '../door.ts'
+import type { Decided } from '../exchange.ts'
+import { asFailure, type Failure } from '../failure.ts'
+import type { Answered, Ending, HeldOutcome, Ready } from '../journey.ts'
+import type { Once } from '../once.ts'
+import type { Runtime } from '../runtime.ts'
+import { begin, type Ends } from './return.ts'
+
+export interface PerformParts {
+  readonly runtime: Runtime
+  readonly audit: AuditLog
+  readonly once: Once
+}
+
+/** How a permitted request ends on record whose key belongs to a hold that was opened under earlier policies. */
+const ANSWERED_WITH_HOLD = { code: 'conflict', message: 'answered with the hold of the first request with its key' }
+
+/**
+ * Runs what is ready as the job of the first exchange of its idempotency key: a repeated request finds that job and reads
+ * its answer. Whatever is thrown has its record already.
+ */
+export async function perform(
+  ready: Ready,
+  key: string | undefined,
+  connector: Connector,
+  signal: AbortSignal,
+  parts: PerformParts,
+  ends: Ends,
+): Promise<Answered | HeldOutcome> {
+  const { exchange, narrowed } = ready
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(narrowed.bounds.timeoutMs)])
+  try {
+    const first = await parts.once.claim(exchange, key)
+    if (first.kind === 'held') {
+      await parts.audit.append(failed(exchange, parts.runtime.clock.now(), ANSWERED_WITH_HOLD))
+      ends.leave()
+      return { kind: 'held', exchange: first.hold.exchange, hold: first.hold }
+    }
+    const answer = await connector.run(narrowed, { ...exchange, id: first.id }, limited)
+    return await begin(ready, answer, limited, parts, ends)
+  } catch (error) {
+    ends.leave()
+    throw await recordFailure(exchange, asFailure(error, 'upstream-failed'), parts, ends.ended)
+  }
+}
+
+/** The failure to answer with, once its record is written. */
+export async function recordFailure(
+  exchange: Decided,
+  failure: Failure,
+  { runtime, audit }: Pick<PerformParts, 'runtime' | 'audit'>,
+  ended: (how: Ending) => Promise<void> = async () => {},
+): Promise<Failure> {
+  runtime.log('warn', 'an exchange failed', { exchange: exchange.id, code: failure.code }, failure.cause)
+  try {
+    await audit.append(failed(exchange, runtime.clock.now(), failure))
+    // Only a refusal is proof that nothing ran; whatever else went wrong, the upstream may have done it.
+    const certain = failure.code === 'upstream-refused'
+    await ended({ state: certain ? 'failed' : 'unknown', cut: failure.code })
+    return RecordedFailure.of(failure)
+  } catch (unrecorded) {
+    return RecordedFailure.of(asFailure(unrecorded, 'audit-unavailable'))
+  }
+}

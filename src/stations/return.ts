@@ -1,0 +1,107 @@
+/** Station 7, return: the rows on their way out, and the record of how they ended. */
+import { completed, completion } from '../audit/entries.ts'
+import type { AuditLog } from '../audit/contract.ts'
+import type { Answer } from '../connection/contract.ts'
+import type { Batch, Completed, OutputColumn, SqlStatement } from '../exchange.ts'
+import { asFailure, Failure, type FailureCode } from '../failure.ts'
+import type { Answered, Ending, Ready } from '../journey.ts'
+import { firstRows, NO_ROWS } from '../rows.ts'
+import type { Runtime } from '../runtime.ts'
+
+export interface ReturnParts {
+  readonly runtime: Runtime
+  readonly audit: AuditLog
+}
+
+/** What is told when the rows have ended, in whatever way. */
+export interface Ends {
+  /** Gives the place back. Called once, last. */
+  readonly leave: () => void
+  /** Called once the completion is on record, or could not be put there. */
+  readonly ended: (how: Ending) => Promise<void>
+}
+
+/**
+ * The answer, begun: from here on, returning its rows early is recorded too, and they end with `signal` though nobody asks
+ * for them: a client that reads nothing keeps nothing.
+ */
+export async function begin(
+  { exchange, narrowed }: Ready,
+  answer: Answer,
+  signal: AbortSignal,
+  parts: ReturnParts,
+  ends: Ends,
+): Promise<Answered> {
+  const columns = labelled(answer.columns, narrowed)
+  const rows = rowsOf({ exchange, narrowed }, answer, signal, parts, ends)
+  await rows.next() // past NO_ROWS, into what closes itself
+  const end = (): void => parts.runtime.background('end an answer', rows.return(undefined as never))
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
+  return { kind: 'answer', exchange, columns, rows, signal }
+}
+
+/** Batches up to the bound on rows. The completion is durable before the last of them is followed by an end. */
+async function* rowsOf(
+  { exchange, narrowed }: Ready,
+  answer: Answer,
+  signal: AbortSignal,
+  { runtime, audit }: ReturnParts,
+  { leave, ended }: Ends,
+): AsyncGenerator<Batch, Completed, void> {
+  let rowCount = 0
+  let byteCount = 0
+  let closed: Completed | undefined
+  const close = async (cut: string | undefined): Promise<Completed> => {
+    const came = { job: answer.job, rowCount, byteCount, statistics: answer.statistics() }
+    closed = completion(exchange, narrowed, { ...came, ...(cut !== undefined && { cut }) })
+    try {
+      await audit.append(completed(closed, runtime.clock.now()))
+    } finally {
+      await ended(cut === undefined || cut === 'max-rows' ? { state: 'done' } : { state: 'done', cut })
+    }
+    return closed
+  }
+  try {
+    yield NO_ROWS
+    let cut: string | undefined
+    try {
+      for await (const batch of answer.batches) {
+        const room = narrowed.bounds.maxRows - rowCount
+        const kept = batch.rowCount <= room ? batch : firstRows(batch, room)
+        rowCount += kept.rowCount
+        byteCount += kept.bytes.byteLength
+        if (kept.rowCount > 0) yield kept
+        if (kept === batch) continue
+        cut = 'max-rows'
+        break
+      }
+    } catch (error) {
+      const { code, cause } = asFailure(error, 'upstream-failed')
+      runtime.log('warn', 'an answer was cut', { exchange: exchange.id, code }, cause)
+      cut = code
+    }
+    return await close(cut)
+  } finally {
+    // Returned early: the client left, or reads too slowly. Its record is written all the same.
+    try {
+      if (closed === undefined) await close(reasonOf(signal))
+    } finally {
+      leave()
+    }
+  }
+}
+
+/** The answer's columns, each with the mask its values carry. A masked answer whose columns do not line up is not given. */
+function labelled(columns: readonly { name: string; type: OutputColumn['type'] }[], ran: SqlStatement): OutputColumn[] {
+  if (columns.length !== ran.output.length && ran.masks.length > 0 && columns.length > 0) {
+    throw new Failure('internal', 'the answer has other columns than were analysed')
+  }
+  return columns.map((column, i) => ({ sources: [], ...ran.output[i], ...column }))
+}
+
+/** Why an answer ended before its rows did, as the code that its record tells. */
+function reasonOf({ aborted, reason }: AbortSignal): FailureCode {
+  if (aborted && reason instanceof Failure) return reason.code
+  return aborted && reason instanceof DOMException && reason.name === 'TimeoutError' ? 'upstream-late' : 'client-gone'
+}

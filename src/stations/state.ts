@@ -1,0 +1,68 @@
+/** Station 2, state: the text parsed, judged by its names, resolved, bound and estimated. */
+import type { Denied, OutputColumn, SqlStatement, Stated } from '../exchange.ts'
+import { Failure } from '../failure.ts'
+import type { Asked, Connection, InForce, Unstated } from '../journey.ts'
+import type { Parsed, Refusal, Statements } from '../statement/contract.ts'
+
+/**
+ * The exchange with its statement, or the denial that its names alone bring about: names are judged before the catalog or
+ * the warehouse is asked, so that neither tells a stranger what exists. Throws `statement-refused`, `resource-unknown`,
+ * and what the warehouse throws.
+ */
+export async function state(
+  unstated: Unstated,
+  asked: Asked,
+  { connector, schemas }: Connection,
+  { policies }: InForce,
+  statements: Statements,
+  signal: AbortSignal,
+): Promise<Stated | Denied> {
+  const parsed = understood(statements.parse(asked.sql, connector.defaults))
+  const decision = policies.denyByName({ ...unstated, kind: parsed.kind, uses: parsed.uses })
+  if (decision !== undefined) {
+    return { ...unstated, statement: namedOnly(parsed, asked), findings: [], decision, policy: policies.digest }
+  }
+  const { parameters, bounds } = asked
+  const statement = understood(await statements.bind(parsed, connector.defaults, schemas, parameters, bounds, signal))
+  const estimate = await connector.estimate(statement, unstated.principal, signal)
+  return { ...unstated, statement: { ...statement, estimate, output: named(statement.output, estimate.output) } }
+}
+
+/** The parsed or bound text; a refusal is thrown with its place. */
+function understood(result: Parsed | Refusal): Parsed
+function understood(result: SqlStatement | Refusal): SqlStatement
+function understood(result: Parsed | SqlStatement | Refusal): Parsed | SqlStatement {
+  if (!('refused' in result) || !result.refused) return result
+  const { code, message, line, column, fix } = result
+  const unknown = code === 'unknown-table' || code === 'unknown-column'
+  throw new Failure(unknown ? 'resource-unknown' : 'statement-refused', message, {
+    where: `line ${line}, column ${column} (${code})`,
+    ...(fix !== undefined && { fix }),
+  })
+}
+
+/** A statement of which only names are known: enough to record why it was denied. */
+function namedOnly({ kind, text, uses }: Parsed, { parameters, bounds }: Asked): SqlStatement {
+  return {
+    language: 'googlesql',
+    kind,
+    text,
+    uses,
+    parameters,
+    bounds,
+    tables: [],
+    references: [],
+    views: [],
+    columnsRead: [],
+    output: [],
+    functions: [],
+    features: [],
+    masks: [],
+  }
+}
+
+/** Our columns under the names and types that the dry run gives them. */
+function named(ours: SqlStatement['output'], theirs: readonly { name: string; type: OutputColumn['type'] }[]) {
+  if (ours.length !== theirs.length) return ours
+  return ours.map((column, i) => ({ ...column, ...theirs[i] }))
+}
