@@ -23,7 +23,16 @@ const COLUMNS: Readonly<Record<string, SqlType>> = {
   tags: { kind: 'ARRAY', of: { kind: 'STRING' } },
 }
 
-const schemas: Schemas = { table: (path) => Promise.resolve(tableAt(path)) }
+/** As a catalog that has seen them all. */
+const TABLES = new Map<string, Table>()
+const schemas: Schemas = {
+  table: (path) => {
+    const key = `${path.dataset}.${path.table}`
+    const table = TABLES.get(key) ?? tableAt(path)
+    TABLES.set(key, table)
+    return Promise.resolve(table)
+  },
+}
 
 function tableAt(path: TablePath): Table {
   const columns = Object.entries(COLUMNS).map(([name, type]) => ({ name, type, nullable: true }))

@@ -110,9 +110,15 @@ export function pathKey(path: { project: string; dataset: string; table: string 
   return JSON.stringify([path.project, path.dataset, path.table])
 }
 
-/** The columns of a base table. */
-export function baseColumns(table: Table): NamedValue[] {
-  return table.columns.map(({ name, type }) => ({ name, value: fromTable(`${table.resource}.${name}`, type) }))
+const COLUMNS_OF = new WeakMap<Table, readonly NamedValue[]>()
+
+/** The columns of a base table. A table's description never changes; a changed table is described anew. */
+export function baseColumns(table: Table): readonly NamedValue[] {
+  const known = COLUMNS_OF.get(table)
+  if (known !== undefined) return known
+  const columns = table.columns.map(({ name, type }) => ({ name, value: fromTable(`${table.resource}.${name}`, type) }))
+  COLUMNS_OF.set(table, columns)
+  return columns
 }
 
 /** Binds a parsed statement. Throws Stop where a name is unknown or a construct cannot be proven. */

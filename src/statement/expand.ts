@@ -72,7 +72,12 @@ class Expander implements Expansion {
     return (table.kind === 'VIEW' || table.kind === 'MATERIALIZED_VIEW') && named.fixed !== 'target'
   }
 
-  async #view(table: Table, named: NamedTable, above: readonly string[], at = named.start): Promise<NamedValue[]> {
+  async #view(
+    table: Table,
+    named: NamedTable,
+    above: readonly string[],
+    at = named.start,
+  ): Promise<readonly NamedValue[]> {
     const shown = `the view \`${table.resource}\``
     if (above.length >= DEPTH) this.#stop(at, 'unsupported-view', `views nest deeper than ${DEPTH}`)
     if (table.definition === undefined)

@@ -15,7 +15,7 @@ import { verifyNarrowed } from './verify.ts'
 
 export type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
 
-/** Characters of texts whose analysis is kept: parsed ones, and bound ones. Trees take some thirty times as many bytes. */
+/** Characters of texts whose analysis is kept. Trees take some thirty times as many bytes. */
 const CACHED = 1_000_000
 
 type Analysis = Omit<SqlStatement, 'parameters' | 'bounds' | 'masks'>
@@ -31,7 +31,8 @@ export function createStatements(wasm: WebAssembly.Module): Statements {
 class GoogleSql implements Statements {
   readonly #second: SecondReader
   readonly #parsed = new Lru<Analysed | Refusal>(CACHED)
-  readonly #bound = new Lru<Analysis>(CACHED)
+  /** The last binding of a parsed text, and the tables that it was bound to. */
+  readonly #bound = new WeakMap<Analysed, { readonly to: string; readonly analysis: Analysis }>()
   /** The tree behind what `parse` answered. */
   readonly #trees = new WeakMap<Parsed, { readonly analysed: Analysed; readonly defaults: Defaults }>()
 
@@ -64,11 +65,11 @@ class GoogleSql implements Statements {
     try {
       checkParameters(analysed, parameters)
       const expansion = await expand(analysed, schemas, signal)
-      const versions = expansion.tables.map((table) => [pathKey(table.path), table.version])
-      const key = JSON.stringify([defaults, analysed.text, analysed.comments, versions])
-      const cached = this.#bound.get(key)
-      const analysis = cached ?? describe(analysed, expansion, bindTree(analysed, expansion.sources))
-      if (cached === undefined) this.#bound.set(key, analysis)
+      const to = JSON.stringify(expansion.tables.map((table) => [pathKey(table.path), table.version]))
+      const last = this.#bound.get(analysed)
+      const analysis =
+        last?.to === to ? last.analysis : describe(analysed, expansion, bindTree(analysed, expansion.sources))
+      if (last?.to !== to) this.#bound.set(analysed, { to, analysis })
       return { ...analysis, parameters, bounds, masks: [] }
     } catch (error) {
       if (error instanceof Stop) return error.refusal
@@ -81,7 +82,8 @@ class GoogleSql implements Statements {
   }
 
   #analyse(sql: string, defaults: Defaults): Analysed | Refusal {
-    const key = JSON.stringify([defaults.project, defaults.dataset, sql])
+    // No text that is understood, and no project, holds a NUL.
+    const key = `${defaults.project}\0${defaults.dataset ?? ''}\0${sql}`
     return this.#parsed.get(key) ?? this.#parsed.set(key, this.#readTwice(sql, defaults))
   }
 
@@ -137,8 +139,7 @@ function orTooDeep(error: unknown): Refusal {
 }
 
 /** Named or positional parameters, never both, and as many as the text has marks. */
-function checkParameters({ grammar }: Analysed, given: readonly Parameter[]): void {
-  const marks = grammar.tokens.filter((token) => token.kind === 'parameter')
+function checkParameters({ grammar, marks }: Analysed, given: readonly Parameter[]): void {
   const [named] = marks.filter((token) => token.value !== '')
   const [positional] = marks.filter((token) => token.value === '')
   if (named !== undefined && positional !== undefined) {

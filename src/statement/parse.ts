@@ -2,7 +2,7 @@
 import type { Defaults, Parsed, Refusal } from './contract.ts'
 import { Grammar, Stop } from './grammar.ts'
 import { readStatement } from './grammar-statement.ts'
-import { emit, lex } from './lexer.ts'
+import { emit, lex, type Token } from './lexer.ts'
 import { resolveNames, type Names } from './names.ts'
 import type { Tree } from './syntax.ts'
 
@@ -12,6 +12,8 @@ export interface Analysed extends Parsed {
   readonly names: Names
   readonly grammar: Grammar
   readonly comments: number
+  /** `@name` and `?`, in order. */
+  readonly marks: readonly Token[]
 }
 
 /** Parses with our own grammar alone. Pure; never throws on any input. */
@@ -24,7 +26,8 @@ export function analyse(sql: string, defaults: Defaults): Analysed | Refusal {
     const tree = readStatement(grammar)
     const names = resolveNames(tree, grammar, defaults)
     const { uses, paths } = names
-    return { refused: false, kind: tree.kind, text, uses, paths, tree, names, grammar, comments: lexed.comments }
+    const marks = lexed.tokens.filter((token) => token.kind === 'parameter')
+    return { refused: false, kind: tree.kind, text, uses, paths, tree, names, grammar, marks, comments: lexed.comments }
   } catch (error) {
     if (error instanceof Stop) return error.refusal
     throw error
