@@ -7,6 +7,8 @@ import type { Finding, SqlStatement } from './exchange.ts'
 /** The kinds of finding that deny before any policy is asked. */
 export const BARRING = ['gateway/inspection-failed', 'gateway/readers-disagree'] as const
 
+export type Barring = (typeof BARRING)[number]
+
 /** What the dry run saw and we did not, or saw otherwise. Empty where both agree. */
 export function disagreements(statement: SqlStatement): readonly Finding[] {
   const { estimate } = statement

@@ -3,7 +3,7 @@ import type { Deny, Finding, Inspected, Reason } from '../exchange.ts'
 import { fulfil, type ActivePlugin } from '../fulfil.ts'
 import type { Foreseen } from '../journey.ts'
 import type { PolicySet } from '../policy/contract.ts'
-import { BARRING } from '../second-opinion.ts'
+import { BARRING, type Barring } from '../second-opinion.ts'
 import type { Defaults, Statements } from '../statement/contract.ts'
 
 /** What no plugin can carry out is denied here, before it is recorded, held or run. */
@@ -27,13 +27,20 @@ export async function decide(
 function barred(findings: readonly Finding[]): Deny | undefined {
   const reasons: Reason[] = findings
     .filter((finding) => (BARRING as readonly string[]).includes(finding.kind))
-    .map(({ kind, where }) => ({
-      code: kind.slice('gateway/'.length),
-      because:
-        kind === 'gateway/inspection-failed'
-          ? 'an inspection failed or was late, and what is not known to be harmless does not run'
-          : 'our analysis and the warehouse read this statement differently',
-      ...(where !== undefined && { where }),
-    }))
+    .map(({ kind, where }) => ({ ...WORDS[kind as Barring], ...(where !== undefined && { where }) }))
   return reasons.length === 0 ? undefined : { effect: 'deny', reasons }
+}
+
+/** What the requester is told of each. */
+const WORDS: Readonly<Record<Barring, Reason>> = {
+  'gateway/inspection-failed': {
+    code: 'inspection-failed',
+    because: 'an inspection failed or was late, and what is not known to be harmless does not run',
+    fix: 'send it again; if that does not help, tell the operator',
+  },
+  'gateway/readers-disagree': {
+    code: 'readers-disagree',
+    because: 'our analysis and the warehouse read this statement differently',
+    fix: 'send it again in case a table has just changed; else name the columns instead of `*`, or write it more plainly',
+  },
 }

@@ -92,7 +92,7 @@ describe('a body', () => {
     ],
     ['for no connection', { ...QUERY, connection: 'warehose' }, 'connection-unknown'],
     ['with SQL that does not parse', { ...QUERY, sql: 'SELEC 1' }, 'statement-refused'],
-    ['with two statements', { ...QUERY, sql: 'SELECT 1; SELECT 2' }, 'statement-refused'],
+    ['with two statements', { ...QUERY, sql: 'SELECT 1; SELECT 2' }, 'denied'],
     ['with a table that is not there', { ...QUERY, sql: 'SELECT * FROM shop.custommers' }, 'resource-unknown'],
     ['with a column that is not there', { ...QUERY, sql: 'SELECT emial FROM shop.customers' }, 'resource-unknown'],
   ])('%s is refused as %s', async (_, body, code) => {

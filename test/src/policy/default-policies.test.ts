@@ -113,6 +113,8 @@ describe.each([
     [['define hr'], 'CREATE_SCHEMA', ['no-hr']],
     [['write hr.salaries', 'read shop.orders'], 'INSERT', ['no-hr']],
     [['delete shop.leads'], 'DROP_TABLE', ['no-destruction']],
+    [['execute shop.procedure'], 'CALL', ['no-code']],
+    [['execute SCRIPT', 'read shop.orders'], 'SCRIPT', ['no-code']],
     [['delete shop.leads'], 'TRUNCATE_TABLE', ['no-destruction']],
     [['delete shop'], 'DROP_SCHEMA', ['no-destruction']],
     [['delete hr.salaries'], 'DROP_TABLE', ['no-hr', 'no-destruction']],
@@ -130,7 +132,6 @@ describe.each([
     'read other-project.shop.customers',
     'read region-us.INFORMATION_SCHEMA.JOBS',
     'export shop.orders',
-    'execute shop.procedure',
     'administer shop.orders',
     'define shop',
   ])('has no permit to %s', (text) => {
