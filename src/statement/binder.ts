@@ -162,7 +162,11 @@ class Binder {
   // ── statements ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   #statement(): readonly NamedValue[] {
-    const { does, copies } = this.#analysed.tree
+    const { does, copies, functions } = this.#analysed.tree
+    for (const { parameters, body } of functions ?? []) {
+      const columns = parameters.map(({ text }): NamedValue => ({ name: text, value: NOTHING }))
+      if (body !== undefined) this.#expression(body, this.#scope({ ranges: [], columns }))
+    }
     for (const { path, extra } of copies) {
       this.#copy(path)
       this.#each(extra, undefined)

@@ -2,9 +2,20 @@
 import type { Action } from '../exchange.ts'
 import type { Refusal } from './contract.ts'
 import { Grammar, Stop } from './grammar.ts'
+import { remarkOn } from './functions.ts'
 import { refuse } from './lexer.ts'
 import { scanNames } from './scan.ts'
-import type { Assignment, ChangeAction, Expression, Name, OpaqueName, Path, Query, Tree } from './syntax.ts'
+import type {
+  Assignment,
+  ChangeAction,
+  Expression,
+  Name,
+  OpaqueName,
+  Path,
+  Query,
+  TempFunction,
+  Tree,
+} from './syntax.ts'
 import { NAMESPACES } from './words.ts'
 
 type Copy = Tree['copies'][number]
@@ -49,10 +60,81 @@ class StatementGrammar {
 
   #whole(): Tree {
     const g = this.#g
-    const tree = this.#one()
+    const functions: TempFunction[] = []
+    while (isTempFunction(g)) functions.push(this.#tempFunction())
+    const tree = functions.length === 0 ? this.#one() : this.#queryBehind(functions)
     g.take(';')
     if (g.peek().kind === 'end') return tree
     return g.unexpected('the end of the statement')
+  }
+
+  /** BigQuery takes temporary functions with one query behind them for a query, not for a script. */
+  #queryBehind(functions: readonly TempFunction[]): Tree {
+    const g = this.#g
+    const { start } = g.peek()
+    if (!g.opensQuery()) g.unsupported('script', 'a script')
+    const tree = this.#tree(start, 'SELECT', { does: { is: 'query', query: g.query(), exports: false }, functions })
+    if (functions.every((f) => f.body !== undefined)) return tree
+    return { ...tree, targets: [{ path: word('JAVASCRIPT'), actions: ['execute'], object: 'raw' }] }
+  }
+
+  /** `CREATE TEMP FUNCTION f(a INT64) RETURNS INT64 AS (a + 1);` */
+  #tempFunction(): TempFunction {
+    const g = this.#g
+    const { start } = g.need('CREATE')
+    g.next()
+    g.need('FUNCTION')
+    const name = g.name('the name of a function')
+    // A function of BigQuery's own name could be taken for that.
+    if (remarkOn(name.text.toUpperCase()) !== 'unknown-function') {
+      g.stop(
+        name.start,
+        'unsupported-routine',
+        `\`${name.text}\` is a function of BigQuery's own`,
+        'give it another name',
+      )
+    }
+    const parameters = this.#parameters()
+    if (g.take('RETURNS')) g.type()
+    const isCode = g.take('LANGUAGE')
+    if (isCode) g.need('JS')
+    if (isCode && g.take('OPTIONS')) this.#skipGroup()
+    g.need('AS')
+    const body = isCode ? this.#code() : this.#body()
+    const end = g.need(';').start
+    const inside = g.tokens.filter((token) => token.start >= start && token.end <= end)
+    const [named] = scanNames(inside.slice(3)).filter((n) => n.role !== 'execute' || !isComputing(pathAt(g, n.start)))
+    const [parameter] = inside.filter((token) => token.kind === 'parameter')
+    const at = named?.start ?? parameter?.start
+    if (at !== undefined)
+      g.stop(at, 'unsupported-routine', 'a function that names a table, a routine or a parameter is not supported')
+    return { name, parameters, ...(body !== undefined && { body }) }
+  }
+
+  #parameters(): Name[] {
+    const g = this.#g
+    const names: Name[] = []
+    g.need('(')
+    while (!g.is(')')) {
+      names.push(g.name('the name of an argument'))
+      if (!g.take('ANY', 'TYPE')) g.type()
+      if (!g.is(')')) g.need(',')
+    }
+    g.need(')')
+    return names
+  }
+
+  #body(): Expression {
+    const g = this.#g
+    g.need('(')
+    const body = g.expression()
+    g.need(')')
+    return body
+  }
+
+  #code(): undefined {
+    if (this.#g.peek().kind !== 'string') this.#g.unexpected('a string')
+    this.#g.next()
   }
 
   /** A statement that is not read, with its kind and every name in it; `undefined` where it could be a query or DML. */
@@ -135,6 +217,7 @@ class StatementGrammar {
     const columns = g.is('(') && !g.opensQuery() ? g.names() : []
     const kind = 'INSERT'
     if (!g.take('VALUES')) {
+      if (g.is('(')) g.beyond.push('bracketed INSERT query')
       if (!g.opensQuery()) g.unexpected('`VALUES` or a query')
       return this.#tree(start, kind, { targets, does: { is: 'insert', columns, query: g.query(), values: [] } })
     }
@@ -552,6 +635,10 @@ type Target = Tree['targets'][number]
 
 const RESERVED_CAPACITY = new Set(['CAPACITY', 'RESERVATION', 'ASSIGNMENT'])
 const ROUTINES = ['TABLE FUNCTION', 'FUNCTION', 'PROCEDURE', 'MODEL']
+
+function isTempFunction(g: Grammar): boolean {
+  return g.is('CREATE', 'TEMP', 'FUNCTION') || g.is('CREATE', 'TEMPORARY', 'FUNCTION')
+}
 
 function severalStatements({ text, tokens }: Grammar): Refusal {
   const at = tokens.find((token) => token.word === ';')?.end ?? 0

@@ -107,7 +107,8 @@ class GoogleSql implements Statements {
     // Constructs that bq2cst is known not to read: our grammar and the scan of tokens must do, and the dry run follows.
     if (missed !== undefined || grammar.beyond.length > 0) return missed ?? first
     const sources = names.places.filter(({ start }) => isShown(first, start))
-    return this.#second.disagreement(text, { kind, tokens, sources, hidden: grammar.hidden }) ?? first
+    const functions = tree.functions?.length ?? 0
+    return this.#second.disagreement(text, { kind, tokens, sources, functions, hidden: grammar.hidden }) ?? first
   }
 }
 
@@ -129,7 +130,8 @@ const SIMPLER = 'write the statement in a simpler form'
 /** bq2cst tells the targets of DML as it tells sources, and those of DDL otherwise. */
 function isShown({ kind, tree }: Analysed, start: number): boolean {
   if (/^(INSERT|UPDATE|DELETE|MERGE|TRUNCATE_TABLE)$/.test(kind)) return true
-  return ![...tree.targets, ...tree.copies].some(({ path }) => path.start === start)
+  const functions = tree.functions?.map((f) => f.name) ?? []
+  return ![...functions, ...[...tree.targets, ...tree.copies].map(({ path }) => path)].some((it) => it.start === start)
 }
 
 /** Our walks are recursive: where the stack is too small for a text (thousands of joins), the text is refused. */

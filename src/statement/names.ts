@@ -176,12 +176,16 @@ class NameWalk {
     return table
   }
 
-  #does({ does, targets }: Tree): void {
+  #does({ does, targets, functions }: Tree): void {
     const own = new Set<string>()
     for (const { path } of targets) own.add(lower(path.names.at(-1)?.text ?? ''))
     if ('alias' in does && does.alias !== undefined) own.add(lower(does.alias.text))
     switch (does.is) {
       case 'query':
+        for (const { name, body } of functions ?? []) {
+          this.#places.push({ start: name.start, end: name.end, names: [name] })
+          if (body !== undefined) this.#expression(body, NO_CTES, NO_ALIASES)
+        }
         this.#query(does.query, NO_CTES, NO_ALIASES)
         if (does.exports) this.#uses.push(...this.#uses.map((use) => ({ ...use, action: 'export' as const })))
         break

@@ -223,7 +223,7 @@ class Scan {
     return token?.kind === 'quoted' || (token?.kind === 'name' && !NO_NAME.has(token.word))
   }
 
-  /** A path with its points and dashes. One that brackets follow is called, where `callable`. */
+  /** A path with its points and dashes. Where `callable`, brackets behind it make it code. */
   #name(role: Scanned['role'], callable: boolean): void {
     const first = this.#tokens[this.#i]
     const start = first?.start ?? 0
@@ -237,7 +237,7 @@ class Scan {
       end = part.end
       this.#i += 2
     }
-    if (!callable || this.#word() !== '(') this.#found.push({ start, end, role })
+    this.#found.push({ start, end, role: callable && this.#word() === '(' ? 'execute' : role })
   }
 
   /** A dotted name that brackets follow is code: `dataset.routine(…)`. Everything else leads nowhere. */

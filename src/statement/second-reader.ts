@@ -24,6 +24,8 @@ export interface FirstReading {
   readonly kind: string
   readonly tokens: readonly Token[]
   readonly sources: readonly { readonly start: number; readonly end: number }[]
+  /** How many temporary functions stand before the statement. */
+  readonly functions: number
   /** What is shown in the place of spans that `bq2cst` is known not to read. */
   readonly hidden: readonly { readonly start: number; readonly end: number; readonly shown: string }[]
 }
@@ -42,9 +44,11 @@ export class SecondReader {
     const shown = hide(text, first.hidden)
     const nodes = this.#parser.parse(shown)
     if (nodes === undefined) return no(0, 'a second parser does not understand this statement')
-    const [root, ...rest] = nodes.filter((node) => node.node_type !== 'EOF')
-    if (root === undefined || rest.length > 0) return no(0, 'a second parser does not read this as one statement')
-    const reading = new Reading(root)
+    const before = nodes.filter((node) => node.node_type !== 'EOF')
+    const root = before.pop()
+    const isOne = before.length === first.functions && before.every((n) => n.node_type === 'CreateFunctionStatement')
+    if (root === undefined || !isOne) return no(0, 'a second parser does not read this as one statement')
+    const reading = new Reading([...before, root])
     if (reading.loose) return no(0, 'a second parser does not understand a part of this statement')
     const expected = STATEMENT[first.kind] ?? `${title(first.kind)}Statement`
     if (!new RegExp(`^(${expected})$`).test(root.node_type))
@@ -76,14 +80,14 @@ function title(kind: string): string {
   return `${camel}[A-Za-z]*`
 }
 
-/** What one statement of `bq2cst` holds, in the text's order. */
+/** What a text of `bq2cst` holds, in the text's order. */
 class Reading {
   loose = false
   readonly #tokens: { line: number; column: number; literal: string }[] = []
   readonly #sources: { line: number; column: number; text: string }[] = []
 
-  constructor(root: CstNode) {
-    const stack: CstNode[] = [root]
+  constructor(statements: readonly CstNode[]) {
+    const stack: CstNode[] = [...statements]
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
       if (LOOSE.test(node.node_type)) this.loose = true
       if (node.node_type !== 'Comment' && node.token !== null) this.#tokens.push(node.token)

@@ -240,6 +240,15 @@ export interface Tree extends Placed {
   /** Tables named outside a query: `COPY t`, `CLONE t`, `LIKE t`. */
   readonly copies: readonly { readonly path: Path; readonly extra: readonly Expression[] }[]
   readonly features: readonly { readonly name: string; readonly start: number }[]
+  /** Temporary functions that stand before a query. */
+  readonly functions?: readonly TempFunction[]
+}
+
+export interface TempFunction {
+  readonly name: Name
+  readonly parameters: readonly Name[]
+  /** Absent where it is written in another language. It names no table and no routine of a dataset. */
+  readonly body?: Expression
 }
 
 export type ChangeAction = Action

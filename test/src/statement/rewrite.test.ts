@@ -64,6 +64,10 @@ const REWRITES: readonly (readonly [string, string])[] = [
     `SELECT * FROM ${W} AS \`customers\` PIVOT (MAX(email) FOR name IN ('a')) AS p`,
   ],
   [
+    'CREATE TEMP FUNCTION f(x STRING) AS (x); SELECT f(email) AS m FROM shop.customers',
+    `CREATE TEMP FUNCTION f(x STRING) AS (x); SELECT f(email) AS m FROM ${W} AS \`customers\``,
+  ],
+  [
     'SELECT v FROM shop.customers c UNPIVOT (v FOR n IN (email, name))',
     `SELECT v FROM ${W} c UNPIVOT (v FOR n IN (email, name))`,
   ],

@@ -12,7 +12,10 @@ function read(text: string, kind: string, sources: readonly string[], shown = te
   if ('refused' in lexed) throw new Error(lexed.code)
   const spans = sources.map((source) => ({ start: text.indexOf(source), end: text.indexOf(source) + source.length }))
   const tokens = lexed.tokens.filter((token) => token.kind !== 'end')
-  return new SecondReader(wasm).disagreement(text, { kind, tokens, sources: spans, hidden: [] })?.message ?? 'agreed'
+  return (
+    new SecondReader(wasm).disagreement(text, { kind, tokens, sources: spans, functions: 0, hidden: [] })?.message ??
+    'agreed'
+  )
 }
 
 test('a parser that trapped is replaced', () => {

@@ -145,6 +145,19 @@ const FLOWS: readonly (readonly [string, string])[] = [
     'SELECT (SELECT email FROM ML.PREDICT(MODEL shop.m, (SELECT id FROM shop.orders)) LIMIT 1) AS x FROM shop.leads',
     'x<leads.email,orders.id | leads.email orders.id',
   ],
+  // Temporary functions: what they answer is made of all that they are given.
+  [
+    "CREATE TEMP FUNCTION f(x STRING, y ARRAY<STRING>) AS ((SELECT MAX(v) FROM UNNEST(y) AS v WHERE v > x)); SELECT f(email, ['a']) AS f FROM shop.leads",
+    'f<leads.email | leads.email',
+  ],
+  [
+    'CREATE TEMP FUNCTION f(x STRING) RETURNS STRING LANGUAGE js AS "return x"; SELECT f(email) AS f FROM shop.leads',
+    'f<leads.email | leads.email',
+  ],
+  [
+    'CREATE TEMP FUNCTION id(x STRING) AS (x); FROM shop.leads |> SELECT id(source) AS s',
+    's<leads.source | leads.source',
+  ],
   ['SELECT source FROM shop.leads ORDER BY email COLLATE "und:ci"', 'source<leads.source | leads.email leads.source'],
 ]
 
@@ -175,7 +188,10 @@ const UNBOUND: readonly (readonly [string, string])[] = [
   ['SELECT 1; SELECT email FROM shop.leads', 'unsupported-script'],
   ["EXECUTE IMMEDIATE 'SELECT email FROM shop.leads'", 'unsupported-script'],
   ['CALL shop.p()', 'unsupported-script'],
-  ['CREATE TEMP FUNCTION f(x STRING) AS (x); SELECT f(email) FROM shop.leads', 'unsupported-script'],
+  ['CREATE TEMP FUNCTION f(x STRING) AS (y); SELECT f(email) FROM shop.leads', 'unknown-column'],
+  ['CREATE TEMP FUNCTION f() AS ((SELECT MAX(email) FROM shop.leads)); SELECT f()', 'unsupported-script'],
+  ["CREATE TEMP FUNCTION f() AS ((SELECT MAX(a) FROM EXTERNAL_QUERY('c', 'x'))); SELECT f()", 'unsupported-script'],
+  ['CREATE TEMP FUNCTION f() AS ((SELECT MAX(a) FROM APPENDS(TABLE shop.leads))); SELECT f()', 'unsupported-script'],
   ['CREATE FUNCTION shop.f() AS ((SELECT MAX(email) FROM shop.leads))', 'unsupported-routine'],
   ['CREATE TABLE shop.x (a STRING DEFAULT (SELECT MAX(email) FROM shop.leads))', 'unsupported-clause'],
   ['CREATE VIEW shop.v AS SELECT email FROM shop.leads MATCH_RECOGNIZE (ORDER BY a)', 'unsupported-match-recognize'],
