@@ -387,6 +387,7 @@ class Binder {
 
   /** The one column of that name. */
   #own(name: Name, { columns, open }: Frame): NamedValue {
+    this.#step(1 + columns.length / 8, name.start)
     const found = columns.filter((column) => lower(column.name) === lower(name.text))
     const [only] = found
     if (found.length > 1) this.#stop(name.start, 'ambiguous-column', `\`${name.text}\` is ambiguous`)
@@ -666,6 +667,8 @@ class Binder {
       alias: alias?.text,
       value: this.#aggregateCall(value, by, scope),
     }))
+    if (pivot.values.length * made.length > COLUMNS)
+      this.#stop(pivot.start, 'too-large', `more than ${COLUMNS} columns`)
     const values = pivot.values.map((item) => {
       this.#expression(item.value, scope)
       return this.#pivotName(item)

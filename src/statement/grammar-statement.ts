@@ -61,7 +61,10 @@ class StatementGrammar {
   #whole(): Tree {
     const g = this.#g
     const functions: TempFunction[] = []
-    while (isTempFunction(g)) functions.push(this.#tempFunction())
+    while (isTempFunction(g)) {
+      if (functions.length >= FUNCTIONS) g.stop(g.peek().start, 'too-large', `more than ${FUNCTIONS} functions`)
+      functions.push(this.#tempFunction())
+    }
     const tree = functions.length === 0 ? this.#one() : this.#queryBehind(functions)
     g.take(';')
     if (g.peek().kind === 'end') return tree
@@ -85,7 +88,7 @@ class StatementGrammar {
     g.next()
     g.need('FUNCTION')
     const name = g.name('the name of a function')
-    // A function of BigQuery's own name could be taken for that.
+    // Masks are written with BigQuery's own functions, and types are known of them: none may be redefined.
     if (remarkOn(name.text.toUpperCase()) !== 'unknown-function') {
       g.stop(
         name.start,
@@ -103,7 +106,8 @@ class StatementGrammar {
     const body = isCode ? this.#code() : this.#body()
     const end = g.need(';').start
     const inside = g.tokens.filter((token) => token.start >= start && token.end <= end)
-    const [named] = scanNames(inside.slice(3)).filter((n) => n.role !== 'execute' || !isComputing(pathAt(g, n.start)))
+    const pathAt = paths({ text: g.text, tokens: inside })
+    const named = scanNames(inside.slice(3)).find((n) => n.role !== 'execute' || !isComputing(pathAt(n.start)))
     const [parameter] = inside.filter((token) => token.kind === 'parameter')
     const at = named?.start ?? parameter?.start
     if (at !== undefined)
@@ -145,8 +149,9 @@ class StatementGrammar {
     const { start } = g.peek()
     const kind = opaqueKind(g)
     if (kind === undefined) return undefined
+    const pathAt = paths(g)
     const names = scanNames(g.tokens).flatMap(({ start: at, role }): OpaqueName[] => {
-      const path = pathAt(g, at)
+      const path = pathAt(at)
       return role === 'execute' && isComputing(path) ? [] : [{ path, action: role }]
     })
     // What names nothing is judged by its kind.
@@ -388,7 +393,8 @@ class StatementGrammar {
     const path = g.path()
     this.#skipGroup()
     const inside = scanNames(g.tokens.slice(g.tokens.indexOf(g.peek())))
-    const [named] = inside.filter(({ start: at, role }) => role !== 'execute' || !isComputing(pathAt(g, at)))
+    const pathAt = paths(g)
+    const named = inside.find(({ start: at, role }) => role !== 'execute' || !isComputing(pathAt(at)))
     if (named !== undefined)
       g.stop(named.start, 'unsupported-routine', 'a function that names a table or a routine is not supported')
     while (g.peek().kind !== 'end' && !g.is(';')) g.next()
@@ -692,10 +698,18 @@ const OBJECTS = [
   'CONNECTION',
 ]
 
-/** The path that begins at an offset. */
-function pathAt(g: Grammar, at: number): Path {
-  const from = g.tokens.findIndex((token) => token.start === at)
-  return new Grammar(g.text, g.tokens.slice(from)).path()
+/** More than any path has. */
+const PATH_TOKENS = 60
+/** Temporary functions before one query. */
+const FUNCTIONS = 100
+
+/** Reads the path that begins at an offset. */
+function paths({ text, tokens }: Pick<Grammar, 'text' | 'tokens'>): (at: number) => Path {
+  const index = new Map(tokens.map((token, i) => [token.start, i]))
+  return (at) => {
+    const from = index.get(at) ?? 0
+    return new Grammar(text, tokens.slice(from, from + PATH_TOKENS)).path()
+  }
 }
 
 /** `NET.HOST(…)`: a built-in function that computes and no more. */
