@@ -19,7 +19,7 @@ import {
   type SourceFile,
 } from '../policy/index.ts'
 import { jsonSchemas } from '../config/schemas.ts'
-import { loadConfig, readApiKeys, readPolicyFiles, Refusal, reload, serve, type Loaded } from './node.ts'
+import { loadConfig, readApiKeys, readPolicyFiles, Refusal, serve, type Loaded } from './node.ts'
 import { createRuntime } from './runtime.ts'
 
 const USAGE = `sluice <command> [--config sluice.yaml]
@@ -72,14 +72,16 @@ function readArguments() {
 }
 
 async function serveUntilTold(): Promise<number> {
-  const serving = await serve(await loadConfig(values.config))
-  const runtime = createRuntime({ base: '.', level: 'info' })
-  process.on('SIGHUP', () => runtime.background('load policies', reload(serving.assembled, runtime)))
-  await new Promise<void>((told) => {
-    process.on('SIGTERM', told)
-    process.on('SIGINT', told)
-    if (values['with-parent']) process.stdin.on('end', told).on('error', told).resume()
+  const starting = loadConfig(values.config).then(serve)
+  // Heard from the first moment on: a signal that comes while the gateway starts is heeded once it has.
+  process.on('SIGHUP', () => void starting.then((serving) => serving.reload()).catch(() => {}))
+  const told = new Promise<void>((resolve) => {
+    process.on('SIGTERM', () => resolve())
+    process.on('SIGINT', () => resolve())
+    if (values['with-parent']) process.stdin.on('end', resolve).on('error', resolve).resume()
   })
+  const serving = await starting
+  await told
   await serving.stop()
   process.exit(0)
 }

@@ -69,7 +69,8 @@ export async function readPolicyFiles({ config, base }: Loaded): Promise<readonl
 
 export interface Serving {
   readonly url: string
-  readonly assembled: Assembled
+  /** Loads policies and API keys anew; what is wrong with them is logged, and the old ones stay. Never rejects. */
+  reload(): Promise<void>
   /** Takes nothing new, finishes or records what is under way, closes. */
   stop(): Promise<void>
 }
@@ -108,7 +109,7 @@ export async function serve(loaded: Loaded): Promise<Serving> {
   runtime.log('info', 'listening', { url, writer: machine.writer, version: machine.version })
   return {
     url,
-    assembled,
+    reload: () => reload(assembled, runtime),
     async stop() {
       unwatch()
       // No new connections; what is under way goes on until `close` has drained it.
@@ -132,7 +133,7 @@ function mendable(error: unknown): never {
 }
 
 /** Loads policies and API keys anew and says what came of it. */
-export async function reload(assembled: Assembled, runtime: Runtime): Promise<void> {
+async function reload(assembled: Assembled, runtime: Runtime): Promise<void> {
   try {
     const result = await assembled.reload()
     if ('digest' in result) runtime.log('info', 'policies loaded', { policy: result.digest })
