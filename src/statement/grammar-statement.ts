@@ -41,6 +41,7 @@ export function readStatement(grammar: Grammar): Tree {
 class StatementGrammar {
   readonly #g: Grammar
   readonly #features: TreeFeature[] = []
+  #isConnected = false
 
   constructor(grammar: Grammar) {
     this.#g = grammar
@@ -494,6 +495,7 @@ class StatementGrammar {
     }
     if (snapshot && copies.length === 0) g.unexpected('`CLONE`')
     targets.push(...this.#skipRest(['AS']))
+    if (this.#isConnected) g.beyond.push('DDL')
     const kind = snapshot ? 'CREATE_SNAPSHOT_TABLE' : 'CREATE_TABLE'
     if (!g.take('AS')) return this.#tree(start, kind, { targets, copies })
     const query = this.#query()
@@ -627,6 +629,12 @@ class StatementGrammar {
   #skipOne(): Target[] {
     const g = this.#g
     if (g.take('REFERENCES')) return [{ path: g.path(), actions: ['read'], object: 'unlisted' }]
+    if (g.take('WITH', 'CONNECTION')) {
+      if (!g.take('DEFAULT')) g.path()
+      this.#isConnected = true
+      return []
+    }
+    if (g.take('WITH', 'PARTITION', 'COLUMNS')) return []
     if (SUSPECT.has(g.peek().word)) g.unsupported('clause', `\`${g.peek().word}\` in this place`)
     // A new name for a table, another default, a remote service: names that we do not follow.
     if (g.is('RENAME', 'TO') || g.is('REPLICA')) g.unsupported('clause', `\`${g.peek().word}\``)

@@ -33,6 +33,10 @@ const KINDS: readonly (readonly [string, string])[] = [
   ['MERGE s.t USING s.u ON FALSE WHEN NOT MATCHED THEN INSERT (a) VALUES (1)', 'MERGE write:s.t read:s.u'],
   ['MERGE s.t USING (SELECT 1 AS a FROM s.u) u ON t.a = u.a WHEN MATCHED THEN DELETE', 'MERGE write:s.t read:s.u'],
   ['CREATE TABLE s.t (a INT64 REFERENCES s.u (a) NOT ENFORCED)', 'CREATE_TABLE define:s.t read:s.u'],
+  [
+    'CREATE TABLE s.t (a INT64) WITH CONNECTION p.us.c AS SELECT b FROM s.u',
+    'CREATE_TABLE_AS_SELECT define:s.t read:s.u',
+  ],
   ['ALTER TABLE s.t RENAME TO u', 'ALTER_TABLE define:s.t define:s.u'],
   ['DROP SNAPSHOT TABLE s.t', 'DROP_SNAPSHOT_TABLE delete:s.t'],
   ['CREATE FUNCTION s.f(a INT64) AS (a + 1)', 'CREATE_FUNCTION define:s.f'],

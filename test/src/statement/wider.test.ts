@@ -208,6 +208,8 @@ test.each([
   ['DROP FUNCTION shop.f', ''],
   ["CREATE MODEL shop.m OPTIONS (model_type = 'kmeans') AS SELECT email FROM shop.leads", 'shop.leads.email'],
   ["CREATE ROW ACCESS POLICY r ON shop.leads GRANT TO ('user:a') FILTER USING (source = 'x')", ''],
+  ["CREATE EXTERNAL TABLE shop.x WITH CONNECTION p.us.c OPTIONS (uris = ['gs://b/*'])", ''],
+  ["CREATE MODEL shop.m REMOTE WITH CONNECTION DEFAULT OPTIONS (endpoint = 'x')", ''],
   ["GRANT `roles/x` ON TABLE shop.leads TO 'user:a'", ''],
   ["LOAD DATA INTO shop.leads FROM FILES (uris = ['gs://b/x'])", ''],
 ])('%s', async (sql, columnsRead) => {
