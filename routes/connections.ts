@@ -5,7 +5,7 @@ import type { Runtime } from '../src/runtime.ts'
 import { describe } from './describe.ts'
 import { knocked } from './knock.ts'
 import { columnBody } from './answer.ts'
-import { ColumnShape } from './schemas.ts'
+import { ReachableShape } from './schemas.ts'
 
 export function mountConnections(app: OpenAPIHono, runtime: Runtime, directory: Directory): void {
   describe(app, {
@@ -33,16 +33,7 @@ export function mountConnections(app: OpenAPIHono, runtime: Runtime, directory: 
     answers: {
       200: {
         description: 'tables',
-        shape: z.object({
-          resources: z.array(
-            z.object({
-              resource: z.string(),
-              kind: z.string(),
-              effect: z.enum(['permit', 'hold']),
-              columns: z.array(ColumnShape),
-            }),
-          ),
-        }),
+        shape: z.object({ resources: z.array(ReachableShape) }),
       },
     },
   })

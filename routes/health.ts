@@ -2,6 +2,7 @@
 import { z, type OpenAPIHono } from '@hono/zod-openapi'
 import type { Health } from '../src/health.ts'
 import { describe } from './describe.ts'
+import { ReadinessShape } from './schemas.ts'
 
 export function mountHealth(app: OpenAPIHono, health: Health): void {
   describe(app, {
@@ -13,16 +14,15 @@ export function mountHealth(app: OpenAPIHono, health: Health): void {
   })
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
 
-  const parts = z.object({
-    status: z.enum(['ready', 'not-ready']),
-    parts: z.record(z.string(), z.object({ ready: z.boolean(), problem: z.string().optional() })),
-  })
   describe(app, {
     method: 'get',
     path: '/readyz',
     summary: 'Every part is ready; says which is not',
     open: true,
-    answers: { 200: { description: 'all are', shape: parts }, 503: { description: 'some are not', shape: parts } },
+    answers: {
+      200: { description: 'all are', shape: ReadinessShape },
+      503: { description: 'some are not', shape: ReadinessShape },
+    },
   })
   app.get('/readyz', async (c) => {
     const state = await health.check()

@@ -143,3 +143,19 @@ export const PreflightShape = z
     approvers: z.array(z.object({ groups: z.array(z.string()) })).optional(),
   })
   .openapi('Preflight')
+
+export const ReachableShape = z
+  .object({
+    resource: z.string(),
+    kind: z.string(),
+    effect: z.enum(['permit', 'hold']),
+    columns: z.array(ColumnShape),
+  })
+  .openapi('Resource')
+
+export const ReadinessShape = z
+  .object({
+    status: z.enum(['ready', 'not-ready']),
+    parts: z.record(z.string(), z.object({ ready: z.boolean(), problem: z.string().optional() })),
+  })
+  .openapi('Readiness')
