@@ -826,7 +826,8 @@ export class Grammar {
       this.name('an argument')
       this.next()
     }
-    if (this.isAny('TABLE', 'MODEL') && /^(name|quoted)$/.test(this.peek(1).kind) && !RESERVED.has(this.peek(1).word)) {
+    // What else may stand behind these words, another reader takes for a table.
+    if (this.isAny('TABLE', 'MODEL')) {
       const is = this.next().word === 'TABLE' ? 'table' : 'model'
       return { is, path: this.path() }
     }

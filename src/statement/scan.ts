@@ -127,7 +127,7 @@ class Scan {
       here.isMerge = true
       return this.#target('write', 1 + Number(this.#word(1) === 'INTO'))
     } else if (word === 'INTO') return this.#into()
-    else if (COPYING.has(word) && here.at === 'none') return this.#target('read', 1)
+    else if (COPYING.has(word) && here.isAbout && here.at === 'none') return this.#target('read', 1)
     else if ((this.#i === 0 || OPENERS.has(this.#word(-1))) && this.#statement(word, here)) return true
     else if (word === 'TABLE' || word === 'MODEL') return this.#argument(word, here)
     else if (word === 'ON' && here.isAbout && here.at === 'none') return this.#about()
