@@ -1,5 +1,5 @@
 /** `/openapi.json` is true: what is really answered has the described shape, and nothing that is not described. */
-import type { z } from '@hono/zod-openapi'
+import type * as z from 'zod'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   AnswerShape,
