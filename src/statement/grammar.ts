@@ -641,7 +641,6 @@ export class Grammar {
   }
 
   #groupBy(): Expression[] {
-    if (this.take('ALL')) return []
     this.need('BY')
     if (this.take('ALL')) return []
     const items: Expression[] = []
