@@ -90,6 +90,8 @@ interface Scope extends Frame {
 interface Result {
   readonly columns: readonly NamedValue[]
   readonly isValue: boolean
+  /** What further columns hold, where `*` stands for columns that only the warehouse knows. */
+  readonly open?: Value
 }
 
 const EMPTY: Frame = { ranges: [], columns: [] }
@@ -218,7 +220,9 @@ class Binder {
     }
   }
 
-  #outputOf({ columns, isValue }: Result): readonly NamedValue[] {
+  /** Empty where only the warehouse knows the columns: its dry run tells them. */
+  #outputOf({ columns, isValue, open }: Result): readonly NamedValue[] {
+    if (open !== undefined) return []
     const [only] = columns
     return (isValue && only !== undefined ? fieldsOf(only.value) : undefined) ?? columns
   }
@@ -278,7 +282,6 @@ class Binder {
     const { result, scope } = this.#body(query.body, outer)
     const sees: Scope = scope ?? { ranges: [], columns: result.columns, parent: outer }
     this.#each(query.orderBy, { ...sees, aliases: result.columns })
-    if (query.pipes.length === 0 && query.body.is === 'from' && scope?.open !== undefined) this.#openStar(query.start)
     const piped = query.pipes.length === 0 ? result : this.#piped(query, result, scope, outer)
     // No select list says what is read: all that comes out is, as behind `SELECT *`.
     if (query.body.is === 'from' || query.pipes.length > 0) for (const { value } of piped.columns) this.#consume(value)
@@ -295,8 +298,7 @@ class Binder {
       frame = this.#pipe(pipe, frame, outer)
       this.#bounded(frame.columns, pipe.start)
     }
-    if (frame.open !== undefined) this.#openStar(pipes.at(-1)?.start ?? body.start)
-    return { columns: frame.columns, isValue: false }
+    return { columns: frame.columns, isValue: false, ...openOf(frame, EMPTY) }
   }
 
   #bounded(columns: readonly NamedValue[], start: number): void {
@@ -432,6 +434,7 @@ class Binder {
     for (;;) {
       this.#ctes.set(cte, known)
       const next = this.#query(cte.query, undefined)
+      if (next.open !== undefined || known.open !== undefined) this.#openStar(cte.query.start)
       const columns = known.columns.map(({ name, value }, i): NamedValue => {
         const more = next.columns[i]?.value ?? NOTHING
         return { name, value: { type: value.type, sources: unionOf([value, more]) } }
@@ -450,7 +453,7 @@ class Binder {
         return { result: this.#query(body.query, outer) }
       case 'from': {
         const scope = this.#scope(this.#from(body.from, outer, EMPTY), outer)
-        return { result: { columns: scope.columns, isValue: false }, scope }
+        return { result: { columns: scope.columns, isValue: false, ...openOf(scope, EMPTY) }, scope }
       }
       case 'set': {
         const [first, ...rest] = body.arms.map((arm) => this.#body(arm, outer).result)
@@ -462,6 +465,7 @@ class Binder {
 
   /** A set operation: values of the same place, or of the same name, flow together. */
   #united(start: number, first: Result, rest: readonly Result[], byName: ByName | undefined): Result {
+    for (const arm of [first, ...rest]) if (arm.open !== undefined) this.#openStar(start)
     const arms = byName === undefined ? [first, ...rest] : this.#matched(start, [first, ...rest], byName)
     const [lead] = arms
     if (lead === undefined) return first
@@ -528,7 +532,10 @@ class Binder {
     )
     if (select.having !== undefined) this.#expression(select.having, later)
     if (select.qualify !== undefined) this.#expression(select.qualify, later)
-    return { result: this.#shaped(select, columns), scope }
+    const hasStar = select.items.some((item) => item.is === 'star' && item.of === undefined)
+    const open = hasStar ? scope.open : undefined
+    if (open !== undefined && select.as !== undefined) this.#openStar(select.start)
+    return { result: { ...this.#shaped(select, columns), ...(open !== undefined && { open }) }, scope }
   }
 
   #shaped(select: Select, columns: readonly NamedValue[]): Result {
@@ -545,14 +552,17 @@ class Binder {
 
   #star(star: Star, scope: Scope): NamedValue[] {
     this.#note('select-star', star.start)
-    if (star.of === undefined && scope.open !== undefined) this.#openStar(star.start)
+    const isOpen = star.of === undefined && scope.open !== undefined
     const columns = star.of === undefined ? scope.columns : fieldsOf(this.#chain(star.of, scope))
     if (columns === undefined) {
       return this.#stop(star.start, 'unsupported-star', '`.*` of a value whose fields are not known', 'name the fields')
     }
-    if (columns.length === 0) return this.#stop(star.start, 'unparseable', '`*` stands for no columns here')
+    if (isOpen) this.#consume(scope.open)
+    if (columns.length === 0 && !isOpen) {
+      return this.#stop(star.start, 'unparseable', '`*` stands for no columns here')
+    }
     const has = (name: Name): void => {
-      if (!columns.some((c) => lower(c.name) === lower(name.text)))
+      if (!isOpen && !columns.some((c) => lower(c.name) === lower(name.text)))
         this.#unknown(
           name,
           columns.map((c) => c.name),
@@ -620,7 +630,7 @@ class Binder {
         case 'value':
           return [this.#expression(argument.value, outer)]
         case 'query':
-          return this.#query(argument.query, outer).columns.map((column) => this.#consume(column.value))
+          return this.#allOf(this.#query(argument.query, outer))
         case 'table':
           return this.#handed(argument.path)
         case 'model':
@@ -629,6 +639,10 @@ class Binder {
     })
     const open = mixed([...before, ...given])
     return { columns: [], ranges: [{ name: item.alias?.text, row: open }], open }
+  }
+
+  #allOf({ columns, open }: Result): Value[] {
+    return [...columns.map((column) => this.#consume(column.value)), ...(open === undefined ? [] : [open])]
   }
 
   /** All columns of a table that a call is handed. */
@@ -740,8 +754,8 @@ class Binder {
       const columns = [{ name: alias ?? '', value: only.value }]
       return { columns, ranges: [{ name: alias, row: only.value }] }
     }
-    const columns = fields ?? result.columns
-    return { columns, ranges: [{ name: alias, row: rowOf(columns) }] }
+    const frame: Frame = { columns: fields ?? result.columns, ranges: [], ...openOf(result, EMPTY) }
+    return { ...frame, ranges: [this.#range1(alias, frame)] }
   }
 
   #table(item: TableItem, outer: Scope | undefined, left: Frame): Frame {
@@ -913,7 +927,8 @@ class Binder {
         return this.#subquery(e.as, e.query, scope)
       case 'in': {
         const of = this.#expression(e.of, scope)
-        const [{ columns }, read] = this.#capture(() => this.#query(e.query, scope))
+        const [{ columns, open }, read] = this.#capture(() => this.#query(e.query, scope))
+        if (open !== undefined) this.#openStar(e.query.start)
         return mixed([of, ...columns.map((c) => c.value), { sources: read }], { kind: 'BOOL' })
       }
     }
@@ -928,7 +943,8 @@ class Binder {
   }
 
   #subquery(as: 'scalar' | 'array' | 'exists', query: Query, scope: Scope | undefined): Value {
-    const [{ columns }, read] = this.#capture(() => this.#query(query, scope))
+    const [{ columns, open }, read] = this.#capture(() => this.#query(query, scope))
+    if (open !== undefined) this.#openStar(query.start)
     if (as === 'exists') return { type: { kind: 'BOOL' }, sources: read }
     const [only] = columns
     if (columns.length !== 1 || only === undefined) {
@@ -1110,7 +1126,7 @@ class Binder {
   }
 }
 
-function openOf(left: Frame, right: Frame): { open?: Value } {
+function openOf(left: { readonly open?: Value }, right: { readonly open?: Value }): { open?: Value } {
   const open = [left.open, right.open].filter((value) => value !== undefined)
   return open.length === 0 ? {} : { open: mixed(open) }
 }

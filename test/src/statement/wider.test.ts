@@ -140,6 +140,21 @@ const FLOWS: readonly (readonly [string, string])[] = [
     'x<leads.email,leads.source | leads.email leads.source',
   ],
   ['SELECT AI.GENERATE(CONCAT("q", email)).result FROM shop.leads', 'result<leads.email | leads.email'],
+  // What `*` stands for the warehouse tells; that everything is read is known.
+  ['SELECT * FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads)', ' | leads.email leads.source'],
+  ['FROM ML.PREDICT(MODEL shop.m, (SELECT email FROM shop.leads))', ' | leads.email'],
+  [
+    'WITH c AS (SELECT * FROM ML.PREDICT(MODEL shop.m, (SELECT email FROM shop.leads))) SELECT x, c.y FROM c',
+    'x<leads.email y<leads.email | leads.email',
+  ],
+  [
+    'SELECT l.source, p.* EXCEPT (b) FROM (SELECT email AS a, source AS b FROM shop.leads) p, shop.leads l, ML.WEIGHTS(MODEL shop.m)',
+    'source<leads.source a<leads.email | leads.email leads.source',
+  ],
+  [
+    'SELECT x FROM ML.PREDICT(MODEL shop.m, (SELECT * FROM ML.PREDICT(MODEL shop.n, (SELECT email FROM shop.leads))))',
+    'x<leads.email | leads.email',
+  ],
   // A name may be the call's or the outer table's: both count.
   [
     'SELECT (SELECT email FROM ML.PREDICT(MODEL shop.m, (SELECT id FROM shop.orders)) LIMIT 1) AS x FROM shop.leads',
@@ -171,8 +186,12 @@ const UNBOUND: readonly (readonly [string, string])[] = [
   ['SELECT ml.my_own(email) FROM shop.leads', 'unsupported-routine'],
   ['SELECT a FROM shop.f(1)', 'unsupported-table-function'],
   ["SELECT a FROM EXTERNAL_QUERY('own.us.c', 'SELECT email FROM customers')", 'unsupported-table-function'],
-  ['SELECT * FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads)', 'unsupported-star'],
-  ['FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads)', 'unsupported-star'],
+  ['SELECT * FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads) UNION ALL SELECT 1', 'unsupported-star'],
+  ['SELECT AS STRUCT * FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads)', 'unsupported-star'],
+  ['SELECT (SELECT * FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads))', 'unsupported-star'],
+  ['SELECT 1 IN (SELECT * FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads))', 'unsupported-star'],
+  ['FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads) |> UNION ALL (SELECT 1)', 'unsupported-star'],
+  ["FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads) |> PIVOT (MAX(a) FOR b IN ('c'))", 'unsupported-star'],
   ['SELECT p.* FROM ML.PREDICT(MODEL shop.m, TABLE shop.leads) p', 'unsupported-star'],
   ['WITH c AS (SELECT 1 AS a) SELECT a FROM GAP_FILL(TABLE c)', 'unsupported-table-function'],
   ['FROM shop.leads |> FORK (|> SELECT email), (|> SELECT source)', 'unsupported-pipe'],
