@@ -1253,7 +1253,10 @@ export class Grammar {
       names.push(this.name('a field', true))
       if (this.is('(')) return this.#call(start, names)
     }
-    return this.is('(') ? this.#call(start, names) : { is: 'path', start, names }
+    if (this.is('(')) return this.#call(start, names)
+    // A column of this name; the second reader takes what follows for a table.
+    if (word === 'TABLE' && names.length === 1) this.hidden.push({ start, end: token.end, shown: 'F' })
+    return { is: 'path', start, names }
   }
 
   #call(start: number, names: readonly Name[]): Call {
