@@ -17,6 +17,7 @@ import type {
   Tree,
 } from './syntax.ts'
 import { NAMESPACES } from './words.ts'
+import { hintForStatement } from './hints.ts'
 
 type Copy = Tree['copies'][number]
 type TreeFeature = Tree['features'][number]
@@ -200,7 +201,7 @@ class StatementGrammar {
       case 'EXPORT':
         return this.#export(start)
       default:
-        if (g.peek().kind === 'name') g.unsupported('statement', `\`${word}\` as a statement`)
+        if (g.peek().kind === 'name') g.unsupported('statement', `\`${word}\` as a statement`, hintForStatement(word))
         return g.unexpected('a statement')
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { ScalarType, SqlField, SqlType } from '../exchange.ts'
 import type { Refusal } from './contract.ts'
+import { hintForToken } from './hints.ts'
 import { refuse, type Token } from './lexer.ts'
 import type {
   Aliased,
@@ -135,7 +136,8 @@ export class Grammar {
       return this.stop(token.start, 'unparseable', `the text ends where ${expected} is expected`)
     const shown = token.kind === 'string' || token.kind === 'bytes' || token.kind === 'number' ? 'a literal' : undefined
     const said = shown ?? `\`${this.text.slice(token.start, token.end)}\``
-    return this.stop(token.start, 'unparseable', `${said} stands where ${expected} is expected`)
+    const fix = hintForToken(this.tokens[this.#at - 1], token, this.peek(1))
+    return this.stop(token.start, 'unparseable', `${said} stands where ${expected} is expected`, fix)
   }
 
   // ── names ──────────────────────────────────────────────────────────────────────────────────────────────────────

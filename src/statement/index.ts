@@ -150,13 +150,14 @@ function checkParameters({ grammar, marks }: Analysed, given: readonly Parameter
   const names = new Set(given.flatMap(({ name }) => (name === undefined ? [] : [name.toLowerCase()])))
   for (const mark of marks) {
     if (mark.value !== '' && !names.has(mark.value.toLowerCase())) {
-      grammar.stop(mark.start, 'unknown-parameter', `the parameter \`@${mark.value}\` is not given`)
+      const fix = `give it in \`params\`: {"${mark.value}": …}`
+      grammar.stop(mark.start, 'unknown-parameter', `the parameter \`@${mark.value}\` is not given`, fix)
     }
   }
   const count = given.filter(({ name }) => name === undefined).length
   if (positional !== undefined && grammar.positional !== count) {
     const message = `the text has ${grammar.positional} positional parameters, and ${count} are given`
-    grammar.stop(positional.start, 'unknown-parameter', message)
+    grammar.stop(positional.start, 'unknown-parameter', message, 'give an array in `params`, one value for each `?`')
   }
 }
 
