@@ -938,6 +938,8 @@ class Binder {
     if (type !== undefined) return mixed(values, type)
     const [only] = values
     if (values.length === 1 && only !== undefined) return arrayOf(only)
+    const row = rowByPosition(values)
+    if (row !== undefined) return arrayOf(row)
     const shared = sharedType(values)
     return mixed(values, shared === undefined ? undefined : { kind: 'ARRAY', of: shared })
   }
@@ -1124,6 +1126,19 @@ class Binder {
     const fix = near === undefined ? undefined : `did you mean \`${near}\`?`
     return this.#stop(name.start, 'unknown-column', `\`${name.text}\` is not known here`, fix)
   }
+}
+
+/** STRUCTs of as many fields each, as one: position by position, by the names of the first. */
+function rowByPosition(values: readonly Value[]): Value | undefined {
+  const rows = values.map((value) => fieldsOf(value))
+  const [first] = rows
+  if (first === undefined || rows.some((row) => row?.length !== first.length)) return undefined
+  return rowOf(
+    first.map(({ name }, i) => {
+      const there = rows.flatMap((row) => row?.[i]?.value ?? [])
+      return { name, value: mixed(there, sharedType(there)) }
+    }),
+  )
 }
 
 function openOf(left: { readonly open?: Value }, right: { readonly open?: Value }): { open?: Value } {

@@ -25,6 +25,11 @@ const FLOWS: readonly (readonly [string, string])[] = [
     'a<leads.email | leads.email',
   ],
   ["SELECT a FROM UNNEST([STRUCT(1 AS a, 'x' AS b)])", 'a< | '],
+  ["SELECT * FROM UNNEST([STRUCT(1 AS a, 'x' AS b), (2, 'y')])", 'a< b< | '],
+  [
+    'SELECT e.b FROM shop.orders o, UNNEST([STRUCT(1 AS a, id AS b), (id, amount)]) AS e',
+    'b<orders.amount,orders.id | orders.amount orders.id',
+  ],
   ["SELECT a FROM UNNEST(ARRAY<STRUCT<a INT64, b STRING>>[(1, 'x')])", 'a< | '],
   ['SELECT x FROM UNNEST(GENERATE_ARRAY(1, 3)) AS x', 'x< | '],
   ["SELECT x FROM UNNEST(SPLIT('a,b')) x WITH OFFSET off ORDER BY off", 'x< | '],
