@@ -1,4 +1,5 @@
 /** Idempotency keys: a request that is sent again is answered with what the first one came to, and runs nothing twice. */
+import { sha256Hex } from './digest.ts'
 import type { Decided, Held, Permitted, Stated } from './exchange.ts'
 import { Failure } from './failure.ts'
 import type { HoldEntry, KeyOutcome, Store } from './hold/contract.ts'
@@ -76,10 +77,8 @@ function sameTerms(a: Permitted, b: Permitted): boolean {
   return a.policy === b.policy && JSON.stringify(a.decision.obligations) === JSON.stringify(b.decision.obligations)
 }
 
-/** SHA-256 over what makes two requests the same, as hex. */
-async function digestOf({ connection, statement }: Stated): Promise<string> {
+/** Over what makes two requests the same. */
+function digestOf({ connection, statement }: Stated): Promise<string> {
   const { text, parameters, bounds } = statement
-  const bytes = new TextEncoder().encode(JSON.stringify([connection, text, parameters, bounds]))
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return sha256Hex(JSON.stringify([connection, text, parameters, bounds]))
 }

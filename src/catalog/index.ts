@@ -6,7 +6,7 @@
  */
 import type { Table, TablePath } from '../exchange.ts'
 import { Failure } from '../failure.ts'
-import type { Clock } from '../runtime.ts'
+import { orAbort, type Clock } from '../runtime.ts'
 
 /** Schemas as the upstream holds them. */
 export interface Metadata {
@@ -131,7 +131,7 @@ class Memory<Value> {
         return known.value
       }
     }
-    return unlessAborted(this.#asking.get(key) ?? this.#ask(key, ask, ttl), signal)
+    return orAbort(this.#asking.get(key) ?? this.#ask(key, ask, ttl), signal)
   }
 
   forget(key: string): void {
@@ -170,21 +170,5 @@ class Memory<Value> {
     if (this.#entries.size <= this.#maxEntries) return
     const oldest = this.#entries.keys().next()
     if (oldest.done !== true) this.#entries.delete(oldest.value)
-  }
-}
-
-/** What `work` comes to, or the signal's reason if that comes first. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = (): void => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
-    // Its failure is met by whoever still waits.
-    work.catch(() => {})
   }
 }

@@ -1,6 +1,7 @@
 /** The shape of `sluice.yaml`, section by section, with every default and bound. */
 import * as z from 'zod'
 import { isLoopbackUrl, secret, values as valuesOver, type Env, type Values } from './values.ts'
+import { ALGORITHMS } from '../identity/options.ts'
 
 /** What a configuration that says nothing gets, as it would be written. */
 export const DEFAULTS = {
@@ -31,21 +32,6 @@ export const DEFAULTS = {
   clickhouse: { username: 'default', database: 'sluice', requestTimeout: '30s' },
   auditors: { groups: ['auditors'] },
 } as const
-
-/** JWS algorithms that an issuer may be allowed: asymmetric ones only, so that a public key can never be a secret. */
-const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
 const NAME_WORDS = 'a name of small letters, digits and dashes that begins with a letter, at most 63'

@@ -1,7 +1,8 @@
 /** API keys for services: `sluice_<id>_<secret>`, kept as a hash, revocable. */
+import { sha256Hex } from '../digest.ts'
 import type { Principal } from '../exchange.ts'
 import { Failure } from '../failure.ts'
-import { equalInConstantTime, sha256Hex } from './digest.ts'
+import { equalInConstantTime } from './constant-time.ts'
 
 /** An API key as it is kept. The key itself is shown once, when it is made, and is nowhere after that. */
 export interface ApiKey {

@@ -1,4 +1,5 @@
 /** Credential → principal. The credential ends here. */
+import { sha256Hex } from '../digest.ts'
 import type { Plane, Principal } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import type { Runtime } from '../runtime.ts'
@@ -6,7 +7,6 @@ import { API_KEY_PREFIX, checkApiKeys, identifyApiKey, type ApiKey } from './api
 import { bearerToken } from './bearer.ts'
 import { checkAudience, principalOf } from './claims.ts'
 import type { Identity } from './contract.ts'
-import { sha256Hex } from './digest.ts'
 import { IssuerKeys } from './issuer-keys.ts'
 import { Lru } from './lru.ts'
 import { checkIssuers, KEY_DEFAULTS, type IdentityOptions, type IssuerOptions } from './options.ts'

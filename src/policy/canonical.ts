@@ -1,3 +1,6 @@
+/** Documents as one text each, and their digest. */
+import { sha256Hex } from '../digest.ts'
+
 /** JSON with sorted keys: equal for equal values, whatever order they were written in. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
@@ -12,7 +15,5 @@ export function canonicalJson(value: unknown): string {
 
 /** `sha256:` and 64 hex digits over the canonical JSON of `value`. */
 export async function digestOf(value: unknown): Promise<string> {
-  const bytes = new TextEncoder().encode(canonicalJson(value))
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return `sha256:${Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+  return `sha256:${await sha256Hex(canonicalJson(value))}`
 }

@@ -8,7 +8,7 @@ import { dirname, join, relative } from 'node:path'
 /** A file's path from the root, and its text. */
 export type Sources = ReadonlyMap<string, string>
 
-const GROUND = ['src/exchange.ts', 'src/failure.ts', 'src/runtime.ts']
+const GROUND = ['src/exchange.ts', 'src/failure.ts', 'src/runtime.ts', 'src/digest.ts']
 const FOLDERS = ['identity', 'statement', 'catalog', 'policy', 'connection', 'hold', 'audit']
 const CONTRACTS = FOLDERS.map((folder) => `src/${folder}/contract.ts`)
 /** Where concrete contracts meet: the journey and the rooms around it. */
@@ -67,7 +67,7 @@ function allowed(file: string): readonly string[] | undefined {
   if (folder !== undefined) return [...GROUND, `src/${folder}/`]
   if (MEETING.some((room) => file === room || (room.endsWith('/') && file.startsWith(room))))
     return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...MEETING]
-  if (file.startsWith('src/config')) return [...GROUND, 'src/config', 'src/policy/']
+  if (file.startsWith('src/config')) return [...GROUND, 'src/config', 'src/policy/', 'src/identity/options.ts']
   if (file === 'src/assemble.ts') return ['src/', 'plugins/index.ts', '!src/entry/']
   if (file.startsWith('src/entry/')) return ['src/', 'routes/index.ts', 'plugins/index.ts']
   if (file === 'plugins/index.ts') return ['src/plugin.ts', 'plugins/']

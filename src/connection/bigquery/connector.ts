@@ -4,7 +4,7 @@
  */
 import type { Estimate, Permitted, Principal, SqlField, Statement, Statistics } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import type { Clock } from '../../runtime.ts'
+import { orAbort, type Clock } from '../../runtime.ts'
 import type { Answer, Connector } from '../contract.ts'
 import { readRows, type Paging } from './answer.ts'
 import type { BigQueryApi, BigQueryClients, JobResource } from './client.ts'
@@ -14,7 +14,7 @@ import { createMetadata, resourceName } from './metadata.ts'
 import type { Page } from './page.ts'
 import { rowNames, schemaFields, type TableSchema } from './schema.ts'
 import type { Scratch } from './transcode.ts'
-import { atMost, retrying, unlessAborted, type Retry } from './wait.ts'
+import { atMost, retrying, type Retry } from './wait.ts'
 
 export interface BigQueryOptions {
   /** As configured: `warehouse`. */
@@ -85,7 +85,7 @@ class BigQueryConnector implements Connector {
         dryRun: true,
         useQueryCache: false,
       }
-      const dry = await retrying(() => unlessAborted(api.insert(job), signal), isPassing, this.#retry, signal)
+      const dry = await retrying(() => orAbort(api.insert(job), signal), isPassing, this.#retry, signal)
       if (dry.status?.errorResult !== undefined) throw jobError(dry.status.errorResult)
       return estimateOf(dry, this.#options.project)
     })

@@ -1,10 +1,12 @@
 /** A query job's life: sent under a fixed id, waited for, cancelled when nobody wants it any more. */
+import { sha256Hex } from '../../digest.ts'
 import type { Principal, Statement } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import type { BigQueryApi, JobResource, QueryJob } from './client.ts'
 import { isDuplicate, isPassing, jobError } from './errors.ts'
 import { Page } from './page.ts'
-import { atMost, pause, retrying, unlessAborted, type Retry } from './wait.ts'
+import { orAbort } from '../../runtime.ts'
+import { atMost, pause, retrying, type Retry } from './wait.ts'
 import { toWire } from './wire.ts'
 
 /** The id under which an exchange runs upstream. */
@@ -38,11 +40,9 @@ export function queryJob(statement: Statement, place: Place, labels: Readonly<Re
  * digits, `_` and `-`, at most 63.
  */
 export async function labelsOf(principal: Principal, exchange?: string): Promise<Readonly<Record<string, string>>> {
-  const name = new TextEncoder().encode(`${principal.issuer}\n${principal.subject}`)
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', name))
-  const hex = Array.from(hash.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const hex = await sha256Hex(`${principal.issuer}\n${principal.subject}`)
   return {
-    sluice_principal: hex,
+    sluice_principal: hex.slice(0, 16),
     ...(exchange === undefined ? {} : { sluice_exchange: labelText(exchange) }),
   }
 }
@@ -73,7 +73,7 @@ export async function start(
 ): Promise<Started> {
   let sent: Promise<JobResource> | undefined
   try {
-    const made = await retrying(() => unlessAborted((sent = api.insert(job)), signal), isPassing, retry, signal)
+    const made = await retrying(() => orAbort((sent = api.insert(job)), signal), isPassing, retry, signal)
     return accepted(job, made)
   } catch (error) {
     if (isDuplicate(error)) return join(api, job, retry, signal)
@@ -121,7 +121,7 @@ export function find(
   retry: Retry,
   signal: AbortSignal,
 ): Promise<JobResource> {
-  return retrying(() => unlessAborted(api.job(id, location), signal), isPassing, retry, signal)
+  return retrying(() => orAbort(api.job(id, location), signal), isPassing, retry, signal)
 }
 
 function accepted(job: { readonly jobId: string; readonly location?: string }, made: JobResource): Started {

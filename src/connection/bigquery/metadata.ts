@@ -1,4 +1,5 @@
 /** Datasets, tables and views as BigQuery describes them. */
+import { sha256Hex } from '../../digest.ts'
 import type { Table, TablePath } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import type { Metadata } from '../contract.ts'
@@ -93,7 +94,13 @@ export function createMetadata(
     const { statistics } = await retrying(() => api.insert(job), isPassing, retry, signal)
     const schema = statistics?.query?.schema
     const columns = schemaColumns(schema)
-    return { path, resource: resourceName(path, project), kind: 'OTHER', columns, version: await digestOf(schema) }
+    return {
+      path,
+      resource: resourceName(path, project),
+      kind: 'OTHER',
+      columns,
+      version: await sha256Hex(JSON.stringify(schema ?? null)),
+    }
   }
 
   return {
@@ -144,12 +151,6 @@ function computedQuery({ project, dataset, table }: TablePath): string | undefin
   const inSchema = /^INFORMATION_SCHEMA\.(\w+)$/.exec(table)?.[1]
   if (inSchema !== undefined) return `SELECT * FROM \`${project}.${dataset}\`.INFORMATION_SCHEMA.${inSchema}`
   return /^[\w-]+\*$/.test(table) ? `SELECT * FROM \`${project}.${dataset}.${table}\`` : undefined
-}
-
-async function digestOf(schema: TableSchema | undefined): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(schema ?? null))
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 function parse(bytes: Uint8Array): unknown {

@@ -1,4 +1,5 @@
 /** Waiting that ends. */
+import { orAbort } from '../../runtime.ts'
 
 /** How often and how fast to try again. */
 export interface Retry {
@@ -42,24 +43,7 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** What `work` comes to, or the signal's reason if that comes first; `work` itself goes on. */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = (): void => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
-    // Whatever becomes of it later is nobody's any more.
-    work.catch(() => {})
-  }
-}
-
 /** Waits for `work` at most `ms` milliseconds, however it ends. Never rejects. */
 export async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
-  await unlessAborted(work, AbortSignal.timeout(ms)).catch(() => {})
+  await orAbort(work, AbortSignal.timeout(ms)).catch(() => {})
 }
