@@ -1,7 +1,7 @@
 /**
  * The bytes of one journal file.
  *
- *     header  'SLUICEJ1' ‖ segment ‖ first sequence number ‖ trusted length of the file before ‖ epoch ‖ crc32
+ *     header  'SLUICEJ' and the schema's version ‖ segment ‖ first sequence number ‖ trusted length of the file before ‖ epoch ‖ crc32
  *     frame   length of the payload ‖ crc32 of the payload ‖ payload
  *     payload a row but for its place ‖ segment ‖ sequence number
  *
@@ -10,9 +10,10 @@
  */
 import { crc32 } from 'node:zlib'
 import { MalformedBytes } from './rowbinary.ts'
-import { PLACE_BYTES } from './record.ts'
+import { PLACE_BYTES, SCHEMA_VERSION } from './record.ts'
 
-const MAGIC = 'SLUICEJ1'
+/** Rows of another schema are not ours to ship: such a file is set aside, never sent as what it is not. */
+const MAGIC = `SLUICEJ${SCHEMA_VERSION}`
 const EPOCH_BYTES = 36
 export const HEADER_BYTES = MAGIC.length + 3 * 8 + EPOCH_BYTES + 4
 const FRAME_HEAD_BYTES = 8
