@@ -20,8 +20,9 @@ export function disagreements(statement: SqlStatement): readonly Finding[] {
   for (const table of estimate.tables) {
     if (!known.some((resource) => covers(resource, table))) disagree(table)
   }
-  // Columns the dry run does not tell (DML, DDL) cannot disagree.
-  if (estimate.output.length > 0 && statement.output.length > 0 && estimate.output.length !== statement.output.length) {
+  // DML and DDL answer with no columns, and a `*` over a table function has those that the dry run tells.
+  const told = statement.kind === 'SELECT' || estimate.output.length > 0
+  if (told && statement.output.length > 0 && estimate.output.length !== statement.output.length) {
     disagree('the number of columns')
   }
   return findings

@@ -94,7 +94,7 @@ async function* rowsOf(
 
 /** The answer's columns, each with the mask its values carry. A masked answer whose columns do not line up is not given. */
 function labelled(columns: readonly { name: string; type: OutputColumn['type'] }[], ran: SqlStatement): OutputColumn[] {
-  if (columns.length !== ran.output.length && ran.masks.length > 0 && columns.length > 0) {
+  if (ran.kind === 'SELECT' && ran.masks.length > 0 && columns.length !== ran.output.length) {
     throw new Failure('internal', 'the answer has other columns than were analysed')
   }
   return columns.map((column, i) => ({ sources: [], ...ran.output[i], ...column }))

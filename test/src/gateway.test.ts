@@ -142,7 +142,8 @@ describe('inspection', () => {
   })
 
   it('denies when the warehouse reads another statement than we do', async () => {
-    const estimate = async () => ({ bytes: 1, kind: 'DELETE', tables: ['hr.salaries'], output: [] })
+    const output = STATEMENT.output
+    const estimate = async () => ({ bytes: 1, kind: 'DELETE', tables: ['hr.salaries'], output })
     const { gateway, knock } = journey({ connector: { estimate } })
     expect(await gateway.handle(knock(), read)).toMatchObject({
       kind: 'denied',
@@ -158,11 +159,37 @@ describe('inspection', () => {
   })
 })
 
+describe('columns', () => {
+  const fewer = async () => ({ bytes: 1, kind: 'SELECT', tables: ['shop.customers'], output: [] })
+
+  it('that the dry run does not tell of a query are a disagreement', async () => {
+    const { gateway, knock } = journey({ connector: { estimate: fewer } })
+    expect(await gateway.handle(knock(), read)).toMatchObject({
+      kind: 'denied',
+      exchange: { decision: { reasons: [{ code: 'readers-disagree', where: 'the number of columns' }] } },
+    })
+  })
+
+  it('that do not line up with what was masked are not given', async () => {
+    const masks = [{ resource: 'shop.customers', column: 'id', strategy: 'redact' }]
+    const before = async (s: typeof STATEMENT) => ({ ...s, masks })
+    const answer = { job: 'j', columns: [], batches: (async function* () {})(), statistics: () => ({ durationMs: 1 }) }
+    const { gateway, knock, inflight } = journey({
+      decide: () => ({ ...PERMIT, obligations: [{ name: 'mask', terms: [{}] }] }),
+      plugins: [{ name: 'mask', hooks: { fulfil: { mask: { terms: { parse: (x: unknown) => x }, before } } } }],
+      connector: { run: async () => answer },
+    })
+    await expect(gateway.handle(knock(), read)).rejects.toMatchObject({ code: 'internal' })
+    expect(inflight.count).toBe(0)
+  })
+})
+
 describe('a schema that changed under us', () => {
   it('is forgotten once the warehouse reads the statement otherwise, so that the next request meets the new one', async () => {
     const table = { path: { project: 'p', dataset: 'shop', table: 'customers' }, resource: 'shop.customers' }
     const bound = { ...STATEMENT, tables: [{ ...table, kind: 'TABLE' as const, columns: [], version: '1' }] }
-    const estimate = async () => ({ bytes: 1, kind: 'SELECT', tables: ['shop.orders'], output: [] })
+    const output = STATEMENT.output
+    const estimate = async () => ({ bytes: 1, kind: 'SELECT', tables: ['shop.orders'], output })
     const { gateway, events, knock } = journey({ statements: { bind: async () => bound }, connector: { estimate } })
     expect(await gateway.handle(knock(), read)).toMatchObject({ kind: 'denied' })
     expect(events).toEqual(['forget customers', 'audit decided'])
