@@ -17,6 +17,7 @@ import { PassThroughClient } from 'google-auth-library'
 import { startPart } from '../sandbox/parts.ts'
 import { connectBigQuery } from '../src/connection/bigquery/client.node.ts'
 import type { Permitted, SqlStatement } from '../src/exchange.ts'
+import { sqlStatement } from '../test/support/statement.ts'
 
 /** A way of reading every row of a query: resolves with how many there were. */
 export interface Contender {
@@ -129,22 +130,7 @@ function connector(url: string): Contender {
 }
 
 function statementOf(text: string): SqlStatement {
-  return {
-    language: 'googlesql',
-    kind: 'SELECT',
-    text,
-    uses: [],
-    tables: [],
-    references: [],
-    views: [],
-    columnsRead: [],
-    output: [],
-    parameters: [],
-    functions: [],
-    features: [],
-    masks: [],
-    bounds: { maxRows: 1_000_000_000, timeoutMs: 300_000, maxBytesBilled: 1e12 },
-  }
+  return sqlStatement({ text, bounds: { maxRows: 1_000_000_000, timeoutMs: 300_000, maxBytesBilled: 1e12 } })
 }
 
 function permittedOf(statement: SqlStatement): Permitted {

@@ -20,14 +20,7 @@ import type { ApiKey } from './identity/api-key.ts'
 import { createIdentity } from './identity/identity.ts'
 import { Inflight } from './inflight.ts'
 import type { Hooks, Plugin } from './plugin.ts'
-import {
-  isProblems,
-  loadPolicies,
-  renderProblem,
-  type LoadedPolicies,
-  type SourceFile,
-  type Vocabulary,
-} from './policy/index.ts'
+import { isProblems, loadPolicies, renderProblem, type SourceFile, type Vocabulary } from './policy/index.ts'
 import type { PolicySet } from './policy/contract.ts'
 import type { Runtime } from './runtime.ts'
 import { createStatements } from './statement/index.ts'
@@ -74,8 +67,9 @@ const EXPIRY_EVERY_MS = 1000
 export async function assemble(config: Config, machine: Machine): Promise<Assembled> {
   const { runtime, writer } = machine
   const workshop = await Workshop.open(config, machine)
-  let force = await workshop.load(await machine.readPolicies())
-  if ('problems' in force) throw new Failure('internal', `the policies are refused\n${force.problems.join('\n')}`)
+  const first = await workshop.load(await machine.readPolicies())
+  if ('problems' in first) throw new Failure('internal', `the policies are refused\n${first.problems.join('\n')}`)
+  let force: InForce = first
 
   const identity = createIdentity({ issuers: config.issuers, apiKeys: await machine.readApiKeys() }, runtime)
   const audit = await machine.openAudit()
@@ -88,7 +82,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const inflight = new Inflight(config.listeners.gateway.maxConcurrent, config.listeners.gateway.requestTimeout)
   const door = new Door({ runtime, identity, audit, inflight })
   const limits = limitsOf(config)
-  const inForce = (): InForce => force as InForce
+  const inForce = (): InForce => force
   const shared = { runtime, door, audit, store, statements, connections, inForce, limits }
 
   const approvals = new Approvals(shared)
@@ -104,7 +98,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
     identity.replaceApiKeys(await machine.readApiKeys())
     const next = await workshop.load(await machine.readPolicies())
     if ('problems' in next) return next
-    if (next.policies.digest !== (force as InForce).policies.digest) {
+    if (next.policies.digest !== force.policies.digest) {
       // Recorded before it decides anything; what cannot be recorded does not come into force.
       await audit.append(gatewayRecord(runtime, 'policy', `policies ${next.policies.digest} in force`))
     }
@@ -131,12 +125,16 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
 
 /** Makes plugins, and policy sets with the plugins that they configure. */
 export class Workshop {
-  readonly #machine: Machine
+  readonly #machine: Pick<Machine, 'plugins' | 'runtime'>
   readonly #usual: ReadonlyMap<string, Hooks>
   readonly #config: Config
   readonly vocabulary: Vocabulary
 
-  private constructor(config: Config, machine: Machine, usual: ReadonlyMap<string, Hooks>) {
+  private constructor(
+    config: Config,
+    machine: Pick<Machine, 'plugins' | 'runtime'>,
+    usual: ReadonlyMap<string, Hooks>,
+  ) {
     this.#config = config
     this.#machine = machine
     this.#usual = usual
@@ -144,7 +142,7 @@ export class Workshop {
   }
 
   /** Every plugin with the options of `sluice.yaml`, or its defaults. */
-  static async open(config: Config, machine: Pick<Machine, 'plugins' | 'runtime'> & Machine): Promise<Workshop> {
+  static async open(config: Config, machine: Pick<Machine, 'plugins' | 'runtime'>): Promise<Workshop> {
     const usual = new Map<string, Hooks>()
     for (const plugin of machine.plugins) {
       const options = plugin.options.parse(config.plugins[plugin.name])
@@ -183,7 +181,7 @@ export class Workshop {
 }
 
 /** What policy documents may name: what the configuration and the plugins provide. A name of neither is a mistake. */
-export function vocabularyOf(
+function vocabularyOf(
   { connections, issuers }: Pick<Config, 'connections' | 'issuers'>,
   plugins: readonly Plugin[],
   usual: ReadonlyMap<string, Hooks>,
@@ -198,8 +196,6 @@ export function vocabularyOf(
     obligations: Object.fromEntries(obligations.map(([name, { terms }]) => [name, terms])),
   }
 }
-
-export type { LoadedPolicies }
 
 function connect(machine: Machine, name: string, config: ConnectionConfig): Connection {
   const connector = machine.connect(name, config)

@@ -1,10 +1,8 @@
 /** What a principal can reach: connections, and their tables with types and masks as this principal would see them. */
 import { Failure } from './failure.ts'
-import type { Door, Knock } from './door.ts'
+import type { Knock } from './door.ts'
 import type { OutputColumn, TablePath } from './exchange.ts'
-import type { Connection, InForce, Limits, Unstated } from './journey.ts'
-import type { Runtime } from './runtime.ts'
-import type { Statements } from './statement/contract.ts'
+import type { Connection, Parts, Unstated } from './journey.ts'
 import { decide } from './stations/decide.ts'
 import { inspect } from './stations/inspect.ts'
 
@@ -17,14 +15,7 @@ export interface Reachable {
   readonly columns: readonly OutputColumn[]
 }
 
-export interface DirectoryParts {
-  readonly runtime: Runtime
-  readonly door: Door
-  readonly statements: Statements
-  readonly connections: ReadonlyMap<string, Connection>
-  readonly inForce: () => InForce
-  readonly limits: Limits
-}
+export type DirectoryParts = Pick<Parts, 'runtime' | 'door' | 'statements' | 'connections' | 'inForce' | 'limits'>
 
 /** Most tables that one listing looks at. */
 const TABLES_MOST = 1000

@@ -6,6 +6,7 @@ import type { Clock, Log } from '../runtime.ts'
 import { COLUMN_NAMES } from './record.ts'
 import { problemOf } from './problem.ts'
 import type { Migrator } from './schema.ts'
+import type { ClickHouse } from './reader/contract.ts'
 
 /** What the shipper asks of the journal. */
 export interface Segments<Sealed extends { readonly segment: number; readonly records: number }> {
@@ -17,16 +18,8 @@ export interface Segments<Sealed extends { readonly segment: number; readonly re
   setAside(sealed: Sealed): Promise<void>
 }
 
-/** What it asks of ClickHouse. Equal tokens insert once. */
-export interface Inserter {
-  insertRowBinary(
-    table: string,
-    columns: readonly string[],
-    bytes: Uint8Array,
-    token: string,
-    signal: AbortSignal,
-  ): Promise<void>
-}
+/** What it asks of ClickHouse. */
+export type Inserter = Pick<ClickHouse, 'insertRowBinary'>
 
 export interface ShipLimits {
   /** Longest that one try may take. */

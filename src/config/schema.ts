@@ -1,7 +1,8 @@
 /** The shape of `sluice.yaml`, section by section, with every default and bound. */
 import * as z from 'zod'
-import { isLoopbackUrl, secret, values as valuesOver, type Env, type Values } from './values.ts'
+import { secret, values as valuesOver, type Env, type Values } from './values.ts'
 import { ALGORITHMS } from '../identity/options.ts'
+import { isLoopbackUrl } from '../url.ts'
 
 /** What a configuration that says nothing gets, as it would be written. */
 export const DEFAULTS = {

@@ -1,6 +1,7 @@
 /** The kinds of value that the configuration is made of: each takes `env:NAME`, has bounds, and says what it expects. */
 import * as z from 'zod'
 import { parseDuration } from '../policy/duration.ts'
+import { isSafeUrl } from '../url.ts'
 
 /** A variable of the environment, if it is set. */
 export type Env = (name: string) => string | undefined
@@ -117,17 +118,4 @@ export function values(env: Env) {
     /** https, or http on loopback; without a user or password in it. */
     url: () => text('an https URL without a password in it (http on loopback only)', isSafeUrl),
   }
-}
-
-/** An https URL without a password in it; http only on loopback. */
-export function isSafeUrl(text: string): boolean {
-  const url = URL.parse(text)
-  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackUrl(text))
-}
-
-/** A URL of the machine itself. */
-export function isLoopbackUrl(text: string): boolean {
-  const host = URL.parse(text)?.hostname ?? ''
-  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -3,10 +3,9 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { plugins } from '../../plugins/index.ts'
-import { vocabularyOf } from '../assemble.ts'
+import { Workshop } from '../assemble.ts'
 import { Failure } from '../failure.ts'
 import { newApiKey } from '../identity/api-key.ts'
-import type { Hooks } from '../plugin.ts'
 import {
   isCasesFile,
   isClean,
@@ -138,13 +137,10 @@ async function policiesOf(loaded: Loaded): Promise<{ policies: LoadedPolicies; f
     ...createRuntime({ base: loaded.base, level: 'error' }),
     secrets: { read: async () => 'no secret is resolved by a check' },
   }
-  const usual = new Map<string, Hooks>()
-  for (const plugin of plugins) {
-    usual.set(plugin.name, await plugin.create(plugin.options.parse(loaded.config.plugins[plugin.name]), runtime))
-  }
+  const { vocabulary } = await Workshop.open(loaded.config, { plugins, runtime })
   const defaults = { expiresInMs: loaded.config.holds.expiresIn }
   const documents = files.filter((file) => !isCasesFile(file.path))
-  const policies = await loadPolicies(documents, vocabularyOf(loaded.config, plugins, usual), defaults)
+  const policies = await loadPolicies(documents, vocabulary, defaults)
   if (isProblems(policies)) throw new Refusal(policies.problems.map(renderProblem).join('\n'))
   return { policies, files }
 }

@@ -9,7 +9,8 @@ import { createLocalJWKSet, errors, type CryptoKey, type JWK, type JWSHeaderPara
 import { asFailure, Failure } from '../failure.ts'
 import type { Runtime } from '../runtime.ts'
 import { fetchJson } from './fetch-json.ts'
-import { isLoopback, isSafeUrl, type IssuerOptions, type KeyOptions } from './options.ts'
+import { isLoopbackUrl, isSafeUrl } from '../url.ts'
+import type { IssuerOptions, KeyOptions } from './options.ts'
 
 /** More keys than any issuer rotates through. */
 const MAX_KEYS = 100
@@ -160,7 +161,7 @@ export class IssuerKeys {
       throw new Failure('identity-unavailable', 'the discovery document names another issuer')
     }
     const uri = 'jwks_uri' in document ? document.jwks_uri : undefined
-    if (typeof uri !== 'string' || !isSafeUrl(uri) || (isLoopback(new URL(uri)) && !isLoopback(new URL(base)))) {
+    if (typeof uri !== 'string' || !isSafeUrl(uri) || (isLoopbackUrl(uri) && !isLoopbackUrl(base))) {
       throw new Failure('identity-unavailable', 'the discovery document has no acceptable `jwks_uri`')
     }
     return uri

@@ -1,6 +1,7 @@
 /** What identity is configured with, checked once at the start: a mistake here must stop the gateway, never open it. */
 import type { Plane } from '../exchange.ts'
 import type { ApiKey } from './api-key.ts'
+import { isSafeUrl } from '../url.ts'
 
 /** JWS algorithms that an issuer may be allowed: asymmetric ones only, so that a public key can never become a secret. */
 export const ALGORITHMS = [
@@ -126,16 +127,4 @@ function checkTerms(issuer: IssuerOptions, where: string): void {
 
 function checkUrl(text: string, where: string): void {
   if (!isSafeUrl(text)) throw new Error(`${where}: expected an https URL (http only on loopback)`)
-}
-
-/** An https URL without a password in it; http only on loopback. */
-export function isSafeUrl(text: string): boolean {
-  const url = URL.parse(text)
-  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))
-}
-
-/** The machine itself. */
-export function isLoopback(url: URL): boolean {
-  return url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(url.hostname)
 }

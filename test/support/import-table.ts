@@ -8,7 +8,7 @@ import { dirname, join, relative } from 'node:path'
 /** A file's path from the root, and its text. */
 export type Sources = ReadonlyMap<string, string>
 
-const GROUND = ['src/exchange.ts', 'src/failure.ts', 'src/runtime.ts', 'src/digest.ts']
+const GROUND = ['src/exchange.ts', 'src/failure.ts', 'src/runtime.ts', 'src/digest.ts', 'src/url.ts']
 const FOLDERS = ['identity', 'statement', 'catalog', 'policy', 'connection', 'hold', 'audit']
 const CONTRACTS = FOLDERS.map((folder) => `src/${folder}/contract.ts`)
 /** Where concrete contracts meet: the journey and the rooms around it. */

@@ -11,6 +11,7 @@ import type { Connector } from '../contract.ts'
 import type { BigQueryApi, BigQueryClients, JobResource, QueryJob } from './client.ts'
 import { createBigQueryConnector } from './connector.ts'
 import { UpstreamError } from './errors.ts'
+import { isLoopbackUrl } from '../../url.ts'
 
 /** How the gateway proves itself to BigQuery. */
 export type Credentials =
@@ -95,7 +96,7 @@ export function createBigQueryClients(options: ClientOptions): BigQueryClients {
     throw new Failure('internal', '`BIGQUERY_EMULATOR_HOST` is set: name the endpoint in the configuration instead')
   }
   const { credentials } = options
-  if (credentials.type === 'none' && !isLoopback(options.apiEndpoint)) {
+  if (credentials.type === 'none' && !isLoopbackUrl(options.apiEndpoint ?? '')) {
     throw new Failure('internal', 'credentials `none` are for an `apiEndpoint` on loopback only')
   }
   const source = ownAuth(credentials)
@@ -316,10 +317,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function isLoopback(endpoint: string | undefined): boolean {
-  if (endpoint === undefined || !URL.canParse(endpoint)) return false
-  const { hostname } = new URL(endpoint)
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 }
