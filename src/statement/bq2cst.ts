@@ -54,15 +54,50 @@ function writeText(wasm: Exports, text: string): { pointer: number; length: numb
   return { pointer, length: bytes.length }
 }
 
+/** Longest text that is remembered, and how many are, at most. */
+const REMEMBERED = { bytes: 32, slots: 4096 } as const
+
+/**
+ * Reads texts from the module's memory. A tree is thousands of short ones, most of them the same few words, and a decoder
+ * costs more to call than they take to compare: what was read once at a hash is not decoded again.
+ */
+class Texts {
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
+  readonly #known: (string | undefined)[] = Array.from({ length: REMEMBERED.slots })
+  #memory = new Uint8Array()
+
+  read(buffer: ArrayBuffer, start: number, length: number): string {
+    if (this.#memory.buffer !== buffer) this.#memory = new Uint8Array(buffer)
+    const memory = this.#memory
+    const end = start + length
+    if (length > REMEMBERED.bytes || end > memory.length) return this.#decoder.decode(memory.subarray(start, end))
+    let hash = 0x811c9dc5
+    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (memory[i] ?? 0), 0x01000193)
+    const slot = (hash >>> 0) % REMEMBERED.slots
+    const known = this.#known[slot]
+    if (known !== undefined && isAt(memory, start, length, known)) return known
+    return (this.#known[slot] = this.#decoder.decode(memory.subarray(start, end)))
+  }
+}
+
+/** Whether `text` is what stands there. Only for ASCII: of anything else, bytes and characters differ. */
+function isAt(memory: Uint8Array, start: number, length: number, text: string): boolean {
+  if (text.length !== length) return false
+  for (let i = 0; i < length; i++) {
+    const byte = memory[start + i] ?? 0x80
+    if (byte >= 0x80 || text.charCodeAt(i) !== byte) return false
+  }
+  return true
+}
+
 function instantiate(module: WebAssembly.Module): Exports {
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
+  const texts = new Texts()
   let wasm: Exports | undefined
   const exports = (): Exports => {
     if (wasm === undefined) throw new Error('bq2cst called its host too early')
     return wasm
   }
-  const textAt = (pointer: number, length: number): string =>
-    decoder.decode(new Uint8Array(exports().memory.buffer).subarray(pointer >>> 0, (pointer >>> 0) + length))
+  const textAt = (pointer: number, length: number): string => texts.read(exports().memory.buffer, pointer >>> 0, length)
   const giveText = (at: number, text: string): void => {
     const { pointer, length } = writeText(exports(), text)
     const view = new DataView(exports().memory.buffer)

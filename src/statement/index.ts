@@ -1,5 +1,5 @@
 /** SQL text → what it names, what it does, what flows where: the front of statement analysis. */
-import type { Bounds, Feature, OutputColumn, Parameter, ResourceUse, SqlStatement } from '../exchange.ts'
+import type { Bounds, Feature, OutputColumn, Parameter, ResourceUse, SqlStatement, Table } from '../exchange.ts'
 import { type Bound, bindTree, pathKey, placeOf } from './binder.ts'
 import type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
 import { expand, type Expansion, referenceOf } from './expand.ts'
@@ -30,9 +30,14 @@ export function createStatements(wasm: WebAssembly.Module): Statements {
 
 class GoogleSql implements Statements {
   readonly #second: SecondReader
-  readonly #parsed = new Lru<Analysed | Refusal>(CACHED)
-  /** The last binding of a parsed text, and the tables that it was bound to. */
-  readonly #bound = new WeakMap<Analysed, { readonly to: string; readonly analysis: Analysis }>()
+  /** By text. Where one is sent to two connections by turns, the last is known. */
+  readonly #parsed = new Lru<{
+    readonly project: string
+    readonly dataset: string | undefined
+    readonly analysed: Analysed | Refusal
+  }>(CACHED)
+  /** The last binding of a parsed text. */
+  readonly #bound = new WeakMap<Analysed, Analysis>()
   /** The tree behind what `parse` answered. */
   readonly #trees = new WeakMap<Parsed, { readonly analysed: Analysed; readonly defaults: Defaults }>()
 
@@ -64,12 +69,13 @@ class GoogleSql implements Statements {
     if (does.is === 'opaque') return does.refusal
     try {
       checkParameters(analysed, parameters)
-      const expansion = await expand(analysed, schemas, signal)
-      const to = JSON.stringify(expansion.tables.map((table) => [pathKey(table.path), table.version]))
       const last = this.#bound.get(analysed)
-      const analysis =
-        last?.to === to ? last.analysis : describe(analysed, expansion, bindTree(analysed, expansion.sources))
-      if (last?.to !== to) this.#bound.set(analysed, { to, analysis })
+      if (last !== undefined && (await isCurrent(last.tables, schemas, signal))) {
+        return { ...last, parameters, bounds, masks: [] }
+      }
+      const expansion = await expand(analysed, schemas, signal)
+      const analysis = describe(analysed, expansion, bindTree(analysed, expansion.sources))
+      this.#bound.set(analysed, analysis)
       return { ...analysis, parameters, bounds, masks: [] }
     } catch (error) {
       if (error instanceof Stop) return error.refusal
@@ -82,9 +88,10 @@ class GoogleSql implements Statements {
   }
 
   #analyse(sql: string, defaults: Defaults): Analysed | Refusal {
-    // No text that is understood, and no project, holds a NUL.
-    const key = `${defaults.project}\0${defaults.dataset ?? ''}\0${sql}`
-    return this.#parsed.get(key) ?? this.#parsed.set(key, this.#readTwice(sql, defaults))
+    const { project, dataset } = defaults
+    const known = this.#parsed.get(sql)
+    if (known?.project === project && known.dataset === dataset) return known.analysed
+    return this.#parsed.set(sql, { project, dataset, analysed: this.#readTwice(sql, defaults) }).analysed
   }
 
   /** By our own grammar, and by another's. */
@@ -110,6 +117,15 @@ class GoogleSql implements Statements {
     const functions = tree.functions?.length ?? 0
     return this.#second.disagreement(text, { kind, tokens, sources, functions, hidden: grammar.hidden }) ?? first
   }
+}
+
+/** Whether each table, those behind views included, is as it was: which tables they are follows from their definitions. */
+async function isCurrent(tables: readonly Table[], schemas: Schemas, signal: AbortSignal): Promise<boolean> {
+  for (const { path, resource, version } of tables) {
+    const now = await schemas.table(path, signal)
+    if (now?.version !== version || now.resource !== resource) return false
+  }
+  return true
 }
 
 /** Every name that the scan of tokens takes for a table must be one of ours, and every one of ours its. */

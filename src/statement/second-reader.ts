@@ -4,7 +4,11 @@
  */
 import type { Refusal } from './contract.ts'
 import { refuse, type Token } from './lexer.ts'
+import { Lru } from './lru.ts'
 import { Bq2cst, type CstNode } from './bq2cst.ts'
+
+/** Characters of shapes whose agreement is remembered. */
+const REMEMBERED = 1_000_000
 
 /** Nodes that stand for text which `bq2cst` took without understanding it. */
 const LOOSE = /^(StandAloneExpr|Unknown|Template.*)$/
@@ -32,13 +36,23 @@ export interface FirstReading {
 
 export class SecondReader {
   readonly #parser: Bq2cst
+  /** Shapes of texts on which both readings agreed. */
+  readonly #agreed = new Lru<true>(REMEMBERED)
 
   constructor(wasm: WebAssembly.Module) {
     this.#parser = new Bq2cst(wasm)
   }
 
-  /** `undefined` where both readings agree. */
+  /** `undefined` where both readings agree. A text that differs from an earlier one in plain literals only is not read again. */
   disagreement(text: string, first: FirstReading): Refusal | undefined {
+    const shape = shapeOf(text, first)
+    if (this.#agreed.get(shape) === true) return undefined
+    const refusal = this.#read(text, first)
+    if (refusal === undefined) this.#agreed.set(shape, true)
+    return refusal
+  }
+
+  #read(text: string, first: FirstReading): Refusal | undefined {
     const no = (at: number, message: string): Refusal =>
       refuse(text, at, 'unproven', message, 'write the statement in a simpler form')
     const shown = hide(text, first.hidden)
@@ -63,6 +77,28 @@ export class SecondReader {
     if (theirs.length !== first.sources.length) return no(0, 'a second parser reads other tables')
     return undefined
   }
+}
+
+/** Literals that nobody can read wrong: digits, and quoted words without quotes, escapes or anything beyond ASCII. */
+const PLAIN =
+  /^(?:[0-9]+(?:\.[0-9]+)?|'[\x20\x21\x23-\x26\x28-\x5b\x5d-\x5f\x61-\x7e]*'|"[\x20\x21\x23-\x26\x28-\x5b\x5d-\x5f\x61-\x7e]*")$/
+
+/** All that a reading depends on: each token, and whether it touches the one before; of plain literals the kind alone. */
+function shapeOf(text: string, { kind, tokens, sources, functions, hidden }: FirstReading): string {
+  let shape = `${kind}\0${functions}`
+  for (const { start, end } of sources) shape += `\0${text.slice(start, end)}`
+  for (const { start, end, shown } of hidden) shape += `\0${shown}\0${text.slice(start, end)}`
+  shape += '\0'
+  let before = -1
+  for (const token of tokens) {
+    const words = text.slice(token.start, token.end)
+    const literal = token.kind === 'number' || token.kind === 'string'
+    // `a-b` is a name where `a - b` is none.
+    shape += before === token.start ? '\0' : '\0 '
+    shape += literal && PLAIN.test(words) ? `<${token.kind}>` : words
+    before = token.end
+  }
+  return shape
 }
 
 /** Every other token stays where it stands. */
@@ -173,8 +209,13 @@ function child(node: CstNode, slot: string): CstNode | undefined {
   return node.children[slot]?.Node
 }
 
-function childrenOf(node: CstNode): CstNode[] {
-  return Object.entries(node.children)
-    .filter(([slot]) => !slot.endsWith('_comments'))
-    .flatMap(([, value]) => [...(value.Node === undefined ? [] : [value.Node]), ...(value.NodeVec ?? [])])
+function childrenOf({ children }: CstNode): CstNode[] {
+  const found: CstNode[] = []
+  for (const slot in children) {
+    if (slot.endsWith('_comments')) continue
+    const { Node, NodeVec } = children[slot] ?? {}
+    if (Node !== undefined) found.push(Node)
+    if (NodeVec !== undefined) for (const node of NodeVec) found.push(node)
+  }
+  return found
 }

@@ -7,15 +7,19 @@ import { SecondReader } from '../../../src/statement/second-reader.ts'
 
 const wasm = new WebAssembly.Module(readFileSync('node_modules/bq2cst/bq2cst_bg.wasm'))
 
-function read(text: string, kind: string, sources: readonly string[], shown = text): string {
+function read(
+  text: string,
+  kind: string,
+  sources: readonly string[],
+  shown = text,
+  reader = new SecondReader(wasm),
+): string {
   const lexed = lex(shown)
   if ('refused' in lexed) throw new Error(lexed.code)
   const spans = sources.map((source) => ({ start: text.indexOf(source), end: text.indexOf(source) + source.length }))
   const tokens = lexed.tokens.filter((token) => token.kind !== 'end')
-  return (
-    new SecondReader(wasm).disagreement(text, { kind, tokens, sources: spans, functions: 0, hidden: [] })?.message ??
-    'agreed'
-  )
+  const first = { kind, tokens, sources: spans, functions: 0, hidden: [] }
+  return reader.disagreement(text, first)?.message ?? 'agreed'
 }
 
 test('a parser that trapped is replaced', () => {
@@ -39,4 +43,19 @@ test.each([
   ['a + b', 'SELECT', [], 'a second parser does not understand a part of this statement'],
 ] as const)('%s as %s over %j: %s', (text, kind, sources, expected) => {
   expect(read(text, kind, sources)).toBe(expected)
+})
+
+test('what agreed once in another shape is no proof for this one', () => {
+  const reader = new SecondReader(wasm)
+  const again = (text: string, sources: readonly string[], shown = text): string =>
+    read(text, 'SELECT', sources, shown, reader)
+  expect(again("SELECT 1 FROM a.b, c.d WHERE e = 'x'", ['a.b', 'c.d'])).toBe('agreed')
+  expect(again("SELECT 23 FROM a.b, c.d WHERE e = 'yz'", ['a.b', 'c.d'])).toBe('agreed')
+  expect(again("SELECT 23 FROM a.b, c.d WHERE e = 'yz'", ['a.b'])).toBe('a second parser reads other tables')
+  // Words of the same kind, and blanks between them, count.
+  expect(again("SELECT 1 FROM a.b, a.b WHERE e = 'x'", ['a.b', 'c.d'])).toBe('a second parser reads another table here')
+  expect(again('SELECT 1 FROM a-b.c', ['a-b.c'])).toBe('agreed')
+  expect(again('SELECT 1 FROM a - b.c', ['a - b.c'])).toBe(
+    'a second parser does not understand a part of this statement',
+  )
 })
