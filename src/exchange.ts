@@ -94,6 +94,10 @@ export function typeText(type: SqlType): string {
 export interface Column extends SqlField {
   readonly nullable: boolean
   readonly description?: string
+  /** What the warehouse or the configuration says of its content: `pii`. Sorted, each once. */
+  readonly tags?: readonly string[]
+  /** The same of single fields in it, by their dotted path within the column: `{ street: ['pii'] }`. */
+  readonly fieldTags?: Readonly<Record<string, readonly string[]>>
 }
 
 /** What is known of a table or view when the statement is analysed. */
@@ -145,6 +149,13 @@ export interface Bounds {
   readonly maxBytesBilled: number
 }
 
+/** What may be limited per day, for each principal on each connection: requests that ran, rows answered, bytes billed. */
+export const BUDGETS = ['queries', 'rows', 'bytesBilled'] as const
+export type Budget = (typeof BUDGETS)[number]
+
+/** Whole numbers by budget; none for a budget that is not limited. */
+export type Amounts = { readonly [B in Budget]?: number }
+
 /** What the warehouse's dry run says. */
 export interface Estimate {
   readonly bytes: number
@@ -189,6 +200,8 @@ export interface SqlStatement {
   /** BigQuery's name: `SELECT`, `INSERT`, `CREATE_TABLE_AS_SELECT`, … */
   readonly kind: string
   readonly text: string
+  /** 16 hex digits, equal for texts that differ in literals, case and comments only. Absent where only names are known. */
+  readonly shape?: string
   /** Every action on every resource, views expanded; sorted, each once. */
   readonly uses: readonly ResourceUse[]
   /** The tables and views named, and those that named views read. */
@@ -230,6 +243,24 @@ export interface Stated {
   /** Why, in the requester's words. Evidence for approvers; a policy may ask that there is one, not what it says. */
   readonly purpose?: string
   readonly statement: Statement
+  /** Absent where nobody could say. */
+  readonly past?: Past
+}
+
+/** What the principal was answered on this connection in the days before, as the audit log tells; not what is under way. */
+export interface Past {
+  /** From when on, milliseconds since 1970 UTC. */
+  readonly since: number
+  /** Statements that were answered. */
+  readonly exchanges: number
+  /** Of those, of this statement's shape. */
+  readonly sameShape: number
+  /** 24 numbers: of those, in each hour of the day, UTC. */
+  readonly hours: readonly number[]
+  /** What all but the largest twentieth of them would at most read. Absent where no estimate is recorded. */
+  readonly bytesP95?: number
+  /** Of the tables and views that this statement touches, those that they touched. Sorted. */
+  readonly tables: readonly string[]
 }
 
 /** A value that a policy may weigh. Codes and numbers; never a row value. */

@@ -55,6 +55,8 @@ export interface RecordedStatement {
   /** Parameter names and types; values are row data and stay out. */
   readonly parameters: readonly string[]
   readonly estimatedBytes?: number
+  /** `SqlStatement.shape` */
+  readonly shape?: string
 }
 
 export interface AuditLog {

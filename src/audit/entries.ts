@@ -144,6 +144,7 @@ function recorded(statement: SqlStatement): RecordedStatement {
     uses: statement.uses,
     parameters: statement.parameters.map(describeParameter),
     ...(statement.estimate && { estimatedBytes: statement.estimate.bytes }),
+    ...(statement.shape !== undefined && { shape: statement.shape }),
   }
 }
 

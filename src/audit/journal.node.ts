@@ -12,6 +12,7 @@
 import { Failure } from '../failure.ts'
 import type { Clock, Log } from '../runtime.ts'
 import { writeAll, type Appendable, type Files } from './files.node.ts'
+import { SCHEMA_VERSION } from './record.ts'
 import { MalformedBytes } from './rowbinary.ts'
 import {
   decodeHeader,
@@ -63,6 +64,8 @@ const WAITING_ENOUGH = 8
 
 export interface SealedSegment {
   readonly segment: number
+  /** The version of the schema that its rows have. */
+  readonly schema: number
   readonly records: number
   /** Of the file, as far as it counts. */
   readonly length: number
@@ -333,6 +336,7 @@ export class Journal {
     const { header, records, length } = this.#current
     return {
       segment: header.segment + 1,
+      schema: SCHEMA_VERSION,
       firstSeq: header.firstSeq + records,
       previousLength: length,
       epoch: header.epoch,
@@ -345,7 +349,7 @@ export class Journal {
     this.#sealTimer = undefined
     this.#current = { header, file, length: HEADER_BYTES, records: 0 }
     // An empty one is listed too: delivering nothing removes its file.
-    this.#sealed.push({ segment: old.segment, records, length })
+    this.#sealed.push({ segment: old.segment, schema: old.schema, records, length })
     this.#sealedBytes += length
     this.onSealed()
   }
@@ -463,7 +467,7 @@ async function recover(parts: JournalParts): Promise<Recovered> {
   for (const name of found) headers.push(await readHeader(files, name, headers[0]?.epoch))
   const last = headers.at(-1)
   if (last === undefined) {
-    const next = { segment: 1, firstSeq: 1, previousLength: 0, epoch: parts.newEpoch() }
+    const next = { segment: 1, schema: SCHEMA_VERSION, firstSeq: 1, previousLength: 0, epoch: parts.newEpoch() }
     return { next, sealed: [], damaged }
   }
   const sealed: SealedSegment[] = []
@@ -471,10 +475,12 @@ async function recover(parts: JournalParts): Promise<Recovered> {
     sealed.push(sealedBetween(header, headers[index + 1]))
   }
   const rest = await recoverLast(parts, last)
-  if (rest.records === 0) return { next: last, sealed, damaged: damaged + rest.setAside }
+  // Begun anew, whatever gateway had begun it.
+  if (rest.records === 0) return { next: { ...last, schema: SCHEMA_VERSION }, sealed, damaged: damaged + rest.setAside }
   return {
     next: {
       segment: last.segment + 1,
+      schema: SCHEMA_VERSION,
       firstSeq: last.firstSeq + rest.records,
       previousLength: rest.length,
       epoch: last.epoch,
@@ -498,7 +504,8 @@ async function readHeader(files: Files, name: string, epoch: string | undefined)
 
 function sealedBetween(header: SegmentHeader, next: SegmentHeader | undefined): SealedSegment {
   if (next === undefined || next.segment !== header.segment + 1) throw damagedFile(nameOf(header.segment + 1))
-  return { segment: header.segment, records: next.firstSeq - header.firstSeq, length: next.previousLength }
+  const { segment, schema, firstSeq } = header
+  return { segment, schema, records: next.firstSeq - firstSeq, length: next.previousLength }
 }
 
 /**
@@ -507,7 +514,7 @@ function sealedBetween(header: SegmentHeader, next: SegmentHeader | undefined): 
  */
 async function recoverLast(
   { files, limits, log }: JournalParts,
-  { segment }: SegmentHeader,
+  { segment, schema }: SegmentHeader,
 ): Promise<SealedSegment & { setAside: number }> {
   const name = nameOf(segment)
   const raw = await files.read(name)
@@ -524,7 +531,7 @@ async function recoverLast(
     await (await writeAs(files, `${name}.tmp`, raw.subarray(0, length))).close()
     await files.rename(`${name}.tmp`, name)
   }
-  return { segment, records: rows.length, length, setAside }
+  return { segment, schema, records: rows.length, length, setAside }
 }
 
 function damagedFile(name: string, cause?: unknown): Failure {

@@ -1,8 +1,8 @@
 /**
- * An audit record as one row of `audit.events`: the columns of schema version 1, and their bytes. Pure.
+ * An audit record as one row of `audit.events`: its columns, and their bytes. Pure.
  *
  * The order of `COLUMNS` is the order of the bytes and never changes within a version; a column is only ever added in a
- * new version. None of them has a DEFAULT or is MATERIALIZED: ClickHouse holds what we wrote and nothing else.
+ * new version, which it names: rows that an older gateway left in the journal are of the columns that there were. None of them has a DEFAULT or is MATERIALIZED: ClickHouse holds what we wrote and nothing else.
  */
 import type { Decision, Finding } from '../exchange.ts'
 import type { AuditRecord, RecordKind } from './contract.ts'
@@ -25,17 +25,19 @@ import {
 } from './rowbinary.ts'
 
 /** The version of `COLUMNS`. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 interface Column<Name extends string, T> {
   readonly name: Name
   readonly codec: Codec<T>
   /** For auditors: what it says. */
   readonly comment: string
+  /** The version of the schema that brought it. */
+  readonly since: number
 }
 
-function column<Name extends string, T>(name: Name, codec: Codec<T>, comment: string): Column<Name, T> {
-  return { name, codec, comment }
+function column<Name extends string, T>(name: Name, codec: Codec<T>, comment: string, since = 1): Column<Name, T> {
+  return { name, codec, comment, since }
 }
 
 /** Every column in the order of the bytes. The last two, 8 bytes each, say where in the journal the row was written. */
@@ -94,6 +96,7 @@ export const COLUMNS = [
   column('writer', word, 'the gateway that wrote it'),
   column('epoch', uuid, 'of its journal; a new one where the journal began anew'),
   column('retain_until', day, 'kept until then'),
+  column('shape', word, 'the statement but for its literals: 16 hex digits, equal where only literals differ', 2),
   column('segment', count, 'of the journal'),
   column('writer_seq', count, 'position in the journal: contiguous for a writer and epoch'),
 ] as const
@@ -108,6 +111,11 @@ export type UnplacedRow = Omit<Row, 'segment' | 'writer_seq'>
 
 /** Column names in the order of the bytes, for INSERT and for `formatRow`. */
 export const COLUMN_NAMES: readonly string[] = COLUMNS.map(({ name }) => name)
+
+/** The same of an older version of the schema. */
+export function columnNames(version: number): readonly string[] {
+  return COLUMNS.filter(({ since }) => since <= version).map(({ name }) => name)
+}
 
 const UNPLACED: readonly Columns[] = COLUMNS.slice(0, -2)
 
@@ -209,6 +217,7 @@ function what({ statement }: AuditRecord) {
     vias: uses.map(({ via }) => via ?? ''),
     parameters: statement?.parameters ?? [],
     estimated_bytes: whole(statement?.estimatedBytes),
+    shape: statement?.shape ?? '',
   }
 }
 

@@ -21,13 +21,10 @@ interface Migration {
   readonly statements: (database: string) => readonly string[]
 }
 
-/** Never edited once released: what a database has run, it does not run again. */
+/** Never edited once released: what a database has run, it does not run again. The views are made anew behind the last. */
 const MIGRATIONS: readonly Migration[] = [
-  {
-    version: 1,
-    name: 'events and views',
-    statements: (database) => [eventsSql(database), ...VIEWS.map((view) => viewSql(database, view))],
-  },
+  { version: 1, name: 'events and views', statements: (database) => [eventsSql(database)] },
+  { version: 2, name: 'shapes of statements', statements: (database) => additionsSql(database, 2) },
 ]
 
 const NEWEST = Math.max(...MIGRATIONS.map(({ version }) => version))
@@ -43,9 +40,13 @@ export function createMigrator(clickhouse: Commander, database: string): Migrato
     await clickhouse.command(migrationsSql(database), signal)
     // A table that was dropped, while the record of its migration was not, is made again: empty is better than nowhere.
     await clickhouse.command(eventsSql(database), signal)
-    for (const { version, name, statements } of MIGRATIONS) {
-      if (version <= done) continue
+    const open = MIGRATIONS.filter(({ version }) => version > done)
+    for (const { statements } of open) {
       for (const statement of statements(database)) await clickhouse.command(statement, signal)
+    }
+    // Those of the newest version alone: one of an older would speak of what is not what it was.
+    if (open.length > 0) for (const view of VIEWS) await clickhouse.command(viewSql(database, view), signal)
+    for (const { version, name } of open) {
       await clickhouse.command(
         `INSERT INTO \`${database}\`.migrations SELECT ${version}, ${quote(name)}, now64(3, 'UTC')`,
         signal,
@@ -108,11 +109,19 @@ const STORAGE: Readonly<Record<string, string>> = {
   ran: 'ZSTD(3)',
 }
 
-function eventsSql(database: string): string {
-  const columns = COLUMNS.map(
-    ({ name, codec, comment }) =>
-      `\`${name}\` ${codec.type} COMMENT ${quote(comment)} CODEC(${STORAGE[name] ?? 'ZSTD(1)'})`,
+function columnSql({ name, codec, comment }: (typeof COLUMNS)[number]): string {
+  return `\`${name}\` ${codec.type} COMMENT ${quote(comment)} CODEC(${STORAGE[name] ?? 'ZSTD(1)'})`
+}
+
+/** The columns that a version brought. Rows from before have its type's empty value. */
+function additionsSql(database: string, version: number): readonly string[] {
+  return COLUMNS.filter(({ since }) => since === version).map(
+    (column) => `ALTER TABLE \`${database}\`.events ADD COLUMN IF NOT EXISTS ${columnSql(column)}`,
   )
+}
+
+function eventsSql(database: string): string {
+  const columns = COLUMNS.map(columnSql)
   return [
     `CREATE TABLE IF NOT EXISTS \`${database}\`.events (`,
     [

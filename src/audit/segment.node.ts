@@ -12,14 +12,16 @@ import { crc32 } from 'node:zlib'
 import { MalformedBytes } from './rowbinary.ts'
 import { PLACE_BYTES, SCHEMA_VERSION } from './record.ts'
 
-/** Rows of another schema are not ours to ship: such a file is set aside, never sent as what it is not. */
-const MAGIC = `SLUICEJ${SCHEMA_VERSION}`
+/** Then one digit: the schema's version. Rows of a newer one are not ours to ship, nor to begin a file behind. */
+const MAGIC = 'SLUICEJ'
 const EPOCH_BYTES = 36
-export const HEADER_BYTES = MAGIC.length + 3 * 8 + EPOCH_BYTES + 4
+export const HEADER_BYTES = MAGIC.length + 1 + 3 * 8 + EPOCH_BYTES + 4
 const FRAME_HEAD_BYTES = 8
 
 export interface SegmentHeader {
   readonly segment: number
+  /** The version of the schema that the rows of this file have. */
+  readonly schema: number
   /** Of the first record in this file. */
   readonly firstSeq: number
   /** Bytes of the file before this one that count. 0 where there is none. */
@@ -30,7 +32,7 @@ export interface SegmentHeader {
 
 export function encodeHeader(header: SegmentHeader): Uint8Array {
   const bytes = Buffer.alloc(HEADER_BYTES)
-  bytes.write(MAGIC, 0, 'latin1')
+  bytes.write(`${MAGIC}${header.schema}`, 0, 'latin1')
   bytes.writeBigUInt64LE(BigInt(header.segment), 8)
   bytes.writeBigUInt64LE(BigInt(header.firstSeq), 16)
   bytes.writeBigUInt64LE(BigInt(header.previousLength), 24)
@@ -43,12 +45,16 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
 export function decodeHeader(raw: Uint8Array): SegmentHeader {
   if (raw.length < HEADER_BYTES) throw new MalformedBytes('a journal file is too short')
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, HEADER_BYTES)
+  const schema = (bytes[MAGIC.length] ?? 0) - '0'.charCodeAt(0)
   const sound =
-    bytes.toString('latin1', 0, 8) === MAGIC &&
+    bytes.toString('latin1', 0, MAGIC.length) === MAGIC &&
+    schema >= 1 &&
+    schema <= SCHEMA_VERSION &&
     bytes.readUInt32LE(HEADER_BYTES - 4) === crc32(bytes.subarray(0, HEADER_BYTES - 4))
   if (!sound) throw new MalformedBytes('a journal file has no sound header')
   return {
     segment: Number(bytes.readBigUInt64LE(8)),
+    schema,
     firstSeq: Number(bytes.readBigUInt64LE(16)),
     previousLength: Number(bytes.readBigUInt64LE(24)),
     epoch: bytes.toString('latin1', 32, 32 + EPOCH_BYTES),

@@ -3,13 +3,21 @@
  * token never change, so that one sent twice (an answer was lost, a process was killed) is kept once.
  */
 import type { Clock, Log } from '../runtime.ts'
-import { COLUMN_NAMES } from './record.ts'
+import { columnNames } from './record.ts'
 import { problemOf } from './problem.ts'
 import type { Migrator } from './schema.ts'
 import type { ClickHouse } from './reader/contract.ts'
 
+/** What the shipper must know of a sealed segment. */
+export interface SealedRows {
+  readonly segment: number
+  /** The version of the schema that its rows have. */
+  readonly schema: number
+  readonly records: number
+}
+
 /** What the shipper asks of the journal. */
-export interface Segments<Sealed extends { readonly segment: number; readonly records: number }> {
+export interface Segments<Sealed extends SealedRows> {
   readonly epoch: string
   oldest(): Sealed | undefined
   /** `undefined`: damaged. */
@@ -31,7 +39,7 @@ export interface ShipLimits {
 
 export const SHIP_LIMITS: ShipLimits = { tryMs: 30_000, pauseMs: 200, maxPauseMs: 30_000 }
 
-export interface ShipperParts<Sealed extends { readonly segment: number; readonly records: number }> {
+export interface ShipperParts<Sealed extends SealedRows> {
   readonly segments: Segments<Sealed>
   readonly inserter: Inserter
   readonly migrator: Migrator
@@ -46,7 +54,7 @@ export interface ShipStatus {
   readonly problem?: string
 }
 
-export class Shipper<Sealed extends { readonly segment: number; readonly records: number }> {
+export class Shipper<Sealed extends SealedRows> {
   readonly #parts: ShipperParts<Sealed>
   readonly #closing = new AbortController()
   #awake = Promise.withResolvers<void>()
@@ -133,7 +141,7 @@ export class Shipper<Sealed extends { readonly segment: number; readonly records
       if (!this.#migrated) await within(migrator(signal), signal)
       this.#migrated = true
       const token = `${segments.epoch}:${sealed.segment}`
-      await within(inserter.insertRowBinary('events', COLUMN_NAMES, bytes, token, signal), signal)
+      await within(inserter.insertRowBinary('events', columnNames(sealed.schema), bytes, token, signal), signal)
       this.#deliveredAt = clock.now()
       this.#problem = undefined
     }

@@ -26,6 +26,7 @@ const STATEMENT: readonly ViewColumn[] = [
   ['connection', 'String', 'the upstream'],
   ['statement_kind', 'String', 'SELECT, INSERT, ...'],
   ['statement', 'String', 'the text as it was analysed, or as it was sent where it was refused'],
+  ['shape', 'String', 'equal for statements that differ in literals only; empty where it was not analysed'],
 ]
 
 /** The last, or first, value among an exchange's records of some kinds. */
@@ -53,6 +54,12 @@ const EXCHANGES: View = {
     ['purpose', 'String', 'why, in the words of the requester', 'x_purpose'],
     ['statement_kind', 'String', 'SELECT, INSERT, ...', 'x_statement_kind'],
     ['statement', 'String', 'the text as it was analysed, or as it was sent where it was refused', 'x_statement'],
+    [
+      'shape',
+      'String',
+      'equal for statements that differ in literals only; empty where it was not analysed',
+      'x_shape',
+    ],
     ['tables', WORDS, 'what it touches', 'x_tables'],
     ['effect', 'String', 'the last decision: permit, hold, deny; empty where it was refused before', 'x_effect'],
     ['reason_codes', WORDS, 'why, as codes', 'x_reason_codes'],
@@ -89,7 +96,7 @@ const EXCHANGES: View = {
     ${first('groups', ASKED)} AS x_groups, ${first('acts_for_subject', ASKED)} AS x_acts_for,
     ${first('connection', ASKED)} AS x_connection, ${first('purpose', ASKED)} AS x_purpose,
     ${first('statement_kind', ASKED)} AS x_statement_kind, ${first('statement', ASKED)} AS x_statement,
-    ${first('tables', ASKED)} AS x_tables,
+    ${last('shape', ASKED)} AS x_shape, ${first('tables', ASKED)} AS x_tables,
     ${last('effect', DECIDED)} AS x_effect, ${last('reason_codes', DECIDED)} AS x_reason_codes,
     ${last('reason_texts', DECIDED)} AS x_reason_texts, ${last('policy', ASKED)} AS x_policy,
     countIf(${COMPLETED}) AS x_completed, countIf(e.kind = 'failed') AS x_failed,
@@ -242,7 +249,7 @@ const DENIALS: View = {
   from: "{events} AS e WHERE e.kind = 'refused' OR (e.kind = 'decided' AND e.effect = 'deny')",
 }
 
-/** Every view of schema version 1. */
+/** Every view of the newest schema. */
 export const VIEWS: readonly View[] = [
   EXCHANGES,
   DECISIONS,

@@ -322,6 +322,9 @@ test('a database that is up to date is left alone, and an events table that is g
   await client.command('DROP TABLE steps.events')
   await migrate(signal)
   expect(await rowsOf('SELECT count() AS n FROM steps.exchanges')).toEqual([{ n: 0 }])
-  expect(await rowsOf('SELECT version, name FROM steps.migrations')).toEqual([{ version: 1, name: 'events and views' }])
+  expect(await rowsOf('SELECT version, name FROM steps.migrations')).toEqual([
+    { version: 1, name: 'events and views' },
+    { version: 2, name: 'shapes of statements' },
+  ])
   await client.close()
 })

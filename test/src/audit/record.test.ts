@@ -79,6 +79,7 @@ describe('a record becomes one row', () => {
       writer: 'gateway-1',
       epoch: stamp.epoch,
       retain_until: 20_458 + 400,
+      shape: '0123456789abcdef',
       ...place,
     })
   })

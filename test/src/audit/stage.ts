@@ -50,6 +50,7 @@ export const decidedFully: AuditRecord = {
     ],
     parameters: ['@id INT64'],
     estimatedBytes: 4_294_967_296,
+    shape: '0123456789abcdef',
   },
   findings: [{ kind: 'sql-risk/score', count: 1, facts: { risk: { score: 70 } } }],
   decision: {
