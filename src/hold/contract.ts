@@ -1,5 +1,5 @@
-/** What the gateway asks of the state store: holds, and idempotency keys. */
-import type { Held, Permitted, Subject } from '../exchange.ts'
+/** What the gateway asks of the state store: holds, idempotency keys, and what is spent of budgets. */
+import type { Amounts, Budget, Held, Permitted, Subject } from '../exchange.ts'
 
 export type HoldState =
   | 'pending'
@@ -76,6 +76,18 @@ export interface Store {
   /** Claims a key for what an exchange comes to, once per principal and key, until it expires. */
   claimKey(claim: KeyClaim): Promise<KeyState>
 
+  /**
+   * Sets aside what a run may spend, of all its budgets or of none. Of racing reservations, in this process or another,
+   * no more are granted than fit. A job that is read again is charged only what it was not charged before, and nothing
+   * once it was read to its end.
+   */
+  reserve(reservation: Reservation): Promise<Reserved>
+  /**
+   * What was truly spent takes the place of what was set aside, once the last of the job's readers has settled; more
+   * than that counts at once. Settled twice, or never reserved, changes nothing. What is never settled stays spent.
+   */
+  settle(settlement: Settlement): Promise<void>
+
   /** Resolves when the store takes writes. */
   ready(signal: AbortSignal): Promise<void>
   close(): Promise<void>
@@ -103,3 +115,39 @@ export type KeyState =
 export type KeyOutcome =
   | { readonly kind: 'ran'; readonly exchange: Permitted }
   | { readonly kind: 'held'; readonly hold: string }
+
+export interface Reservation {
+  readonly owner: Subject
+  readonly connection: string
+  /** The exchange whose job it is: the first with its idempotency key. */
+  readonly job: string
+  /** The exchange that reads it. */
+  readonly reader: string
+  /** The UTC day whose budgets are spent, `2026-01-31`. A job that is read again the next day is still of its first. */
+  readonly day: string
+  readonly amounts: Amounts
+  /** Of the same budgets as `amounts`. */
+  readonly limits: Amounts
+  /** Until when the job may be read again, milliseconds since 1970 UTC. */
+  readonly keepUntil: number
+}
+
+/** `used` counts what others have set aside. */
+export type Reserved =
+  | { readonly granted: true }
+  | {
+      readonly granted: false
+      readonly budget: Budget
+      readonly limit: number
+      readonly used: number
+      readonly asked: number
+    }
+
+export interface Settlement {
+  readonly job: string
+  readonly reader: string
+  /** Of a budget that is missing, all that was set aside counts as spent. */
+  readonly spent: Amounts
+  /** The answer was read to its end: reading it again gives nothing more. */
+  readonly whole: boolean
+}

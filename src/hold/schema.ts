@@ -30,4 +30,27 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // Listings by state: without it, finding the few that are pending reads all that ever were.
   'CREATE INDEX holds_by_state ON holds (state, created_at DESC, id DESC)',
+  // Budgets: what is used of each day's, and for each job what it was charged, so that the truth can take its place.
+  `
+  CREATE TABLE budgets (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    day TEXT NOT NULL,
+    budget TEXT NOT NULL,
+    used BIGINT NOT NULL,
+    PRIMARY KEY (issuer, subject, connection, day, budget)
+  );
+  CREATE INDEX budgets_by_day ON budgets (day);
+  CREATE TABLE reservations (
+    job TEXT PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    day TEXT NOT NULL,
+    account TEXT NOT NULL,
+    keep_until BIGINT NOT NULL
+  );
+  CREATE INDEX reservations_by_age ON reservations (keep_until);
+  `,
 ]

@@ -1,13 +1,26 @@
 /** The embedded state store: one SQLite file that several processes of one machine may share. */
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import type { Held, Subject } from '../exchange.ts'
+import type { Amounts, Budget, Held, Subject } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
 import type { Clock } from '../runtime.ts'
 import { Commits } from './commits.node.ts'
-import type { HoldDecision, HoldEntry, HoldFilter, HoldState, KeyClaim, KeyState, Moved, Store } from './contract.ts'
+import type {
+  HoldDecision,
+  HoldEntry,
+  HoldFilter,
+  HoldState,
+  KeyClaim,
+  KeyState,
+  Moved,
+  Reservation,
+  Reserved,
+  Settlement,
+  Store,
+} from './contract.ts'
+import { reserved, settled } from './ledger.ts'
 import { MIGRATIONS } from './schema.ts'
-import { holdEntry, storedOutcome, type HoldRow } from './stored.ts'
+import { accountRow, holdEntry, storedOutcome, type AccountRow, type HoldRow } from './stored.ts'
 import { Waiters } from './waiters.ts'
 
 export interface SqliteOptions {
@@ -29,6 +42,9 @@ const POLL_MS = 250
 const WAITS = 10_000
 const LISTED = 1_000
 const SWEPT = 1_000
+
+/** How long counters are kept behind their day, for whoever wants to know. */
+const BUDGETS_KEPT_MS = 7 * 86_400_000
 
 /** What has run out of time reads as expired, swept or not. */
 const STATE = `CASE WHEN state IN ('pending', 'approved') AND expires_at <= :now THEN 'expired' ELSE state END`
@@ -58,6 +74,20 @@ const SQL = {
   claim: `INSERT INTO keys (issuer, subject, key, digest, exchange, outcome, claimed_at, expires_at, writer)
           VALUES (:issuer, :subject, :key, :digest, :exchange, :outcome, :now, :expires, :writer) ON CONFLICT DO NOTHING`,
   claimed: `SELECT digest, exchange, outcome FROM keys WHERE issuer = :issuer AND subject = :subject AND key = :key`,
+  used: `SELECT used FROM budgets
+         WHERE issuer = :issuer AND subject = :subject AND connection = :connection AND day = :day AND budget = :budget`,
+  use: `INSERT INTO budgets (issuer, subject, connection, day, budget, used)
+        VALUES (:issuer, :subject, :connection, :day, :budget, :amount)
+        ON CONFLICT DO UPDATE SET used = used + excluded.used`,
+  account: 'SELECT job, issuer, subject, connection, day, account, keep_until FROM reservations WHERE job = :job',
+  book: `INSERT INTO reservations (job, issuer, subject, connection, day, account, keep_until)
+         VALUES (:job, :issuer, :subject, :connection, :day, :account, :keepUntil)
+         ON CONFLICT DO UPDATE SET account = excluded.account, keep_until = max(keep_until, excluded.keep_until)`,
+  strike: 'DELETE FROM reservations WHERE job = :job',
+  // Reservations that nobody settled leave only their counter, which stands.
+  tidyReservations: `DELETE FROM reservations WHERE rowid IN (
+                       SELECT rowid FROM reservations WHERE keep_until <= :old LIMIT ${SWEPT})`,
+  tidyBudgets: `DELETE FROM budgets WHERE rowid IN (SELECT rowid FROM budgets WHERE day < :day LIMIT ${SWEPT})`,
   tidy: `DELETE FROM keys WHERE rowid IN (SELECT rowid FROM keys WHERE expires_at <= :now LIMIT ${SWEPT})`,
   pulse: 'INSERT INTO pulse (writer, at) VALUES (:writer, :now) ON CONFLICT (writer) DO UPDATE SET at = excluded.at',
 } as const
@@ -196,6 +226,9 @@ class SqliteStore implements Store {
   expireHolds(at: number): Promise<readonly HoldEntry[]> {
     return this.#moveMany(() => {
       this.#run('tidy', { now: at })
+      const old = at - BUDGETS_KEPT_MS
+      this.#run('tidyReservations', { old })
+      this.#run('tidyBudgets', { day: new Date(old).toISOString().slice(0, 10) })
       return this.#entries('expire', { now: at })
     })
   }
@@ -224,6 +257,37 @@ class SqliteStore implements Store {
       })
       if (claimed === 1) return { state: 'fresh' }
       return keyState(this.#statements.claimed.get(key), claim.requestDigest)
+    })
+  }
+
+  reserve(reservation: Reservation): Promise<Reserved> {
+    return this.#write(() => {
+      const { job, owner, connection, keepUntil } = reservation
+      const there = this.#account(job)
+      if (there !== undefined && !isOf(there, owner, connection)) {
+        throw new Failure('internal', 'a job was reserved by another principal')
+      }
+      // A job that is there already is still of the day of its first reader.
+      const page: Page = { ...owner, connection, day: there?.day ?? reservation.day }
+      const step = reserved(there?.account, reservation, (budget) => this.#used(page, budget))
+      if ('granted' in step) return step
+      this.#use(page, step.moves)
+      this.#run('book', { ...page, job, account: JSON.stringify(step.account), keepUntil })
+      return { granted: true }
+    })
+  }
+
+  settle(settlement: Settlement): Promise<void> {
+    return this.#write(() => {
+      const { job } = settlement
+      const there = this.#account(job)
+      const step = there === undefined ? undefined : settled(there.account, settlement)
+      if (there === undefined || step === undefined) return
+      const { account: _, keepUntil, ...page } = there
+      this.#use(page, step.moves)
+      const over = step.account.readers.length === 0 && keepUntil <= this.#clock.now()
+      if (over) this.#run('strike', { job })
+      else this.#run('book', { ...page, job, account: JSON.stringify(step.account), keepUntil })
     })
   }
 
@@ -270,6 +334,20 @@ class SqliteStore implements Store {
     return this.#rows(statement, values).map(holdEntry)
   }
 
+  #account(job: string): AccountRow | undefined {
+    const row = this.#statements.account.get({ job })
+    return row === undefined ? undefined : accountRow(row)
+  }
+
+  #used(page: Page, budget: Budget): number {
+    const row = this.#statements.used.get({ ...page, budget })
+    return row === undefined ? 0 : Number(row['used'])
+  }
+
+  #use(page: Page, moves: Amounts): void {
+    for (const [budget, amount] of Object.entries(moves)) this.#run('use', { ...page, budget, amount })
+  }
+
   /** Rows changed. */
   #run(statement: keyof typeof SQL, values: Values): number {
     return Number(this.#statements[statement].run(values).changes)
@@ -308,6 +386,13 @@ class SqliteStore implements Store {
     clearInterval(this.#poll)
     this.#poll = undefined
   }
+}
+
+/** Whose budgets of which day. */
+type Page = { readonly issuer: string; readonly subject: string; readonly connection: string; readonly day: string }
+
+function isOf(row: AccountRow, owner: Subject, connection: string): boolean {
+  return row.issuer === owner.issuer && row.subject === owner.subject && row.connection === connection
 }
 
 function newestFirst(a: HoldRow, b: HoldRow): number {

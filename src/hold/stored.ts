@@ -1,8 +1,9 @@
 /** Stored JSON, parsed and checked when it is read: what another program wrote, or a disk spoilt, never passes as ours. */
 import * as z from 'zod'
-import type { Held, Permitted } from '../exchange.ts'
+import { BUDGETS, type Held, type Permitted } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import type { HoldDecision, HoldEntry, KeyOutcome } from './contract.ts'
+import type { Account } from './ledger.ts'
 
 export const HOLD_STATES = [
   'pending',
@@ -131,6 +132,32 @@ export function storedOutcome(text: unknown): KeyOutcome {
     const stored = keyOutcome.parse(parsed(text))
     return stored.kind === 'held' ? stored : { kind: 'ran', exchange: stored.exchange as unknown as Permitted }
   })
+}
+
+const amount = z.int().min(0).exactOptional()
+const amounts = z.strictObject(Object.fromEntries(BUDGETS.map((budget) => [budget, amount])))
+const account = z.strictObject({ charged: amounts, spent: amounts, readers: z.array(z.string()), whole: z.boolean() })
+
+/** A row of `reservations`. */
+export interface AccountRow {
+  readonly issuer: string
+  readonly subject: string
+  readonly connection: string
+  readonly day: string
+  readonly account: Account
+  readonly keepUntil: number
+}
+
+/** What a job was charged; `store-unavailable` where the row does not say so. */
+export function accountRow(row: Readonly<Record<string, unknown>>): AccountRow {
+  return checked('reservation', () => ({
+    issuer: z.string().parse(row['issuer']),
+    subject: z.string().parse(row['subject']),
+    connection: z.string().parse(row['connection']),
+    day: z.string().parse(row['day']),
+    account: account.parse(parsed(row['account'])) as Account,
+    keepUntil: z.number().parse(row['keep_until']),
+  }))
 }
 
 function parsed(text: unknown): unknown {

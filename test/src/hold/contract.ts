@@ -1,6 +1,6 @@
 /** What every state store must do, whatever it is made of. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { HoldDecision, HoldEntry, KeyClaim, Store } from '../../../src/hold/contract.ts'
+import type { HoldDecision, HoldEntry, KeyClaim, Reservation, Store } from '../../../src/hold/contract.ts'
 import { HandClock, heldExchange, permittedExchange } from './exchanges.ts'
 
 /** Holds a store to its contract. `open` gives an empty one that takes its time from `clock`. */
@@ -255,12 +255,178 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
       })
     })
 
+    describe('budgets', () => {
+      const owner = { issuer: 'sandbox', subject: 'agent' }
+      const reservation = (over: Partial<Reservation> = {}): Reservation => ({
+        owner,
+        connection: 'warehouse',
+        job: 'e1',
+        reader: over.job ?? 'e1',
+        day: '2026-01-02',
+        amounts: { queries: 1, rows: 100 },
+        limits: { queries: 10, rows: 1_000 },
+        keepUntil: clock.now(),
+        ...over,
+      })
+      const granted = { granted: true }
+      const settle = (job: string, rows: number | undefined, over: { reader?: string; whole?: boolean } = {}) =>
+        store.settle({ job, reader: job, spent: rows === undefined ? {} : { rows }, whole: true, ...over })
+      /** What is used, as the refusal of one that asks for far too much says. */
+      const used = async (over: Partial<Reservation> = {}): Promise<number> => {
+        const much = { amounts: { rows: 1e12 }, limits: { rows: 1_000 } }
+        const answer = await store.reserve(reservation({ job: 'probe', ...much, ...over }))
+        return answer.granted ? -1 : answer.used
+      }
+
+      test('what fits is granted, up to the last unit; what does not, says how much was used', async () => {
+        for (let i = 0; i < 9; i++) expect(await store.reserve(reservation({ job: `e${i}` }))).toEqual(granted)
+        expect(await store.reserve(reservation({ job: 'more', amounts: { queries: 1, rows: 101 } }))).toEqual({
+          granted: false,
+          budget: 'rows',
+          limit: 1_000,
+          used: 900,
+          asked: 101,
+        })
+        expect(await store.reserve(reservation({ job: 'last' }))).toEqual(granted)
+        expect(await store.reserve(reservation({ job: 'over', amounts: { queries: 1, rows: 0 } }))).toEqual({
+          granted: false,
+          budget: 'queries',
+          limit: 10,
+          used: 10,
+          asked: 1,
+        })
+      })
+
+      test('all or none: what one budget has no room for takes nothing of the others', async () => {
+        const big = reservation({ job: 'big', amounts: { queries: 1, rows: 1_001 } })
+        for (let i = 0; i < 20; i++) expect(await store.reserve(big)).toMatchObject({ granted: false, budget: 'rows' })
+        const queries = reservation({ job: 'q', amounts: { queries: 11 }, limits: { queries: 10 } })
+        expect(await store.reserve(queries)).toMatchObject({ granted: false, used: 0 })
+      })
+
+      test('of fifty racing reservations exactly as many are granted as fit', async () => {
+        const answers = await Promise.all(
+          Array.from({ length: 50 }, (_, i) =>
+            store.reserve(reservation({ job: `e${i}`, amounts: { rows: 30 }, limits: { rows: 1_000 } })),
+          ),
+        )
+        expect(answers.filter((answer) => answer.granted)).toHaveLength(33)
+        expect(await used()).toBe(990)
+      })
+
+      test('the truth takes the place of what was set aside, more or less, and only once', async () => {
+        await store.reserve(reservation({ job: 'less' }))
+        await store.reserve(reservation({ job: 'more' }))
+        expect(await used()).toBe(200)
+        await settle('less', 7)
+        await settle('less', 0)
+        await settle('more', 150)
+        await settle('more', 1_000)
+        await settle('never reserved', 500)
+        expect(await used()).toBe(157)
+      })
+
+      test('what is not told counts as it was set aside, and what is never settled stays', async () => {
+        await store.reserve(reservation({ job: 'untold' }))
+        await settle('untold', undefined)
+        await store.reserve(reservation({ job: 'crashed' }))
+        expect(await used()).toBe(200)
+      })
+
+      test('other principals, connections and days have budgets of their own', async () => {
+        const all = { amounts: { rows: 1_000 }, limits: { rows: 1_000 } }
+        await store.reserve(reservation({ ...all, job: 'e1' }))
+        for (const other of [
+          { owner: { issuer: 'sandbox', subject: 'writer' } },
+          { owner: { issuer: 'other', subject: 'agent' } },
+          { connection: 'lake' },
+          { day: '2026-01-03' },
+        ]) {
+          expect(await store.reserve(reservation({ ...all, job: JSON.stringify(other), ...other }))).toEqual(granted)
+        }
+        expect(await store.reserve(reservation({ ...all, job: 'again' }))).toMatchObject({ granted: false })
+      })
+
+      test('what is settled after midnight is of the day it was set aside on', async () => {
+        await store.reserve(reservation({ job: 'late' }))
+        clock.time += 86_400_000
+        await settle('late', 40)
+        expect(await used()).toBe(40)
+        expect(await used({ day: '2026-01-03' })).toBe(0)
+      })
+
+      test('the job of a key that was read to its end can be read again for nothing', async () => {
+        const kept = { keepUntil: clock.now() + 1_000 }
+        await store.reserve(reservation(kept))
+        await settle('e1', 100)
+        await store.reserve(reservation({ job: 'rest', amounts: { rows: 900 }, limits: { rows: 1_000 } }))
+        expect(await store.reserve(reservation({ ...kept, reader: 'again' }))).toEqual(granted)
+        expect(await used()).toBe(1_000)
+      })
+
+      test('a job that was left early is charged for the rest when it is read again', async () => {
+        const kept = { keepUntil: clock.now() + 1_000 }
+        await store.reserve(reservation(kept))
+        await settle('e1', 10, { whole: false })
+        expect(await used()).toBe(10)
+        await store.reserve(reservation({ job: 'rest', amounts: { rows: 950 }, limits: { rows: 1_000 } }))
+        expect(await store.reserve(reservation({ ...kept, reader: 'again' }))).toEqual({
+          granted: false,
+          budget: 'rows',
+          limit: 1_000,
+          used: 960,
+          asked: 90,
+        })
+        await settle('rest', 900)
+        expect(await store.reserve(reservation({ ...kept, reader: 'again' }))).toEqual(granted)
+        expect(await used()).toBe(1_000)
+        await settle('e1', 60, { reader: 'again' })
+        expect(await used()).toBe(960)
+      })
+
+      test('one reader who leaves frees nothing while another still reads', async () => {
+        await store.reserve(reservation())
+        await store.reserve(reservation({ reader: 'second' }))
+        expect(await used()).toBe(100)
+        await settle('e1', 0, { whole: false })
+        expect(await used()).toBe(100)
+        await settle('e1', 80, { reader: 'second' })
+        expect(await used()).toBe(80)
+      })
+
+      test("a job of another principal is nobody else's", async () => {
+        await store.reserve(reservation())
+        const thief = { owner: { issuer: 'sandbox', subject: 'thief' } }
+        await expect(store.reserve(reservation(thief))).rejects.toMatchObject({ code: 'internal' })
+      })
+
+      test.each([Number.NaN, -1, 0.5, Infinity])('an amount of %s is refused', async (rows) => {
+        await expect(store.reserve(reservation({ amounts: { rows } }))).rejects.toMatchObject({ code: 'internal' })
+        await expect(store.reserve(reservation({ limits: { rows } }))).rejects.toMatchObject({ code: 'internal' })
+        expect(await used()).toBe(0)
+      })
+
+      test('counters are swept once their day is long past', async () => {
+        await store.reserve(reservation({ job: 'old' }))
+        clock.time += 6 * 86_400_000
+        await store.expireHolds(clock.now())
+        expect(await used()).toBe(100)
+        clock.time += 2 * 86_400_000
+        await store.expireHolds(clock.now())
+        expect(await used()).toBe(0)
+        await settle('old', 5)
+        expect(await used()).toBe(0)
+      })
+    })
+
     test('it is ready while it is open, and no longer', async () => {
       await store.ready(never)
       await store.close()
       await expect(store.ready(never)).rejects.toMatchObject({ code: 'store-unavailable' })
       await expect(store.openHold(heldExchange('late'))).rejects.toMatchObject({ code: 'store-unavailable' })
       await expect(store.hold('late')).rejects.toMatchObject({ code: 'store-unavailable' })
+      const spent = { job: 'late', reader: 'late', spent: {}, whole: true }
+      await expect(store.settle(spent)).rejects.toMatchObject({ code: 'store-unavailable' })
     })
   })
 }

@@ -76,6 +76,77 @@ describe('several processes on one file', () => {
   })
 })
 
+describe('budgets of one file', () => {
+  const reservation = (job: string, amount: number) => ({
+    owner: { issuer: 'sandbox', subject: 'agent' },
+    connection: 'warehouse',
+    job,
+    reader: job,
+    day: '2026-01-02',
+    amounts: { rows: amount },
+    limits: { rows: 1_000 },
+    keepUntil: later(),
+  })
+
+  test('two gateways that race on it grant together what fits', async () => {
+    const path = newPath()
+    const stores = [await open(path), await open(path)]
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => stores[i % 2]!.reserve(reservation(`e${i}`, 30))),
+    )
+    expect(answers.filter(({ granted }) => granted)).toHaveLength(33)
+    await Promise.all(stores.map((store) => store.close()))
+  })
+
+  test('three processes that race on it grant together what fits', async () => {
+    const path = newPath()
+    const store = await open(path)
+    const racers = ['a', 'b', 'c'].map((name) => new Worker(path, name, 'spend'))
+    await Promise.all(racers.map((racer) => racer.until((lines) => lines.includes('ready'))))
+    for (const racer of racers) racer.process.stdin.write(`${JSON.stringify(reservation('', 7))}\n`.repeat(60))
+    await Promise.all(racers.map((racer) => racer.until((lines) => lines.length === 61)))
+    const granted = racers.flatMap((racer) => racer.lines.filter((line) => line === 'granted true'))
+    expect(granted).toHaveLength(142)
+    await Promise.all(racers.map((racer) => racer.kill()))
+    expect(await store.reserve(reservation('rest', 7))).toMatchObject({ granted: false, used: 994 })
+    await store.close()
+  })
+
+  test('what a killed gateway had set aside stands', async () => {
+    const path = newPath()
+    const killed = new Worker(path, 'killed', 'spend')
+    killed.process.stdin.write(`${JSON.stringify(reservation('', 600))}\n`)
+    await killed.until((lines) => lines.includes('granted true'))
+    await killed.kill()
+    const store = await open(path)
+    expect(await store.reserve(reservation('next', 500))).toMatchObject({ granted: false, used: 600 })
+    await store.close()
+  })
+
+  test.each([`account = '{}'`, `account = 'no json'`, `account = json_set(account, '$.charged.rows', -5)`])(
+    'a reservation with damage (%s) is refused',
+    async (damage) => {
+      const path = newPath()
+      const store = await open(path)
+      await store.reserve(reservation('e1', 10))
+      spoil(path, `UPDATE reservations SET ${damage}`)
+      const damaged = { code: 'store-unavailable', message: 'a stored reservation is damaged' }
+      await expect(store.reserve(reservation('e1', 10))).rejects.toMatchObject(damaged)
+      await expect(store.settle({ job: 'e1', reader: 'e1', spent: {}, whole: true })).rejects.toMatchObject(damaged)
+      await store.close()
+    },
+  )
+
+  test('a counter that is no number grants nothing', async () => {
+    const path = newPath()
+    const store = await open(path)
+    await store.reserve(reservation('e1', 10))
+    spoil(path, `UPDATE budgets SET used = 'much'`)
+    expect(await store.reserve(reservation('e2', 10))).toMatchObject({ granted: false })
+    await store.close()
+  })
+})
+
 describe('what breaks', () => {
   test('a disk that is full: what does not fit is refused, and what was acknowledged is there', async () => {
     const path = newPath()
@@ -206,7 +277,7 @@ class Worker {
   readonly ended: Promise<void>
 
   /** `limit`: the largest file that it may write, in KiB. */
-  constructor(path: string, name: string, mode: 'race' | 'write' | 'fill', limit?: number) {
+  constructor(path: string, name: string, mode: 'race' | 'write' | 'fill' | 'spend', limit?: number) {
     const script = `${limit === undefined ? '' : `ulimit -f ${limit}; `}exec "$@"`
     const command = [process.execPath, join(import.meta.dirname, 'worker.ts'), path, name, mode]
     this.process = spawn('bash', ['-c', script, 'bash', ...command])

@@ -1,10 +1,11 @@
 /**
- * A process of its own on a store: `node worker.ts PATH NAME race|write|fill`.
- * `race` decides each hold that standard input names; `write` opens holds until it is
- * killed, `fill` until it is refused. Each acknowledged change is a line.
+ * A process of its own on a store: `node worker.ts PATH NAME race|write|fill|spend`.
+ * `race` decides each hold that standard input names; `spend` makes each reservation that it gives, as a job of its own;
+ * `write` opens holds until it is killed, `fill` until it is refused. Each acknowledged change is a line.
  */
 import { createInterface } from 'node:readline'
 import { Failure } from '../../../src/failure.ts'
+import type { Reservation } from '../../../src/hold/contract.ts'
 import { openSqliteStore } from '../../../src/hold/sqlite.node.ts'
 import { heldExchange } from './exchanges.ts'
 
@@ -36,7 +37,17 @@ async function fill(): Promise<void> {
   }
 }
 
+let jobs = 0
+async function spend(line: string): Promise<void> {
+  const job = `${name}-${(jobs += 1)}`
+  const { granted } = await store.reserve({ ...(JSON.parse(line) as Reservation), job, reader: job })
+  say(`granted ${granted}`)
+}
+
 say('ready')
 if (mode === 'write') await Promise.all([0, 1, 2, 3].map(write))
 else if (mode === 'fill') await fill()
-else for await (const id of createInterface({ input: process.stdin })) void decide(id)
+else {
+  const heard = mode === 'spend' ? spend : decide
+  for await (const line of createInterface({ input: process.stdin })) void heard(line)
+}
