@@ -52,13 +52,14 @@ export const MACROS: readonly string[] = [
     abs(hour(x)), ':', abs(minute(x)), ':', abs(second(x)),
     CASE WHEN microsecond(x) % 1000000 = 0 THEN '' ELSE '.' || lpad(CAST(abs(microsecond(x) % 1000000) AS VARCHAR), 6, '0') END)`,
   `bq_string(x) AS ${STRING_OF}`,
-  `bq_bytes(x BLOB) AS x, (x VARCHAR) AS encode(x)`,
+  // Not overloaded: DuckDB cannot choose for a column of an outer query, and masks of fields are correlated.
+  `bq_bytes(x) AS CASE WHEN typeof(x) = 'BLOB' THEN TRY_CAST(x AS BLOB) ELSE encode(CAST(x AS VARCHAR)) END`,
   `bq_int(x DOUBLE) AS CAST(round(x) AS BIGINT), (x ${NUM}) AS CAST(round(x, 0) AS BIGINT), (x BIGINT) AS x, (x BOOLEAN) AS CAST(x AS BIGINT),
     (x VARCHAR) AS CASE WHEN regexp_matches(x, '^\\s*[+-]?([0-9]+|0[xX][0-9a-fA-F]+)\\s*$') OR x IS NULL THEN CAST(x AS BIGINT) ELSE CAST('Bad int64 value' AS BIGINT) END`,
   `bq_bool(x BOOLEAN) AS x, (x BIGINT) AS x <> 0,
     (x VARCHAR) AS CASE lower(x) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE ELSE CASE WHEN x IS NULL THEN NULL ELSE CAST('Bad bool value' AS BOOLEAN) END END`,
   // Strings and bytes.
-  `bq_length(x VARCHAR) AS length(x), (x BLOB) AS octet_length(x)`,
+  `bq_length(x) AS CASE WHEN typeof(x) = 'BLOB' THEN octet_length(TRY_CAST(x AS BLOB)) ELSE length(CAST(x AS VARCHAR)) END`,
   `bq_byte_length(x VARCHAR) AS strlen(x), (x BLOB) AS octet_length(x)`,
   `bq_from(p, n) AS CASE WHEN p = 0 THEN 1 WHEN p < -n THEN 1 WHEN p < 0 THEN n + p + 1 ELSE p END`,
   `bq_substr(x VARCHAR, p BIGINT) AS substring(x, bq_from(p, length(x))), (x BLOB, p BIGINT) AS x[bq_from(p, octet_length(x)):],
