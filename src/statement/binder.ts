@@ -123,6 +123,8 @@ export function baseColumns(table: Table): readonly NamedValue[] {
   return columns
 }
 
+const SUFFIX = '_TABLE_SUFFIX'
+
 /** Binds a parsed statement. Throws Stop where a name is unknown or a construct cannot be proven. */
 export function bindTree(analysed: Analysed, sources: Sources): Bound {
   return new Binder(analysed, sources).run()
@@ -137,6 +139,9 @@ class Binder {
   readonly #functions = new Set<string>()
   readonly #features: Feature[] = []
   readonly #pseudo = new Set<number>()
+  /** Tables that are divided (by a column, or into shards), and the columns by which rows are chosen. */
+  readonly #divided: { readonly resource: string; readonly by: string; readonly start: number }[] = []
+  readonly #filtered = new Set<string>()
   #reads = new Set<string>()
   #work = 0
   #depth = 0
@@ -152,6 +157,7 @@ class Binder {
   run(): Bound {
     const output = this.#statement()
     if (this.#deepest > 3) this.#features.push({ name: 'subquery-depth' })
+    this.#noteWhole()
     return {
       output,
       columnsRead: this.#reads,
@@ -270,7 +276,21 @@ class Binder {
 
   #dmlWhere(where: Expression, scope: Scope): void {
     if (alwaysTrue(where)) this.#note('always-true-where', where.start)
-    this.#expression(where, scope)
+    this.#filter(where, scope)
+  }
+
+  #filter(where: Expression, scope: Scope): void {
+    const { sources } = this.#expression(where, scope)
+    if (!alwaysTrue(where)) for (const source of sources) this.#filtered.add(source.toLowerCase())
+  }
+
+  /** Divided tables of which no filter chooses a part: they are read whole. */
+  #noteWhole(): void {
+    for (const { resource, by, start } of this.#divided) {
+      const names = /^_PARTITION(TIME|DATE)$/i.test(by) ? ['_PARTITIONTIME', '_PARTITIONDATE'] : [by]
+      if (names.some((name) => this.#filtered.has(`${resource}.${name}`.toLowerCase()))) continue
+      this.#note(by === SUFFIX ? 'wildcard-unfiltered' : 'partition-unfiltered', start, resource)
+    }
   }
 
   // ── queries ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -347,7 +367,7 @@ class Binder {
       case 'as':
         return { ...frame, ranges: [this.#range1(pipe.alias.text, frame)] }
       case 'where':
-        this.#expression(pipe.of, scope)
+        this.#filter(pipe.of, scope)
         return frame
       case 'order':
         this.#each(pipe.by, scope)
@@ -521,7 +541,7 @@ class Binder {
     if (select.with !== undefined) {
       this.#stop(select.start, 'unsupported-clause', `\`SELECT WITH ${select.with}\` is not supported`)
     }
-    if (select.where !== undefined) this.#expression(select.where, scope)
+    if (select.where !== undefined) this.#filter(select.where, scope)
     const columns = this.#items(select.items, scope)
     this.#bounded(columns, select.start)
     const later: Scope = { ...scope, aliases: columns }
@@ -776,7 +796,10 @@ class Binder {
     this.#unambiguous(item.path, scope)
     const source = this.#sourceAt(item.path)
     const wildcard = source.table.path.table.endsWith('*') || last?.text.endsWith('*') === true
-    if (wildcard) this.#note('wildcard-table', item.start, source.table.resource)
+    const { resource, partitionedBy: by } = source.table
+    if (wildcard) this.#note('wildcard-table', item.start, resource)
+    if (by !== undefined) this.#divided.push({ resource, by, start: item.start })
+    if (wildcard) this.#divided.push({ resource, by: SUFFIX, start: item.start })
     if (/(^|\.)INFORMATION_SCHEMA\./.test(source.table.resource)) {
       this.#note('information-schema', item.start, source.table.resource)
     }

@@ -9,6 +9,7 @@ import { Lru } from './lru.ts'
 import { type Names, sortedUses } from './names.ts'
 import { analyse, type Analysed } from './parse.ts'
 import { scanNames } from './scan.ts'
+import { shapeOf } from './shape.ts'
 import { SecondReader } from './second-reader.ts'
 import { UNKNOWN_TYPE } from './value.ts'
 import { verifyNarrowed } from './verify.ts'
@@ -74,7 +75,8 @@ class GoogleSql implements Statements {
         return { ...last, parameters, bounds, masks: [] }
       }
       const expansion = await expand(analysed, schemas, signal)
-      const analysis = describe(analysed, expansion, bindTree(analysed, expansion.sources))
+      const shape = await shapeOf(analysed.grammar.tokens.filter((token) => token.end <= analysed.text.length))
+      const analysis = { ...describe(analysed, expansion, bindTree(analysed, expansion.sources)), shape }
       this.#bound.set(analysed, analysis)
       return { ...analysis, parameters, bounds, masks: [] }
     } catch (error) {
@@ -233,12 +235,17 @@ function outputOf(bound: Bound): OutputColumn[] {
 const DML = /^(INSERT|UPDATE|DELETE|MERGE)$/
 const READS = /^(SELECT|EXPORT_DATA)$/
 
-function featuresOf({ tree, comments, kind, text }: Analysed, bound: Bound, uses: Parsed['uses']): Feature[] {
+function featuresOf(
+  { tree, comments, suspicions, kind, text }: Analysed,
+  bound: Bound,
+  uses: Parsed['uses'],
+): Feature[] {
   const at = placeOf(text, tree.start)
   const features: Feature[] = tree.features.map((f) => ({ name: f.name, at: placeOf(text, f.start) }))
   if (DML.test(kind)) features.push({ name: 'dml', at })
   else if (!READS.test(kind)) features.push({ name: 'ddl', at })
   if (comments > 0) features.push({ name: 'comment' })
+  for (const { name, start } of suspicions) features.push({ name, at: placeOf(text, start) })
   const [exported] = uses.filter((use) => use.action === 'export')
   if (exported !== undefined) features.push({ name: 'export', at })
   return [...features, ...bound.features]

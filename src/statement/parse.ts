@@ -3,6 +3,7 @@ import type { Defaults, Parsed, Refusal } from './contract.ts'
 import { Grammar, Stop } from './grammar.ts'
 import { readStatement } from './grammar-statement.ts'
 import { emit, lex, type Token } from './lexer.ts'
+import { marksOf, type Mark } from './shape.ts'
 import { resolveNames, type Names } from './names.ts'
 import type { Tree } from './syntax.ts'
 
@@ -12,6 +13,8 @@ export interface Analysed extends Parsed {
   readonly names: Names
   readonly grammar: Grammar
   readonly comments: number
+  /** What in the text as it was sent looks like hiding. */
+  readonly suspicions: readonly Mark[]
   /** `@name` and `?`, in order. */
   readonly marks: readonly Token[]
 }
@@ -27,7 +30,19 @@ export function analyse(sql: string, defaults: Defaults): Analysed | Refusal {
     const names = resolveNames(tree, grammar, defaults)
     const { uses, paths } = names
     const marks = lexed.tokens.filter((token) => token.kind === 'parameter')
-    return { refused: false, kind: tree.kind, text, uses, paths, tree, names, grammar, marks, comments: lexed.comments }
+    return {
+      refused: false,
+      kind: tree.kind,
+      text,
+      uses,
+      paths,
+      tree,
+      names,
+      grammar,
+      marks,
+      comments: lexed.comments,
+      suspicions: marksOf(sql, lexed.tokens),
+    }
   } catch (error) {
     if (error instanceof Stop) return error.refusal
     throw error
