@@ -199,7 +199,12 @@ function vocabularyOf(
 
 function connect(machine: Machine, name: string, config: ConnectionConfig): Connection {
   const connector = machine.connect(name, config)
-  const schemas = createCatalog(connector.metadata, { ttlMs: config.metadataTtl, clock: machine.runtime.clock })
+  const schemas = createCatalog(connector.metadata, {
+    ttlMs: config.metadataTtl,
+    clock: machine.runtime.clock,
+    columnTags: config.columnTags,
+    tagNames: config.policyTagNames,
+  })
   return { connector, schemas, maxBytesBilled: config.maximumBytesBilled }
 }
 

@@ -7,6 +7,7 @@
 import type { Table, TablePath } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import { orAbort, type Clock } from '../runtime.ts'
+import { createTagger, type TagOptions } from './tags.ts'
 
 /** Schemas as the upstream holds them. */
 export interface Metadata {
@@ -16,7 +17,7 @@ export interface Metadata {
   tables(dataset: string, signal: AbortSignal): Promise<readonly TablePath[]>
 }
 
-export interface CatalogOptions {
+export interface CatalogOptions extends TagOptions {
   /** How long a schema is believed, in milliseconds. */
   readonly ttlMs: number
   /** How long it is believed that there is no such table, in milliseconds. Default: `ttlMs`, at most 5,000. */
@@ -48,13 +49,17 @@ const MAX_LISTED = 200_000
 export function createCatalog(metadata: Metadata, options: CatalogOptions): Catalog {
   const { ttlMs, clock, maxEntries = MAX_ENTRIES, timeoutMs = TIMEOUT_MS } = options
   const absentMs = options.absentMs ?? Math.min(ttlMs, ABSENT_MS)
+  const tag = createTagger(options)
   const tables = new Memory<Table | undefined>(clock, maxEntries, timeoutMs)
   const lists = new Memory<readonly TablePath[]>(clock, 1, timeoutMs)
   return {
     table: (path, signal) =>
       tables.get(
         keyOf(path),
-        (limit) => metadata.table(path, limit),
+        async (limit) => {
+          const table = await metadata.table(path, limit)
+          return table === undefined ? undefined : tag(table)
+        },
         (table) => (table === undefined ? absentMs : ttlMs),
         signal,
       ),

@@ -158,6 +158,10 @@ function credentials(values: Values) {
   )
 }
 
+/** A resource and a column, and fields within it. */
+const COLUMN_PATTERN = /^(?=.{1,1024}$)[^\s`!.]+(?:\.[^\s`!.]+){2,}$/u
+const POLICY_TAG_WORDS = 'the resource name of a policy tag: `projects/…/locations/…/taxonomies/…/policyTags/…`'
+
 /** A connection to BigQuery. */
 function bigquery(values: Values) {
   const { text, whole, bytes, duration, url } = values
@@ -189,6 +193,25 @@ function bigquery(values: Values) {
       metadataTtl: duration('1s', '1h')
         .prefault(DEFAULTS.connection.metadataTtl)
         .describe('How long schemas are remembered.'),
+      columnTags: z
+        .record(
+          z.string().min(1).max(512),
+          z
+            .array(z.string().regex(COLUMN_PATTERN, 'a column such as `shop.customers.email` or `shop.*.email`'))
+            .min(1)
+            .max(1_000),
+        )
+        .default({})
+        .describe('By tag, the columns that bear it beside those of BigQuery; `*` within one dotted part.'),
+      policyTagNames: z
+        .record(
+          z
+            .string()
+            .regex(/^projects\/[^/\s]+\/locations\/[^/\s]+\/taxonomies\/\d+\/policyTags\/\d+$/, POLICY_TAG_WORDS),
+          z.string().min(1).max(512),
+        )
+        .default({})
+        .describe('By the resource name of a policy tag of BigQuery, the name that policies may use as well.'),
     })
     .refine((it) => it.credentials.type !== 'none' || isLoopbackUrl(it.apiEndpoint ?? ''), {
       path: ['credentials', 'type'],

@@ -1,5 +1,5 @@
 /** Cases beside the policies: what is given, which decision is expected, and which rules no case reached. */
-import type { Decision, Fact, Finding, Inspected, SqlStatement, Table } from '../exchange.ts'
+import type { Column, Decision, Fact, Finding, Inspected, SqlStatement, Table } from '../exchange.ts'
 import { check, nearest, readYaml, type Path, type YamlDocument } from './document.ts'
 import type { LoadedPolicies, SourceFile } from './load.ts'
 import type { Problem } from './problem.ts'
@@ -132,16 +132,17 @@ function isEstimate(fields: Readonly<Record<string, Fact>>): fields is { readonl
 /** An exchange that is as little as a case says. The clock of cases stands at 0. */
 function exchangeOf({ given }: Case, findings: readonly Finding[]): Inspected {
   const bytes = given.facts['estimate']?.['bytes']
-  const tables = given.tables.length > 0 ? given.tables : given.uses.map((use) => use.resource)
+  const named = given.tables.length > 0 ? given.tables : given.uses.map((use) => use.resource)
+  const tables = tagged([...new Set(named)].map(tableOf), given.tags)
   const statement: SqlStatement = {
     language: 'googlesql',
     kind: given.kind,
     text: '',
     uses: given.uses,
-    tables: [...new Set(tables)].map(tableOf),
+    tables,
     references: [],
     views: [],
-    columnsRead: given.columns,
+    columnsRead: [...new Set([...given.columns, ...Object.values(given.tags).flat()])].sort(),
     output: [],
     parameters: [],
     functions: given.functions,
@@ -160,6 +161,32 @@ function exchangeOf({ given }: Case, findings: readonly Finding[]): Inspected {
     statement,
     findings,
   }
+}
+
+/** The tables, each column of `tags` with its tags in its own; the table of one that none of them has is added. */
+function tagged(tables: readonly Table[], tags: Case['given']['tags']): readonly Table[] {
+  const known = [...tables]
+  const columns = [...new Set(Object.values(tags).flat())]
+  for (const column of columns) {
+    if (known.some(({ resource }) => column.startsWith(`${resource}.`))) continue
+    known.push(tableOf(column.split('.').slice(0, -1).join('.')))
+  }
+  return known.map((table) => {
+    const own = columns.filter((column) => column.startsWith(`${table.resource}.`))
+    return { ...table, columns: columnsOf(table.resource, own, tags) }
+  })
+}
+
+function columnsOf(resource: string, names: readonly string[], tags: Case['given']['tags']): Column[] {
+  const columns = new Map<string, Record<string, readonly string[]>>()
+  for (const full of names) {
+    const [first = '', ...path] = full.slice(resource.length + 1).split('.')
+    const its = Object.keys(tags).filter((tag) => tags[tag]?.includes(full))
+    columns.set(first, { ...columns.get(first), [path.join('.')]: its.sort() })
+  }
+  return [...columns].map(([name, { '': own = [], ...fieldTags }]) => {
+    return { name, type: { kind: 'STRING' }, nullable: true, tags: own, fieldTags }
+  })
 }
 
 function tableOf(resource: string): Table {

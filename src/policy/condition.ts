@@ -1,6 +1,7 @@
 /** Conditions: CEL expressions over facts, compiled and type-checked when a policy is loaded. Imports the CEL library alone. */
 import { Environment, type ASTNode } from '@marcbachmann/cel-js'
 import type { Fact, Inspected } from '../exchange.ts'
+import { tagsRead } from './columns.ts'
 import type { FactTypes, Vocabulary } from './vocabulary.ts'
 
 /** Longest condition, in characters. */
@@ -16,6 +17,7 @@ export const OWN_FACTS: FactTypes = {
     tables: 'list',
     functions: 'list',
     columns: 'list',
+    tags: 'list',
     features: 'list',
   },
   principal: { subject: 'string', issuer: 'string', kind: 'string', groups: 'list', actsFor: 'string' },
@@ -172,6 +174,7 @@ export function factsOf(
       tables: unique(statement.tables.map((table) => table.resource)),
       functions: statement.functions,
       columns: statement.columnsRead,
+      tags: tagsRead(statement),
       features: unique(statement.features.map((feature) => feature.name)),
     },
     principal: {

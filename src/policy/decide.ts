@@ -12,6 +12,7 @@ import type {
   Principal,
   Reason,
   ResourceUse,
+  SqlStatement,
 } from '../exchange.ts'
 import { factsOf, type Condition } from './condition.ts'
 import type { Named } from './contract.ts'
@@ -28,6 +29,8 @@ export interface CompiledRule {
   readonly matchesAction: (action: Action) => boolean
   /** Absent where the rule names no resources: it is then about the statement as a whole. */
   readonly resources?: { covers(resource: string): boolean; touches(resource: string): boolean }
+  /** What of the statement's functions, tags or columns a rule that names some is about; `undefined`: nothing. Never on permits. */
+  readonly narrowed?: (statement: SqlStatement) => string | undefined
   readonly condition?: Condition
   /** One term per obligation that the rule names. */
   readonly obligations: readonly { readonly name: string; readonly term: unknown }[]
@@ -58,20 +61,26 @@ export function decide(documents: readonly CompiledDocument[], exchange: Inspect
   const { facts, refused } = factsOf(exchange, vocabulary)
   if (refused !== undefined) return { decision: deny([factRefused(refused)]), matched: [] }
 
+  const places: Places = new Map()
   const matched: CompiledRule[] = []
   const failed: CompiledRule[] = []
   for (const rule of rules) {
     if (!concerns(rule, exchange.statement.kind, uses)) continue
+    if (rule.narrowed !== undefined) {
+      const met = rule.narrowed(exchange.statement)
+      if (met === undefined) continue
+      places.set(rule, met)
+    }
     const outcome = rule.condition === undefined ? 'true' : rule.condition(facts)
     if (outcome === 'failed') failed.push(rule)
     else if (outcome === 'true') matched.push(rule)
   }
   // What a rule would have consented to, had its condition not failed, is denied for that failure.
-  const denials = denialsOf(matched, [...matched, ...failed], uses, applicable.length > 0)
+  const denials = denialsOf(matched, [...matched, ...failed], uses, applicable.length > 0, places)
   const codes = matched.map((rule) => rule.code)
   const reasons = [...denials, ...failed.map(conditionFailed)]
   if (reasons.length > 0) return { decision: deny(reasons), matched: codes }
-  return { decision: consent(matched, uses, exchange.receivedAt), matched: codes }
+  return { decision: consent(matched, uses, exchange.receivedAt, places), matched: codes }
 }
 
 /** The denial that names alone bring about, whatever the conditions will say. */
@@ -79,7 +88,7 @@ export function denyByName(documents: readonly CompiledDocument[], named: Named)
   const applicable = documents.filter((document) => document.applies(named.principal, named.connection))
   const uses = usesOf(named.uses)
   const possible = applicable.flatMap((document) => document.rules).filter((rule) => concerns(rule, named.kind, uses))
-  const certain = possible.filter((rule) => rule.condition === undefined)
+  const certain = possible.filter((rule) => rule.condition === undefined && rule.narrowed === undefined)
   const denials = denialsOf(certain, possible, uses, applicable.length > 0)
   return denials.length > 0 ? deny(denials) : undefined
 }
@@ -121,23 +130,29 @@ function denialsOf(
   consenting: readonly CompiledRule[],
   uses: readonly ResourceUse[],
   anyPolicy: boolean,
+  places: Places = new Map(),
 ): readonly Reason[] {
   const denying = certain.filter((rule) => rule.effect === 'deny')
   const left = uses.filter(
     (use) => !denying.some((rule) => touches(rule, use)) && !consenting.some((rule) => consents(rule, use)),
   )
-  return [...denying.map((rule) => reasonOf(rule, uses)), ...left.map((use) => noPermit(use, anyPolicy))]
+  return [...denying.map((rule) => reasonOf(rule, uses, places)), ...left.map((use) => noPermit(use, anyPolicy))]
 }
 
-function consent(matched: readonly CompiledRule[], uses: readonly ResourceUse[], receivedAt: number): Decision {
+function consent(
+  matched: readonly CompiledRule[],
+  uses: readonly ResourceUse[],
+  receivedAt: number,
+  places: Places,
+): Decision {
   const holds = matched.filter((rule) => rule.effect === 'hold')
   const obligations = obligationsOf(matched)
   if (holds.length === 0) {
-    return { effect: 'permit', reasons: matched.map((rule) => reasonOf(rule, uses)), obligations }
+    return { effect: 'permit', reasons: matched.map((rule) => reasonOf(rule, uses, places)), obligations }
   }
   return {
     effect: 'hold',
-    reasons: holds.map((rule) => reasonOf(rule, uses)),
+    reasons: holds.map((rule) => reasonOf(rule, uses, places)),
     obligations,
     approvers: holds.map((rule) => rule.approvers),
     expiresAt: receivedAt + Math.min(...holds.map((rule) => rule.expiresInMs)),
@@ -157,14 +172,18 @@ function deny(reasons: readonly Reason[]): Deny {
   return { effect: 'deny', reasons }
 }
 
-/** The rule's own reason. It names the first resource met, unless the rule is about the statement as a whole. */
-function reasonOf(rule: CompiledRule, uses: readonly ResourceUse[]): Reason {
+/** What of a statement each rule with `functions`, `tags` or `columns` has met. */
+type Places = Map<CompiledRule, string>
+
+/** The rule's own reason. It names the function, column or first resource met, unless it is about the statement as a whole. */
+function reasonOf(rule: CompiledRule, uses: readonly ResourceUse[], places: Places): Reason {
   const met = rule.resources === undefined ? undefined : uses.find((use) => touches(rule, use))
+  const where = places.get(rule) ?? met?.resource ?? ''
   return {
     code: rule.code,
     because: rule.because,
     ...(rule.fix === undefined ? {} : { fix: rule.fix }),
-    ...(met === undefined || met.resource === '' ? {} : { where: met.resource }),
+    ...(where === '' ? {} : { where }),
   }
 }
 

@@ -1,10 +1,11 @@
 /** Policy documents → one immutable set, or everything that is wrong with them. */
-import type { Inspected, Principal } from '../exchange.ts'
+import type { Inspected, Principal, SqlStatement } from '../exchange.ts'
 import { canonicalJson, digestOf } from './canonical.ts'
 import { createCompiler, type Condition, type Rejected } from './condition.ts'
 import type { PluginOptions, PolicySet } from './contract.ts'
 import { decide, denyByName, type CompiledDocument, type CompiledRule, type Explained } from './decide.ts'
 import { check, foreignProblems, nearest, readYaml, type Path, type YamlDocument } from './document.ts'
+import { columnsRead, compileColumns } from './columns.ts'
 import { compileName, compilePatterns } from './pattern.ts'
 import type { Problem, Problems } from './problem.ts'
 import { policySchema, type PolicyDocument, type Rule } from './schema.ts'
@@ -184,6 +185,7 @@ function compileRule(document: YamlDocument, code: string, rule: Rule, path: Pat
   const { actions, statements } = rule
   const kinds = statements?.map(compileName)
   const condition = compileCondition(document, rule, path, loading)
+  const narrowed = compileNarrowed(rule)
   return {
     code,
     effect: rule.effect,
@@ -192,11 +194,35 @@ function compileRule(document: YamlDocument, code: string, rule: Rule, path: Pat
     matchesKind: (kind) => kinds === undefined || kinds.some((regex) => regex.test(kind)),
     matchesAction: (action) => actions === undefined || actions.includes(action),
     ...(rule.resources === undefined ? {} : { resources: compilePatterns(rule.resources) }),
+    ...(narrowed === undefined ? {} : { narrowed }),
     ...(condition === undefined ? {} : { condition }),
     obligations: rule.effect === 'deny' ? [] : compileObligations(document, rule.obligations ?? {}, path, loading),
     approvers: rule.effect === 'hold' ? rule.approvers : { groups: [] },
     expiresInMs: rule.effect === 'hold' ? (rule.expiresIn ?? loading.defaults.expiresInMs) : 0,
   }
+}
+
+/** Every one of `functions`, `tags` and `columns` that the rule has must be met; the most telling of them is the place. */
+function compileNarrowed({ functions, tags, columns }: Rule): CompiledRule['narrowed'] {
+  if (functions === undefined && tags === undefined && columns === undefined) return undefined
+  const named = functions && compilePatterns(functions)
+  const isNamed = columns && compileColumns(columns)
+  return (statement) => {
+    const calls = [...statement.functions, ...executed(statement)]
+    const call = named && calls.find((name) => named.touches(name))
+    if (named !== undefined && call === undefined) return undefined
+    if (tags === undefined && isNamed === undefined) return call
+    // One and the same column must have the name and the tag.
+    const column = columnsRead(statement).find(
+      (each) => (isNamed?.(each) ?? true) && (tags === undefined || each.tags.some((tag) => tags.includes(tag))),
+    )
+    return column?.name
+  }
+}
+
+/** Table functions, models and routines are uses, too. */
+function executed({ uses }: SqlStatement): readonly string[] {
+  return uses.filter(({ action }) => action === 'execute').map(({ resource }) => resource)
 }
 
 function compileCondition(document: YamlDocument, rule: Rule, path: Path, loading: Loading): Condition | undefined {

@@ -47,6 +47,30 @@ const resources = listOf(z.string().regex(PATTERN, 'a resource pattern such as `
   .refine((list) => list.some((pattern) => !pattern.startsWith('!')), 'at least one pattern without `!`')
   .describe('Patterns: `*` within one dotted part, `**` across parts, `!` takes away.')
 
+const functions = listOf(
+  z.string().regex(/^[\w*.$-]{1,256}$/, 'the name of a function such as `ML.*` or `SESSION_USER`'),
+).describe(
+  'The statement calls any of these functions, models or routines: patterns as those of resources, in upper or lower case.',
+)
+
+const tags = listOf(word).describe('The statement reads a column that bears any of these tags.')
+
+const columns = listOf(z.string().regex(PATTERN, 'a column pattern such as `shop.customers.ssn` or `*.*.password*`'))
+  .refine((list) => list.some((pattern) => !pattern.startsWith('!')), 'at least one pattern without `!`')
+  .describe('The statement reads a column (`dataset.table.column`) that any of these patterns names, or a part of one.')
+
+/** What narrows a deny or a hold. A permit by these would consent to all else that the statement does. */
+const narrowing = {
+  functions: functions.exactOptional(),
+  tags: tags.exactOptional(),
+  columns: columns.exactOptional(),
+}
+
+function notOfPermits(key: string) {
+  const words = `no \`${key}\` in a permit: it narrows a deny or a hold. Permit \`resources\`, and deny by \`${key}\` beside it`
+  return z.never({ error: () => words }).exactOptional()
+}
+
 const matching = {
   id: name.describe('Unique within the document; `<policy>/<id>` is the code of its reasons.'),
   actions: listOf(actions).exactOptional().describe('Absent: every action.'),
@@ -64,9 +88,17 @@ const obligations = z
   .exactOptional()
   .describe('By obligation name, the terms that bind when the rule matches.')
 
-const permit = z.strictObject({ ...matching, effect: z.literal('permit'), obligations })
+const permit = z.strictObject({
+  ...matching,
+  effect: z.literal('permit'),
+  functions: notOfPermits('functions'),
+  tags: notOfPermits('tags'),
+  columns: notOfPermits('columns'),
+  obligations,
+})
 const hold = z.strictObject({
   ...matching,
+  ...narrowing,
   effect: z.literal('hold'),
   obligations,
   approvers: z.strictObject({ groups: listOf(word) }).describe('Members of any of these groups may approve.'),
@@ -74,7 +106,7 @@ const hold = z.strictObject({
     .exactOptional()
     .describe('How long it waits for approval. Absent: `holds.expiresIn` of `sluice.yaml`.'),
 })
-const deny = z.strictObject({ ...matching, effect: z.literal('deny') })
+const deny = z.strictObject({ ...matching, ...narrowing, effect: z.literal('deny') })
 
 /** One policy document. */
 export const policySchema = z
@@ -128,7 +160,11 @@ const given = z.strictObject({
     .default([]),
   tables: strings.default([]).describe('Resources of tables read or written. Default: those of `uses`.'),
   functions: strings.default([]),
-  columns: strings.default([]),
+  columns: strings.default([]).describe('Columns read: `shop.customers.email`.'),
+  tags: z
+    .record(word, strings.min(1))
+    .default({})
+    .describe('By tag, columns that are read and bear it: `{ pii: [shop.customers.email] }`.'),
   features: strings.default([]),
   purpose: z.string().max(1_000).exactOptional(),
   facts: z

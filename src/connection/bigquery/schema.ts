@@ -8,6 +8,7 @@ export interface FieldSchema {
   readonly type?: string
   readonly mode?: string
   readonly description?: string
+  readonly policyTags?: { readonly names?: readonly string[] }
   readonly fields?: readonly FieldSchema[]
   readonly rangeElementType?: { readonly type?: string }
 }
@@ -59,7 +60,24 @@ export function schemaColumns(schema: TableSchema | undefined): readonly Column[
     type: fieldType(field),
     nullable: field.mode !== 'REQUIRED' && field.mode !== 'REPEATED',
     ...(field.description === undefined ? {} : { description: field.description }),
+    ...tagsOf(field),
   }))
+}
+
+/** The policy tags of a column, by their resource names, and those of fields within it. */
+function tagsOf(field: FieldSchema): Pick<Column, 'tags' | 'fieldTags'> {
+  const tags = [...(field.policyTags?.names ?? [])].sort()
+  const fieldTags = Object.fromEntries(innerTags(field))
+  return { ...(tags.length > 0 && { tags }), ...(Object.keys(fieldTags).length > 0 && { fieldTags }) }
+}
+
+function innerTags({ fields = [] }: FieldSchema, depth = 0): readonly (readonly [string, readonly string[]])[] {
+  if (depth > MAX_DEPTH) return []
+  return fields.flatMap((inner) => {
+    const own = [...(inner.policyTags?.names ?? [])].sort()
+    const deeper = innerTags(inner, depth + 1).map(([path, its]) => [`${inner.name ?? ''}.${path}`, its] as const)
+    return own.length > 0 ? [[inner.name ?? '', own] as const, ...deeper] : deeper
+  })
 }
 
 /**

@@ -75,6 +75,8 @@ describe('a configuration', () => {
           labels: {},
           pageRows: 20_000,
           metadataTtl: 300_000,
+          columnTags: {},
+          policyTagNames: {},
         },
       },
       plugins: {},

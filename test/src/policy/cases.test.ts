@@ -136,3 +136,57 @@ describe('cases', () => {
     ])
   })
 })
+
+describe('by tag and column', () => {
+  const TAGGED = analysts(`
+  - id: read
+    effect: permit
+    resources: ['shop.*', 'crm.*']
+    because: reading is fine
+  - id: personal
+    effect: deny
+    tags: [pii]
+    because: nobody reads personal data
+  - id: secret
+    effect: deny
+    columns: ['**.password*']
+    because: nobody reads these
+  - id: remote
+    effect: deny
+    functions: ['NET.*']
+    when: "'pii' in statement.tags || statement.tables == ['shop.orders', 'crm.people']"
+    because: no network
+`)
+  const given = (more: string, reasons: string): string => `
+- name: a case
+  given:
+    principal: { groups: [analyst-agents] }
+    connection: warehouse
+    uses: [{ action: read, resource: shop.orders }]
+    ${more}
+  expect: { effect: ${reasons === 'analysts/read' ? 'permit' : 'deny'}, reasons: [${reasons}] }
+`
+  test.each([
+    ['columns: [shop.orders.amount]', 'analysts/read'],
+    ['tags: { pii: [shop.orders.email] }', 'analysts/personal'],
+    ['tags: { pii: [shop.orders.address.street], other: [shop.orders.address.street] }', 'analysts/personal'],
+    ['tags: { other: [shop.orders.email] }', 'analysts/read'],
+    ['columns: [shop.orders.login.password_hash]', 'analysts/secret'],
+    ['functions: [NET.HOST]', 'analysts/read'],
+    // The table of a tagged column is read, too.
+    ['{ functions: [NET.HOST], tags: { other: [crm.people.email] } }', 'analysts/remote'],
+  ])('%s', async (more, reasons) => {
+    const text = given(more.replace(/^\{ (functions.*\]), (tags.*) \}$/, '$1\n    $2'), reasons)
+    const report = runCases(await load(TAGGED), [{ path: 'policies/a.cases.yaml', text }])
+    expect(report.problems.map(renderProblem)).toEqual([])
+    expect(report.failures).toEqual([])
+  })
+
+  test('a tag without a column is a mistake', async () => {
+    const text = given('tags: { pii: [] }', 'analysts/read')
+    const report = runCases(await load(TAGGED), [{ path: 'policies/a.cases.yaml', text }])
+    expect(report.problems.map(renderProblem)).toEqual([
+      'policies/a.cases.yaml:7:13 [0].given.tags.pii: expected at least 1 entry, got a list',
+    ])
+  })
+})

@@ -117,8 +117,8 @@ describe('a document with a mistake names file, line, key and what was expected'
       'effect: hold',
       'effect: deny',
       [
-        '15:5 rules[1].approvers: expected one of `id`, `actions`, `resources`, `statements`, `when`, `because`, `fix`, `effect`, got an unknown key',
-        '16:5 rules[1].expiresIn: expected one of `id`, `actions`, `resources`, `statements`, `when`, `because`, `fix`, `effect`, got an unknown key',
+        '15:5 rules[1].approvers: expected one of `id`, `actions`, `resources`, `statements`, `when`, `because`, `fix`, `functions`, `tags`, `columns`, `effect`, got an unknown key',
+        '16:5 rules[1].expiresIn: expected one of `id`, `actions`, `resources`, `statements`, `when`, `because`, `fix`, `functions`, `tags`, `columns`, `effect`, got an unknown key',
       ],
     ],
     ['policy: analysts', 'policy: 7', ['1:1 policy: expected a text, got 7']],

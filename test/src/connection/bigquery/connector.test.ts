@@ -481,6 +481,38 @@ describe('metadata', () => {
     })
   })
 
+  it('has the policy tags of columns and of fields within them', async () => {
+    const tags = (...names: number[]) => ({
+      names: names.map((n) => `projects/p/locations/eu/taxonomies/1/policyTags/${n}`),
+    })
+    const fields = [
+      { name: 'id', type: 'INTEGER', policyTags: { names: [] } },
+      { name: 'email', type: 'STRING', policyTags: tags(3, 2) },
+      {
+        name: 'contacts',
+        type: 'RECORD',
+        mode: 'REPEATED',
+        fields: [
+          { name: 'kind', type: 'STRING' },
+          { name: 'home', type: 'RECORD', fields: [{ name: 'street', type: 'STRING', policyTags: tags(2) }] },
+        ],
+      },
+    ]
+    const connector = await over({ [at]: { body: { ...base, type: 'TABLE', schema: { fields } } } })
+    const table = await connector.metadata.table(path, forever())
+    expect(table?.columns.map(({ name, tags, fieldTags }) => ({ name, tags, fieldTags }))).toEqual([
+      { name: 'id' },
+      {
+        name: 'email',
+        tags: [
+          'projects/p/locations/eu/taxonomies/1/policyTags/2',
+          'projects/p/locations/eu/taxonomies/1/policyTags/3',
+        ],
+      },
+      { name: 'contacts', fieldTags: { 'home.street': ['projects/p/locations/eu/taxonomies/1/policyTags/2'] } },
+    ])
+  })
+
   it('of what is not there is nothing, and of what cannot be asked a failure', async () => {
     const connector = await over({})
     expect(await connector.metadata.table(path, forever())).toBeUndefined()
