@@ -3,7 +3,7 @@
  * (files, databases, client libraries) it is handed as a `Machine`.
  */
 import { Approvals } from './approvals.ts'
-import type { AuditLog, AuditReader } from './audit/contract.ts'
+import type { AuditLog, AuditReader, HabitReader } from './audit/contract.ts'
 import { Auditor } from './auditor.ts'
 import { createCatalog } from './catalog/index.ts'
 import type { Config, ConnectionConfig } from './config.ts'
@@ -15,6 +15,7 @@ import { Failure } from './failure.ts'
 import type { ActivePlugin } from './fulfil.ts'
 import { Gateway, type Connection, type InForce, type Limits } from './gateway.ts'
 import { Health, type Probe } from './health.ts'
+import { createHistory } from './history.ts'
 import type { Store } from './hold/contract.ts'
 import type { ApiKey } from './identity/api-key.ts'
 import { createIdentity } from './identity/identity.ts'
@@ -40,7 +41,7 @@ export interface Machine {
   readApiKeys(): Promise<readonly ApiKey[]>
   openStore(): Promise<Store>
   openAudit(): Promise<AuditLog>
-  openReader(): Promise<(AuditReader & { close(): Promise<void> }) | undefined>
+  openReader(): Promise<(AuditReader & HabitReader & { close(): Promise<void> }) | undefined>
   connect(name: string, config: ConnectionConfig): Connector
 }
 
@@ -83,7 +84,8 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const door = new Door({ runtime, identity, audit, inflight })
   const limits = limitsOf(config)
   const inForce = (): InForce => force
-  const shared = { runtime, door, audit, store, statements, connections, inForce, limits }
+  const history = reader && createHistory(reader, runtime)
+  const shared = { runtime, door, audit, store, statements, connections, inForce, limits, ...(history && { history }) }
 
   const approvals = new Approvals(shared)
   await audit.append(

@@ -123,14 +123,15 @@ export class Gateway {
 
   /** Stations 2, 3 and 4, under one policy set and one deadline. */
   async #foresee({ unstated, asked, connection }: Omit<Proven, 'question'>, outer: AbortSignal): Promise<Foreseen> {
-    const { inForce, statements, runtime, limits } = this.#parts
+    const { inForce, statements, history, runtime, limits } = this.#parts
     const force = inForce()
     const signal = AbortSignal.any([outer, AbortSignal.timeout(asked.bounds.timeoutMs)])
-    const stated = await state(unstated, asked, connection, force, statements, signal)
+    const stated = await state(unstated, asked, connection, force, { statements, ...(history && { history }) }, signal)
     if ('decision' in stated) return { exchange: stated }
     const plugins = force.plugins(unstated.principal, unstated.connection)
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(limits.inspectMs)])
-    const inspected = await inspect(stated, plugins, runtime.log, inTime)
+    // What was found in the past is in the findings: that is what is decided on, held and recorded.
+    const { past: _, ...inspected } = await inspect(stated, plugins, runtime.log, inTime)
     // A schema may have changed under us: whoever asks next meets the new one.
     if (disagreed(inspected)) for (const { path } of stated.statement.tables) connection.schemas.invalidate(path)
     return decide(inspected, force.policies, plugins, statements, connection.connector.defaults)

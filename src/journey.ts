@@ -18,6 +18,7 @@ import type {
   TablePath,
 } from './exchange.ts'
 import type { ActivePlugin } from './fulfil.ts'
+import type { History } from './history.ts'
 import type { HoldEntry, Store } from './hold/contract.ts'
 import type { PolicySet } from './policy/contract.ts'
 import type { Runtime } from './runtime.ts'
@@ -75,6 +76,8 @@ export interface Parts {
   readonly connections: ReadonlyMap<string, Connection>
   readonly inForce: () => InForce
   readonly audit: AuditLog
+  /** Absent where no audit log can be asked: then nothing is known of anyone's past. */
+  readonly history?: History
   readonly store: Store
   /** Names this gateway in holds that it runs. */
   readonly writer: string

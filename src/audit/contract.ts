@@ -89,6 +89,31 @@ export interface AuditReader {
   ready(signal: AbortSignal): Promise<void>
 }
 
+/** What principals were answered before, for weighing what they ask now. */
+export interface HabitReader {
+  /** Rejects where the log cannot be read. Records may come into it a minute after what they tell of. */
+  habits(asked: HabitsAsked, signal: AbortSignal): Promise<Habits>
+}
+
+export interface HabitsAsked {
+  readonly principal: Pick<Principal, 'issuer' | 'subject' | 'actsFor'>
+  readonly connection: string
+  /** From when on, milliseconds since 1970 UTC. */
+  readonly since: number
+}
+
+/** Of statements that were answered; bounded, the most frequent shapes first. */
+export interface Habits {
+  readonly exchanges: number
+  /** 24 counts, by the hour of the day, UTC. */
+  readonly hours: readonly number[]
+  /** How often each `SqlStatement.shape`. */
+  readonly shapes: ReadonlyMap<string, number>
+  readonly tables: ReadonlySet<string>
+  /** Of the estimates that are recorded. */
+  readonly bytesP95?: number
+}
+
 export interface AuditQuery {
   readonly sql: string
   /** ClickHouse query parameters: `{name:Type}` in the text. */

@@ -12,6 +12,7 @@ import { plugins } from '../../plugins/index.ts'
 import { assemble, type Assembled, type Machine } from '../assemble.ts'
 import { openClickHouse } from '../audit/clickhouse.node.ts'
 import { openAuditLog } from '../audit/log.node.ts'
+import { createHabits } from '../audit/history.ts'
 import { createReader } from '../audit/reader/index.ts'
 import { isProblems, parseApiKeys, parseConfig, renderProblem, type ApiKeyConfig, type Config } from '../config.ts'
 import { connectBigQuery } from '../connection/bigquery/client.node.ts'
@@ -185,7 +186,8 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
     async openReader() {
       if (clickhouseOptions === undefined) return undefined
       const client = openClickHouse(clickhouseOptions)
-      return { ...createReader({ client, database: clickhouseOptions.database }), close: () => client.close() }
+      const reader = createReader({ client, database: clickhouseOptions.database })
+      return { ...reader, ...createHabits(client), close: () => client.close() }
     },
     connect: (name, options) => connectBigQuery(name, options, base),
   }

@@ -1,12 +1,12 @@
 /** Station 2, state: the text parsed, judged by its names, resolved, bound and estimated. */
 import type { Denied, OutputColumn, SqlStatement, Stated } from '../exchange.ts'
 import { Failure } from '../failure.ts'
-import type { Asked, Connection, InForce, Unstated } from '../journey.ts'
-import type { Parsed, Refusal, Statements } from '../statement/contract.ts'
+import type { Asked, Connection, InForce, Parts, Unstated } from '../journey.ts'
+import type { Parsed, Refusal } from '../statement/contract.ts'
 
 /**
- * The exchange with its statement, or the denial that its names alone bring about: names are judged before the catalog or
- * the warehouse is asked, so that neither tells a stranger what exists. Throws `statement-refused`, `resource-unknown`,
+ * The exchange with its statement and what its principal did before, or the denial that its names alone bring about:
+ * names are judged before the catalog or the warehouse is asked, so that neither tells a stranger what exists. Throws `statement-refused`, `resource-unknown`,
  * and what the warehouse throws.
  */
 export async function state(
@@ -14,7 +14,7 @@ export async function state(
   asked: Asked,
   { connector, schemas }: Connection,
   { policies }: InForce,
-  statements: Statements,
+  { statements, history }: Pick<Parts, 'statements' | 'history'>,
   signal: AbortSignal,
 ): Promise<Stated | Denied> {
   const parsed = understood(statements.parse(asked.sql, connector.defaults))
@@ -24,8 +24,15 @@ export async function state(
   }
   const { parameters, bounds } = asked
   const statement = understood(await statements.bind(parsed, connector.defaults, schemas, parameters, bounds, signal))
-  const estimate = await connector.estimate(statement, unstated.principal, signal)
-  return { ...unstated, statement: { ...statement, estimate, output: named(statement.output, estimate.output) } }
+  const [estimate, past] = await Promise.all([
+    connector.estimate(statement, unstated.principal, signal),
+    history?.past(unstated, statement, signal),
+  ])
+  return {
+    ...unstated,
+    statement: { ...statement, estimate, output: named(statement.output, estimate.output) },
+    ...(past !== undefined && { past }),
+  }
 }
 
 /** The parsed or bound text; a refusal is thrown with its place. */

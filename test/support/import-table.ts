@@ -26,6 +26,7 @@ const MEETING = [
   'src/auditor.ts',
   'src/directory.ts',
   'src/health.ts',
+  'src/history.ts',
 ]
 /** Pure functions that are shared on purpose. */
 const PURE_STATEMENT = ['src/statement/rewrite.ts', 'src/statement/contract.ts', 'src/statement/names.ts']

@@ -8,7 +8,8 @@ import { startPart, type Part } from '../../../sandbox/parts.ts'
 import { openClickHouse } from '../../../src/audit/clickhouse.node.ts'
 import type { AuditLog, AuditRecord } from '../../../src/audit/contract.ts'
 import { openAuditLog } from '../../../src/audit/log.node.ts'
-import { COLUMN_NAMES, decodeRows } from '../../../src/audit/record.ts'
+import { createHabits, HABIT_LIMITS } from '../../../src/audit/history.ts'
+import { COLUMN_NAMES, columnNames, decodeRows } from '../../../src/audit/record.ts'
 import type { ClickHouse } from '../../../src/audit/reader/contract.ts'
 import { createMigrator } from '../../../src/audit/schema.ts'
 import { killedWriter } from '../../src/audit/killed-writer.ts'
@@ -322,9 +323,102 @@ test('a database that is up to date is left alone, and an events table that is g
   await client.command('DROP TABLE steps.events')
   await migrate(signal)
   expect(await rowsOf('SELECT count() AS n FROM steps.exchanges')).toEqual([{ n: 0 }])
-  expect(await rowsOf('SELECT version, name FROM steps.migrations')).toEqual([
+  expect(await rowsOf('SELECT version, name FROM steps.migrations ORDER BY version')).toEqual([
     { version: 1, name: 'events and views' },
     { version: 2, name: 'shapes of statements' },
   ])
   await client.close()
+})
+
+describe('what a principal did before', () => {
+  const agent = { issuer: 'corp', subject: "o'neil\t\\7", kind: 'agent', plane: 'agents', groups: [] } as const
+  const since = Date.UTC(2026, 0, 1)
+  const signal = AbortSignal.timeout(60_000)
+  const answered = (n: number, at: number, shape: string, bytes?: number, more: Partial<AuditRecord> = {}) => ({
+    ...completedFully,
+    at,
+    exchange: exchange(n),
+    principal: agent,
+    statement: { ...completedFully.statement!, shape, ...(bytes !== undefined && { estimatedBytes: bytes }) },
+    ...more,
+  })
+
+  test('is told from what was answered since then, to them, on that connection, and from nothing else', async () => {
+    const log = await open('habits', 'habits')
+    const nine = Date.UTC(2026, 10, 2, 9, 59, 59)
+    const records: readonly AuditRecord[] = [
+      ...Array.from({ length: 19 }, (_, n) => answered(n, nine + n, 'a'.repeat(16), 100 + n)),
+      answered(30, Date.UTC(2026, 10, 3, 23), 'b'.repeat(16), 1_000_000),
+      // None of these is theirs, or was answered, or is of that time.
+      answered(40, since - 1, 'c'.repeat(16), 5),
+      answered(41, nine, 'c'.repeat(16), 5, { connection: 'archive' }),
+      answered(42, nine, 'c'.repeat(16), 5, { principal: { ...agent, subject: 'other' } }),
+      answered(43, nine, 'c'.repeat(16), 5, { principal: { ...agent, issuer: 'elsewhere' } }),
+      answered(44, nine, 'c'.repeat(16), 5, {
+        principal: { ...agent, actsFor: { issuer: 'corp', subject: 'ada' } },
+      }),
+      { ...answered(45, nine, 'c'.repeat(16), 5), kind: 'decided' },
+      { ...answered(46, nine, 'c'.repeat(16), 5), kind: 'failed' },
+    ]
+    for (const record of records) await log.append(record)
+    await delivered(log)
+    await log.close()
+    const client = openClickHouse({ url: part.url, database: 'habits', requestTimeoutMs: 20_000 })
+    const reader = createHabits(client)
+    const told = await reader.habits({ principal: agent, connection: 'warehouse', since }, signal)
+    const hours = Array.from({ length: 24 }, () => 0)
+    hours[9] = 19
+    hours[23] = 1
+    expect(told).toEqual({
+      exchanges: 20,
+      hours,
+      shapes: new Map([
+        ['a'.repeat(16), 19],
+        ['b'.repeat(16), 1],
+      ]),
+      tables: new Set(['shop.customers', 'shop.orders']),
+      bytesP95: 1_000_000,
+    })
+
+    const nobody = { issuer: 'corp', subject: 'nobody' }
+    expect(await reader.habits({ principal: nobody, connection: 'warehouse', since }, signal)).toEqual({
+      exchanges: 0,
+      hours: Array.from({ length: 24 }, () => 0),
+      shapes: new Map(),
+      tables: new Set(),
+    })
+    const few = createHabits(client, { ...HABIT_LIMITS, shapes: 1 })
+    const one = await few.habits({ principal: agent, connection: 'warehouse', since }, signal)
+    expect(one.shapes).toEqual(new Map([['a'.repeat(16), 19]]))
+    const narrow = createHabits(client, { ...HABIT_LIMITS, rowsRead: 1 })
+    await expect(narrow.habits({ principal: agent, connection: 'warehouse', since }, signal)).rejects.toMatchObject({
+      code: 'upstream-refused',
+    })
+    await client.close()
+  })
+
+  test('a log of the schema before has no shapes, and journal files of it are delivered as what they are', async () => {
+    const client = connect()
+    // As version 1 left it: no such column, and a migration on record.
+    const first = COLUMN_NAMES.filter((name) => name !== 'shape')
+    await createMigrator(client, 'older')(signal)
+    for (const view of ['exchanges', 'decisions', 'denials']) await client.command(`DROP VIEW older.${view}`)
+    await client.command('ALTER TABLE older.events DROP COLUMN shape')
+    await client.command('ALTER TABLE older.migrations DELETE WHERE version = 2 SETTINGS mutations_sync = 1')
+    const log = await open('older', 'older')
+    await log.append(today(decidedFully))
+    await delivered(log)
+    await log.close()
+    expect(await rowsOf('SELECT shape FROM older.decisions')).toEqual([{ shape: '0123456789abcdef' }])
+    expect(await rowsOf('SELECT max(version) AS version FROM older.migrations')).toEqual([{ version: 2 }])
+
+    const bytes = await bytesOf(`SELECT ${first.join(', ')} FROM older.events`, 'RowBinary')
+    await client.insertRowBinary('older.events', columnNames(1), bytes, 'an older one', signal)
+    expect(columnNames(1)).toEqual(first)
+    expect(await rowsOf('SELECT shape FROM older.events ORDER BY shape')).toEqual([
+      { shape: '' },
+      { shape: '0123456789abcdef' },
+    ])
+    await client.close()
+  })
 })
