@@ -2,7 +2,8 @@
  * Carrying out what a decision still demands. A plugin may only narrow a statement; this file holds it to that, and an
  * obligation that nobody can carry out denies.
  */
-import type { Obligation, Reason, SqlStatement, Stated } from './exchange.ts'
+import { BUDGETS, type Amounts, type Obligation, type Reason, type SqlStatement, type Stated } from './exchange.ts'
+import { Failure } from './failure.ts'
 import type { Fulfilment, Hooks, Unfulfilled } from './plugin.ts'
 import type { Statements } from './statement/contract.ts'
 
@@ -36,6 +37,19 @@ export async function fulfil(
     return { unfulfilled: { code: 'obligation-unproven', because: refusal.message, where: place(refusal) } }
   }
   return statement
+}
+
+/** The lowest of each budget that any of the obligations sets. */
+export function budgetsOf(obligations: readonly Obligation[], plugins: readonly ActivePlugin[]): Amounts {
+  const all = obligations.map((obligation) => find(obligation.name, plugins)?.budgets?.(obligation) ?? {})
+  const lowest = BUDGETS.flatMap((budget) => {
+    const limits = all.flatMap((amounts) => amounts[budget] ?? [])
+    if (!limits.every((limit) => Number.isSafeInteger(limit) && limit >= 0)) {
+      throw new Failure('internal', `a budget of \`${budget}\` is no whole number`)
+    }
+    return limits.length === 0 ? [] : [[budget, Math.min(...limits)] as const]
+  })
+  return Object.fromEntries(lowest)
 }
 
 function find(name: string, plugins: readonly ActivePlugin[]): Fulfilment | undefined {

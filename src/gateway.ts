@@ -13,6 +13,7 @@
  * obligations; policies decide; only the gateway acts.
  */
 import { decided, holdMoved } from './audit/entries.ts'
+import { Treasury } from './budget.ts'
 import type { Knock, Room, Seen } from './door.ts'
 import type {
   Bounds,
@@ -61,9 +62,11 @@ interface Proven {
 export class Gateway {
   readonly #parts: Parts
   readonly #once: Once
+  readonly #treasury: Treasury
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#treasury = new Treasury(parts.store, parts.runtime, parts.limits.keyMs)
     this.#once = new Once(parts.store, parts.runtime.clock, parts.limits.keyMs)
   }
 
@@ -151,7 +154,7 @@ export class Gateway {
     ended: (how: Ending) => Promise<void> = async () => {},
   ): Promise<Answered | HeldOutcome> {
     const { runtime, audit } = this.#parts
-    const parts = { runtime, audit, once: this.#once }
+    const parts = { runtime, audit, once: this.#once, treasury: this.#treasury }
     return perform(ready, question?.idempotencyKey, connection.connector, signal, parts, { leave: room.stay(), ended })
   }
 
@@ -214,13 +217,15 @@ export class Gateway {
       },
       signal,
     )
-    if (foreseen.exchange.decision.effect === 'deny' || foreseen.narrowed === undefined) {
+    const { narrowed, budgets } = foreseen
+    if (foreseen.exchange.decision.effect === 'deny' || narrowed === undefined || budgets === undefined) {
       await this.#record(foreseen.exchange)
       return { kind: 'denied', exchange: foreseen.exchange as Denied }
     }
     const ready: Ready = {
       exchange: { ...foreseen.exchange, decision: approved(foreseen.exchange.decision, decision.reasons, entry) },
-      narrowed: foreseen.narrowed,
+      narrowed,
+      budgets,
     }
     const { moved, entry: now } = await store.startHold(entry.id, runtime.clock.now(), writer)
     if (!moved) throw new Failure('conflict', `the hold is ${now.state}, not approved`, { fix: holdFix(now) })
@@ -268,7 +273,8 @@ export class Gateway {
 }
 
 function isReady(foreseen: Foreseen): foreseen is Ready {
-  return foreseen.exchange.decision.effect === 'permit' && foreseen.narrowed !== undefined
+  const { exchange, narrowed, budgets } = foreseen
+  return exchange.decision.effect === 'permit' && narrowed !== undefined && budgets !== undefined
 }
 function isHeld(exchange: Decided): exchange is Held {
   return exchange.decision.effect === 'hold'

@@ -3,6 +3,7 @@ import type { AuditLog } from './audit/contract.ts'
 import type { Connector } from './connection/contract.ts'
 import type { Door } from './door.ts'
 import type {
+  Amounts,
   Batch,
   Bounds,
   Completed,
@@ -108,12 +109,15 @@ export type Outcome = Answered | HeldOutcome | DeniedOutcome
 export interface Foreseen {
   readonly exchange: Decided
   readonly narrowed?: SqlStatement
+  /** What its principal may spend per day, by what it demands. There where `narrowed` is. */
+  readonly budgets?: Amounts
 }
 
 /** Permitted, with the statement that may run. */
 export interface Ready extends Foreseen {
   readonly exchange: Permitted
   readonly narrowed: SqlStatement
+  readonly budgets: Amounts
 }
 
 /** What is known of an exchange before its statement is understood. */

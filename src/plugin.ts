@@ -1,5 +1,5 @@
 /** The plugin contract: all that a plugin may import. */
-import type { Batch, Fact, Finding, Obligation, Permitted, Reason, Stated, Statement } from './exchange.ts'
+import type { Amounts, Batch, Fact, Finding, Obligation, Permitted, Reason, Stated, Statement } from './exchange.ts'
 import type { Runtime } from './runtime.ts'
 
 export type * from './exchange.ts'
@@ -39,6 +39,11 @@ export interface Fulfilment {
     obligation: Obligation,
     exchange: Stated,
   ): Statement | Unfulfilled | Promise<Statement | Unfulfilled>
+  /**
+   * What a principal may spend on a connection in one UTC day. Pure. The gateway counts, and of several obligations the
+   * lowest of each counts.
+   */
+  budgets?(obligation: Obligation): Amounts
   /** On each batch of the answer. MAY only take away. */
   after?(batch: Batch, obligation: Obligation, exchange: Permitted): Batch | Promise<Batch>
 }

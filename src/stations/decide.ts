@@ -1,6 +1,6 @@
 /** Station 4, decide: the one decision, and whether what it demands can be done. */
 import type { Deny, Finding, Inspected, Reason } from '../exchange.ts'
-import { fulfil, type ActivePlugin } from '../fulfil.ts'
+import { budgetsOf, fulfil, type ActivePlugin } from '../fulfil.ts'
 import type { Foreseen } from '../journey.ts'
 import type { PolicySet } from '../policy/contract.ts'
 import { BARRING, type Barring } from '../second-opinion.ts'
@@ -18,7 +18,10 @@ export async function decide(
   const decision = barred(inspected.findings) ?? policies.decide(inspected)
   if (decision.effect === 'deny') return { exchange: { ...inspected, decision, policy } }
   const narrowed = await fulfil(inspected, decision.obligations, plugins, statements, defaults)
-  if (!('unfulfilled' in narrowed)) return { exchange: { ...inspected, decision, policy }, narrowed }
+  if (!('unfulfilled' in narrowed)) {
+    const budgets = budgetsOf(decision.obligations, plugins)
+    return { exchange: { ...inspected, decision, policy }, narrowed, budgets }
+  }
   const denial: Deny = { effect: 'deny', reasons: [narrowed.unfulfilled] }
   return { exchange: { ...inspected, decision: denial, policy } }
 }

@@ -1,11 +1,12 @@
 /** Station 6, perform: what was permitted runs, once; or its failure is on record. */
 import { failed } from '../audit/entries.ts'
+import { NO_SPENDING, type Treasury } from '../budget.ts'
 import type { AuditLog } from '../audit/contract.ts'
 import type { Connector } from '../connection/contract.ts'
 import { RecordedFailure } from '../door.ts'
 import type { Decided } from '../exchange.ts'
 import { asFailure, type Failure } from '../failure.ts'
-import type { Answered, Ending, HeldOutcome, Ready } from '../journey.ts'
+import type { Answered, HeldOutcome, Ready } from '../journey.ts'
 import type { Once } from '../once.ts'
 import type { Runtime } from '../runtime.ts'
 import { begin, type Ends } from './return.ts'
@@ -14,6 +15,7 @@ export interface PerformParts {
   readonly runtime: Runtime
   readonly audit: AuditLog
   readonly once: Once
+  readonly treasury: Treasury
 }
 
 /** How a permitted request ends on record whose key belongs to a hold that was opened under earlier policies. */
@@ -29,10 +31,12 @@ export async function perform(
   connector: Connector,
   signal: AbortSignal,
   parts: PerformParts,
-  ends: Ends,
+  ends: Omit<Ends, 'spending'>,
 ): Promise<Answered | HeldOutcome> {
   const { exchange, narrowed } = ready
   const limited = AbortSignal.any([signal, AbortSignal.timeout(narrowed.bounds.timeoutMs)])
+  let spending = NO_SPENDING
+  let sent = false
   try {
     const first = await parts.once.claim(exchange, key)
     if (first.kind === 'held') {
@@ -40,11 +44,18 @@ export async function perform(
       ends.leave()
       return { kind: 'held', exchange: first.hold.exchange, hold: first.hold }
     }
+    // Under the id of the first: what it spent is not spent again, and what it could not spend nobody spends for it.
+    spending = await parts.treasury.reserve(ready, first.id, key !== undefined)
+    sent = true
     const answer = await connector.run(narrowed, { ...exchange, id: first.id }, limited)
-    return await begin(ready, answer, limited, parts, ends)
+    return await begin(ready, answer, limited, parts, { ...ends, spending })
   } catch (error) {
+    const failure = asFailure(error, 'upstream-failed')
+    // Only a refusal is proof that nothing ran; whatever else went wrong, the upstream may have done it.
+    const ran = sent && failure.code !== 'upstream-refused'
+    await spending.settle({ rows: 0, ...(!ran && { bytesBilled: 0 }) }, false)
     ends.leave()
-    throw await recordFailure(exchange, asFailure(error, 'upstream-failed'), parts, ends.ended)
+    throw await recordFailure(exchange, failure, parts, (cut) => ends.ended({ state: ran ? 'unknown' : 'failed', cut }))
   }
 }
 
@@ -53,14 +64,12 @@ export async function recordFailure(
   exchange: Decided,
   failure: Failure,
   { runtime, audit }: Pick<PerformParts, 'runtime' | 'audit'>,
-  ended: (how: Ending) => Promise<void> = async () => {},
+  ended: (code: string) => Promise<void> = async () => {},
 ): Promise<Failure> {
   runtime.log('warn', 'an exchange failed', { exchange: exchange.id, code: failure.code }, failure.cause)
   try {
     await audit.append(failed(exchange, runtime.clock.now(), failure))
-    // Only a refusal is proof that nothing ran; whatever else went wrong, the upstream may have done it.
-    const certain = failure.code === 'upstream-refused'
-    await ended({ state: certain ? 'failed' : 'unknown', cut: failure.code })
+    await ended(failure.code)
     return RecordedFailure.of(failure)
   } catch (unrecorded) {
     return RecordedFailure.of(asFailure(unrecorded, 'audit-unavailable'))

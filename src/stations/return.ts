@@ -1,6 +1,7 @@
 /** Station 7, return: the rows on their way out, and the record of how they ended. */
 import { completed, completion } from '../audit/entries.ts'
 import type { AuditLog } from '../audit/contract.ts'
+import { spentOn, type Spending } from '../budget.ts'
 import type { Answer } from '../connection/contract.ts'
 import type { Batch, Completed, OutputColumn, SqlStatement } from '../exchange.ts'
 import { asFailure, Failure, type FailureCode } from '../failure.ts'
@@ -19,6 +20,8 @@ export interface Ends {
   readonly leave: () => void
   /** Called once the completion is on record, or could not be put there. */
   readonly ended: (how: Ending) => Promise<void>
+  /** What was set aside for it. */
+  readonly spending: Spending
 }
 
 /**
@@ -43,22 +46,25 @@ export async function begin(
 
 /** Batches up to the bound on rows. The completion is durable before the last of them is followed by an end. */
 async function* rowsOf(
-  { exchange, narrowed }: Ready,
+  { exchange, narrowed }: Omit<Ready, 'budgets'>,
   answer: Answer,
   signal: AbortSignal,
   { runtime, audit }: ReturnParts,
-  { leave, ended }: Ends,
+  { leave, ended, spending }: Ends,
 ): AsyncGenerator<Batch, Completed, void> {
   let rowCount = 0
   let byteCount = 0
   let closed: Completed | undefined
   const close = async (cut: string | undefined): Promise<Completed> => {
-    const came = { job: answer.job, rowCount, byteCount, statistics: answer.statistics() }
+    const statistics = answer.statistics()
+    const came = { job: answer.job, rowCount, byteCount, statistics }
+    const whole = cut === undefined || cut === 'max-rows'
     closed = completion(exchange, narrowed, { ...came, ...(cut !== undefined && { cut }) })
     try {
       await audit.append(completed(closed, runtime.clock.now()))
     } finally {
-      await ended(cut === undefined || cut === 'max-rows' ? { state: 'done' } : { state: 'done', cut })
+      await spending.settle(spentOn(rowCount, statistics), whole)
+      await ended(whole ? { state: 'done' } : { state: 'done', cut })
     }
     return closed
   }

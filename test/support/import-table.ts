@@ -23,6 +23,7 @@ const MEETING = [
   'src/rows.ts',
   'src/second-opinion.ts',
   'src/approvals.ts',
+  'src/budget.ts',
   'src/auditor.ts',
   'src/directory.ts',
   'src/health.ts',

@@ -3,7 +3,7 @@ import { Approvals } from '../../src/approvals.ts'
 import type { AuditLog, AuditRecord } from '../../src/audit/contract.ts'
 import type { Answer, Connector } from '../../src/connection/contract.ts'
 import { Door, type Knock } from '../../src/door.ts'
-import type { Batch, Decision, Deny, Permit, Principal } from '../../src/exchange.ts'
+import type { Batch, Decision, Deny, Permit, Principal, Statistics } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import type { ActivePlugin } from '../../src/fulfil.ts'
 import { Gateway, type Parts, type Question } from '../../src/gateway.ts'
@@ -63,11 +63,13 @@ export function journey(broken: {
   statements?: Partial<Statements>
   connector?: Partial<Connector>
   batches?: () => AsyncIterable<Batch>
+  statistics?: Partial<Statistics>
   identify?: () => Promise<Principal>
   store?: Partial<Store>
   limits?: Partial<Parts['limits']>
   inflight?: number
   writable?: boolean
+  now?: () => number
 }): Journey {
   const events: string[] = []
   const records: AuditRecord[] = []
@@ -82,7 +84,7 @@ export function journey(broken: {
   }
   let ids = 0
   const runtime: Runtime = {
-    clock: { now: () => 1_000_000, monotonic: () => 0 },
+    clock: { now: broken.now ?? (() => 1_000_000), monotonic: () => 0 },
     newId: () => `id-${++ids}`,
     secrets: { read: async () => 'secret' },
     fetch: () => Promise.reject(new Error('no network here')),
@@ -111,7 +113,7 @@ export function journey(broken: {
         job: `job-${exchange.id}`,
         columns: statement.output,
         batches: broken.batches?.() ?? oneBatch(events),
-        statistics: () => ({ durationMs: 5 }),
+        statistics: () => ({ durationMs: 5, ...broken.statistics }),
       }
     },
     attach: () => Promise.reject(new Error('not used')),
