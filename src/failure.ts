@@ -31,6 +31,7 @@ export const FAILURES = {
   // failed: we or the upstream broke
   'upstream-refused': { status: 400, title: 'the upstream refused the statement' },
   'upstream-failed': { status: 502, title: 'the upstream failed' },
+  'upstream-differs': { status: 502, title: 'the upstream did something else than was decided' },
   'upstream-late': { status: 504, title: 'the upstream did not answer in time' },
   'audit-unavailable': { status: 503, title: 'what cannot be recorded does not run' },
   'store-unavailable': { status: 503, title: 'the state store does not answer' },

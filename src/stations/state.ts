@@ -1,7 +1,8 @@
 /** Station 2, state: the text parsed, judged by its names, resolved, bound and estimated. */
-import type { Denied, OutputColumn, SqlStatement, Stated } from '../exchange.ts'
+import type { Denied, SqlStatement, Stated } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import type { Asked, Connection, InForce, Parts, Unstated } from '../journey.ts'
+import { settled } from '../second-opinion.ts'
 import type { Parsed, Refusal } from '../statement/contract.ts'
 
 /**
@@ -30,7 +31,7 @@ export async function state(
   ])
   return {
     ...unstated,
-    statement: { ...statement, estimate, output: named(statement.output, estimate.output) },
+    statement: { ...statement, estimate, output: settled(statement.output, estimate) },
     ...(past !== undefined && { past }),
   }
 }
@@ -66,10 +67,4 @@ function namedOnly({ kind, text, uses }: Parsed, { parameters, bounds }: Asked):
     features: [],
     masks: [],
   }
-}
-
-/** Our columns under the names and types that the dry run gives them. */
-function named(ours: SqlStatement['output'], theirs: readonly { name: string; type: OutputColumn['type'] }[]) {
-  if (ours.length !== theirs.length) return ours
-  return ours.map((column, i) => ({ ...column, ...theirs[i] }))
 }

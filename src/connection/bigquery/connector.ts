@@ -6,6 +6,7 @@ import type { Estimate, Permitted, Principal, SqlField, Statement, Statistics } 
 import { Failure } from '../../failure.ts'
 import { orAbort, type Clock } from '../../runtime.ts'
 import type { Answer, Connector } from '../contract.ts'
+import { mustAgree } from './agree.ts'
 import { readRows, type Paging } from './answer.ts'
 import type { BigQueryApi, BigQueryClients, JobResource } from './client.ts'
 import { abandoned, failureOf, isAbsent, isPassing, jobError, UpstreamError } from './errors.ts'
@@ -38,8 +39,6 @@ export interface BigQueryOptions {
 const RETRY: Retry = { attempts: 4, baseMs: 250 }
 const PAGING: Paging = { pageBytes: 4_000_000, maxPageRows: 100_000, batchBytes: 256 * 1024, firstRows: 1_000 }
 const CANCEL_MS = 5_000
-/** Longest wait for what only describes a run, in milliseconds. */
-const STATISTICS_MS = 3_000
 /** Largest page that is read at all, in bytes: one row may be as heavy as BigQuery lets it be. */
 const MAX_PAGE_BYTES = 128 * 1024 * 1024
 
@@ -99,7 +98,7 @@ class BigQueryConnector implements Connector {
       const since = this.#options.clock.monotonic()
       const started = await start(api, job, this.#retry, this.#cancelMs, signal)
       try {
-        return await this.#answer(api, started, statement, since, signal)
+        return await this.#answer(api, started, statement, exchange, since, signal)
       } catch (error) {
         // A job that BigQuery ended is over. Any other goes on, and nobody will read what it does.
         const ended = error instanceof UpstreamError && !isPassing(error) && !signal.aborted
@@ -119,7 +118,7 @@ class BigQueryConnector implements Connector {
       // Its rows carry the masks of the text that ran, which must be those of the text that was decided.
       if (job.configuration?.query?.query !== statement.text) throw anotherJob()
       const started = { id, location: job.jobReference?.location ?? this.#options.location }
-      return this.#answer(api, started, statement, this.#options.clock.monotonic(), signal)
+      return this.#answer(api, started, statement, exchange, this.#options.clock.monotonic(), signal)
     })
   }
 
@@ -136,11 +135,12 @@ class BigQueryConnector implements Connector {
     return this.#clients.close()
   }
 
-  /** Waits for the job, then describes its answer. Rows are fetched as they are pulled. */
+  /** Waits for the job, has it say that it did what was decided, and describes its answer. Rows are fetched as they are pulled. */
   async #answer(
     api: BigQueryApi,
     job: Started,
     statement: Statement,
+    exchange: Permitted,
     since: number,
     signal: AbortSignal,
   ): Promise<Answer> {
@@ -156,15 +156,17 @@ class BigQueryConnector implements Connector {
     const reads = statement.kind === 'SELECT'
     const asked = reads ? Math.min(this.#paging.firstRows, statement.bounds.maxRows + 1) : 0
     const first = await finished(fetch, asked, signal)
-    const columns = reads ? rowNames(schemaFields(first.envelope['schema'] as TableSchema | undefined)) : []
+    const schema = reads ? schemaFields(first.envelope['schema'] as TableSchema | undefined) : []
+    const resource = await find(api, job.id, job.location, this.#retry, signal).catch((error: unknown) => {
+      // Not `upstream-refused`, which is told where nothing ran: it did.
+      const isOver = error instanceof UpstreamError && !isPassing(error)
+      throw isOver ? new Failure('upstream-failed', 'the job does not say what it did', { cause: error }) : error
+    })
+    mustAgree(resource, schema, statement, exchange.statement, this.#options.project)
+    const columns = rowNames(schema)
     const totalRows = reads ? countOf(first.envelope['totalRows']) : 0
-    let statistics = firstStatistics(first, this.#options.clock.monotonic() - since)
-    const told = atMost(
-      api.job(job.id, job.location).then((resource) => (statistics = statisticsOf(resource, statistics))),
-      STATISTICS_MS,
-    )
-    if (!reads) await told
-    const batches = this.#batches(reads, { first, asked, columns, totalRows }, statement, fetch, told, signal)
+    const statistics = statisticsOf(resource, firstStatistics(first, this.#options.clock.monotonic() - since))
+    const batches = this.#batches(reads, { first, asked, columns, totalRows }, statement, fetch, signal)
     return {
       job: job.id,
       columns,
@@ -179,7 +181,6 @@ class BigQueryConnector implements Connector {
     rows: { first: Page; asked: number; columns: readonly SqlField[]; totalRows: number | undefined },
     statement: Statement,
     fetch: (query: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<Uint8Array>,
-    told: Promise<void>,
     signal: AbortSignal,
   ): Answer['batches'] extends AsyncIterable<infer B> ? AsyncGenerator<B> : never {
     if (!reads) return
@@ -191,7 +192,6 @@ class BigQueryConnector implements Connector {
         if (signal.aborted) throw abandoned(signal)
         yield batch
       }
-      await told
     } catch (error) {
       throw failureOf(error, signal, this.#quiet(statement))
     }

@@ -32,7 +32,10 @@ afterAll(async () => {
 
 const within = (): AbortSignal => AbortSignal.timeout(60_000)
 const run = (text: string, over: Partial<SqlStatement> = {}): Promise<Answer> =>
-  connector.run(sqlStatement({ text, ...over }), permitted({ id: randomUUID() }), within())
+  connector.run(sqlStatement({ text, ...over }), permitted({ id: randomUUID(), ...reading('shop.*') }), within())
+
+/** Decided about: reading these. */
+const reading = (resource: string) => ({ statement: sqlStatement({ uses: [{ action: 'read', resource }] }) })
 
 async function rowsOf(answer: Answer): Promise<unknown[]> {
   let text = ''
@@ -179,11 +182,25 @@ describe('the connector over the sandbox warehouse', () => {
   })
 
   it('runs an exchange once, and reads its answer again', async () => {
-    const exchange = permitted({ id: randomUUID() })
+    const exchange = permitted({ id: randomUUID(), ...reading('shop.orders') })
     const asked = sqlStatement({ text: 'SELECT COUNT(*) AS n FROM shop.orders' })
     const first = await rowsOf(await connector.run(asked, exchange, within()))
     expect(await rowsOf(await connector.run(asked, exchange, within()))).toEqual(first)
     expect(await rowsOf(await connector.attach(asked, exchange, within()))).toEqual(first)
+  })
+
+  it('gives no row of a job that read another table, or has other columns, than were decided about', async () => {
+    const text = 'SELECT id FROM shop.orders'
+    const asked = sqlStatement({ text, output: [{ name: 'id', type: { kind: 'INT64' }, sources: [] }] })
+    const run = (statement: SqlStatement, resource: string) =>
+      connector.run(statement, permitted({ id: randomUUID(), ...reading(resource) }), within())
+    expect(await rowsOf(await run(asked, 'shop.orders'))).toHaveLength(6000)
+    await expect(run(asked, 'shop.leads')).rejects.toMatchObject({ code: 'upstream-differs' })
+    const other = { ...asked, output: [{ name: 'id', type: { kind: 'STRING' }, sources: [] }] } as const
+    await expect(run(other, 'shop.orders')).rejects.toMatchObject({ code: 'upstream-differs' })
+    await expect(run({ ...asked, kind: 'EXPORT_DATA' }, 'shop.orders')).rejects.toMatchObject({
+      code: 'upstream-differs',
+    })
   })
 
   it('cancels the job of a client that leaves', async () => {

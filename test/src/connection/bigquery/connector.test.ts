@@ -6,6 +6,7 @@ import { createBigQueryClients } from '../../../../src/connection/bigquery/clien
 import type { BigQueryApi } from '../../../../src/connection/bigquery/client.ts'
 import { createBigQueryConnector, type BigQueryOptions } from '../../../../src/connection/bigquery/connector.ts'
 import type { Answer, Connector } from '../../../../src/connection/contract.ts'
+import type { Failure } from '../../../../src/failure.ts'
 import { fakeBigQuery, ID, JOB, permitted, refusal, type Asked, type Fake, type Said } from './fake.ts'
 import { sqlStatement } from '../../../support/statement.ts'
 
@@ -23,6 +24,15 @@ const DONE: Said = {
     },
   },
 }
+/** A finished job of `SELECT 1` that says this of itself. */
+const done = (query: object): Said => ({
+  body: {
+    jobReference: { jobId: JOB, location: 'EU' },
+    configuration: { query: { query: 'SELECT 1' } },
+    status: { state: 'DONE' },
+    statistics: { query },
+  },
+})
 const row = (n: number): object => ({ f: [{ v: String(n) }] })
 const pageOf = (rows: object[], pageToken?: string, totalRows = String(rows.length)): Said => ({
   body: { schema: SCHEMA, totalRows, ...(pageToken && { pageToken }), rows, jobComplete: true, cacheHit: false },
@@ -179,7 +189,7 @@ describe('a statement that runs', () => {
     const connector = await over({
       'POST /jobs': RUNNING,
       [queries]: { body: { schema: SCHEMA, jobComplete: true, numDmlAffectedRows: '3' } },
-      [`GET /jobs/${JOB}`]: DONE,
+      [`GET /jobs/${JOB}`]: done({ statementType: 'UPDATE' }),
     })
     const answer = await connector.run(sqlStatement({ kind: 'UPDATE' }), permitted(), forever())
     expect(answer.columns).toEqual([])
@@ -195,6 +205,77 @@ describe('a statement that runs', () => {
     })
     const answer = await connector.run(sqlStatement(), permitted(), forever())
     await expect(textOf(answer)).rejects.toMatchObject({ code: 'upstream-failed' })
+  })
+})
+
+describe('a job that did something else than was decided', () => {
+  const asked = sqlStatement({ output: [{ name: 'n', type: { kind: 'INT64' }, sources: [] }] })
+  const decided = permitted({
+    statement: sqlStatement({
+      uses: [
+        { action: 'read', resource: 'shop.orders' },
+        { action: 'read', resource: 'shop.events_*' },
+      ],
+    }),
+  })
+  const table = (datasetId: string, tableId: string, projectId = 'p') => ({ projectId, datasetId, tableId })
+  const running = (query: object, schema: object = SCHEMA) =>
+    over({
+      'POST /jobs': RUNNING,
+      [queries]: { body: { schema, totalRows: '1', rows: [row(1)], jobComplete: true } },
+      [`GET /jobs/${JOB}`]: done({ statementType: 'SELECT', ...query }),
+      [`POST /jobs/${JOB}/cancel`]: { body: {} },
+    })
+
+  it.each([
+    ['the tables that were', { referencedTables: [table('shop', 'orders'), table('shop', 'events_20260101')] }],
+    ['fewer', { referencedTables: [] }],
+    ['none, from the cache', { cacheHit: true, statementType: undefined }],
+  ])('is not one that read %s', async (_, query) => {
+    const connector = await running(query)
+    expect(await textOf(await connector.run(asked, decided, forever()))).toBe('["1"]\n')
+  })
+
+  it.each([
+    ['it read another table', { referencedTables: [table('shop', 'orders'), table('hr', 'salaries')] }],
+    ['it read another table', { referencedTables: [table('shop', 'orders', 'other')] }],
+    ['another kind of statement ran', { statementType: 'SCRIPT' }],
+    ['another kind of statement ran', { statementType: undefined }],
+  ])('gives no row: %s', async (what, query) => {
+    const connector = await running(query)
+    await expect(connector.run(asked, decided, forever())).rejects.toMatchObject({
+      code: 'upstream-differs',
+      message: `what ran is not what was decided: ${what}`,
+    })
+  })
+
+  it.each([
+    ['number of columns', { fields: [...SCHEMA.fields, ...SCHEMA.fields] }, undefined],
+    ['number of columns', undefined, undefined],
+    ['column', { fields: [{ name: 'n', type: 'STRING' }] }, 'column 1 (`n`)'],
+    ['column', { fields: [{ name: 'm', type: 'INTEGER' }] }, 'column 1 (`n`)'],
+    ['column', { fields: [{ name: 'n', type: 'INTEGER', mode: 'REPEATED' }] }, 'column 1 (`n`)'],
+  ])('gives no row: its answer has another %s', async (what, schema, where) => {
+    const connector = await running({}, schema ?? {})
+    const failure: unknown = await connector.run(asked, decided, forever()).catch((error: unknown) => error)
+    expect(failure).toMatchObject({
+      code: 'upstream-differs',
+      message: `what ran is not what was decided: its answer has another ${what}`,
+    })
+    expect((failure as Failure).detail.where).toBe(where)
+  })
+
+  it('gives none to one who attaches, either', async () => {
+    const connector = await over({
+      [queries]: pageOf([row(1)]),
+      [`GET /jobs/${JOB}`]: done({ statementType: 'SELECT', referencedTables: [table('hr', 'salaries')] }),
+    })
+    await expect(connector.attach(asked, decided, forever())).rejects.toMatchObject({ code: 'upstream-differs' })
+  })
+
+  it('is not told from one that says nothing of itself', async () => {
+    const connector = await over({ 'POST /jobs': RUNNING, [queries]: pageOf([row(1)]) })
+    await expect(connector.run(asked, decided, forever())).rejects.toMatchObject({ code: 'upstream-failed' })
   })
 })
 
