@@ -24,10 +24,8 @@ export function disagreements(statement: SqlStatement): readonly Finding[] {
   const findings: Finding[] = []
   const disagree = (where: string): void => void findings.push({ kind: 'gateway/readers-disagree', where })
   if (estimate.kind !== statement.kind) disagree(`kind ${statement.kind} or ${estimate.kind}`)
-  const known = statement.uses.map((use) => use.resource)
-  for (const table of estimate.tables) {
-    if (!known.some((resource) => covers(resource, table))) disagree(table)
-  }
+  // Without their names: who may not read them need not learn of them. The operational log has them.
+  if (foreign(statement).length > 0) disagree('a table that the statement does not name')
   // DML and DDL answer with no columns, and a `*` over a table function has those that the dry run tells.
   const told = statement.kind === 'SELECT' || estimate.output.length > 0
   if (told && statement.output.length > 0 && estimate.output.length !== statement.output.length) {
@@ -85,6 +83,11 @@ function isField(ours: string, theirs: string): boolean {
 
 function words({ name, type }: SqlField): string {
   return `\`${name}\` ${typeText(type)}`
+}
+
+/** Tables that the dry run names and we do not. */
+export function foreign({ uses, estimate }: SqlStatement): readonly string[] {
+  return (estimate?.tables ?? []).filter((table) => !uses.some(({ resource }) => covers(resource, table)))
 }
 
 /** A wildcard table `shop.events_*` covers its shards; anything else covers itself. */

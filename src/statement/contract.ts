@@ -11,6 +11,8 @@ export interface Defaults {
 export interface Schemas {
   /** `undefined` where there is no such table. Rejects when the warehouse cannot be asked. */
   table(path: TablePath, signal: AbortSignal): Promise<Table | undefined>
+  /** Resources that the writer may read, for whoever mistyped one: the likeliest first. Absent: none are told. Never rejects. */
+  like?(path: TablePath, signal: AbortSignal): Promise<readonly string[]>
 }
 
 /** Why a text is not understood. `code` can be counted: `unparseable`, `too-large`, `too-deep`, `unsupported-…`. */

@@ -61,7 +61,8 @@ class Expander implements Expansion {
       if (!wanted.has(key) || this.sources.has(key)) continue
       if (this.sources.size >= TABLES) this.#stop(at ?? named.start, 'too-large', `more than ${TABLES} tables are read`)
       const table = await this.#schemas.table(named.path, this.#signal)
-      if (table === undefined) return this.#unknown(named, at)
+      if (table === undefined)
+        return this.#unknown(named, at, (await this.#schemas.like?.(named.path, this.#signal)) ?? [])
       const columns = this.#isExpanded(table, named) ? await this.#view(table, named, above, at) : baseColumns(table)
       this.sources.set(key, { table, columns })
     }
@@ -128,12 +129,14 @@ class Expander implements Expansion {
     }
   }
 
-  #unknown(named: NamedTable, at: number | undefined): never {
-    // Only names that the statement gives itself: any other would tell of tables that it may not see.
+  #unknown(named: NamedTable, at: number | undefined, like: readonly string[]): never {
+    // What a view reads is not for everybody who may read the view.
+    if (at !== undefined) this.#stop(at, 'unknown-table', 'a table that this view reads is not known')
+    // Names that the statement gives itself, and those that its writer may see.
     const given = [...this.sources.values()].map((source) => source.table.resource)
-    const near = nearest(named.resource, given)
+    const near = nearest(named.resource, [...given, ...like])
     const fix = near === undefined ? 'look at the resources of this connection' : `did you mean \`${near}\`?`
-    return this.#stop(at ?? named.start, 'unknown-table', `\`${named.resource}\` is not known`, fix)
+    return this.#stop(named.start, 'unknown-table', `\`${named.resource}\` is not known`, fix)
   }
 
   #stop(at: number, code: string, message: string, fix?: string): never {

@@ -2,7 +2,7 @@
 import type { Finding, Inspected, Stated } from '../exchange.ts'
 import type { ActivePlugin } from '../fulfil.ts'
 import { orAbort, type Log } from '../runtime.ts'
-import { disagreements } from '../second-opinion.ts'
+import { disagreements, foreign } from '../second-opinion.ts'
 
 /** A plugin that throws, or has not answered when `signal` aborts, is no consent: silence denies. Never rejects. */
 export async function inspect(
@@ -22,6 +22,9 @@ export async function inspect(
       }
     }),
   )
+  const tables = foreign(stated.statement)
+  if (tables.length > 0)
+    log('warn', 'the dry run names other tables', { exchange: stated.id, tables: tables.join(' ') })
   return { ...stated, findings: [...disagreements(stated.statement), ...found.flat()] }
 }
 

@@ -2,6 +2,7 @@
 import type { Denied, SqlStatement, Stated } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import type { Asked, Connection, InForce, Parts, Unstated } from '../journey.ts'
+import { seenBy } from '../likely.ts'
 import { settled } from '../second-opinion.ts'
 import type { Parsed, Refusal } from '../statement/contract.ts'
 
@@ -13,17 +14,20 @@ import type { Parsed, Refusal } from '../statement/contract.ts'
 export async function state(
   unstated: Unstated,
   asked: Asked,
-  { connector, schemas }: Connection,
-  { policies }: InForce,
+  connection: Connection,
+  force: InForce,
   { statements, history }: Pick<Parts, 'statements' | 'history'>,
   signal: AbortSignal,
 ): Promise<Stated | Denied> {
+  const { connector } = connection
+  const { policies } = force
   const parsed = understood(statements.parse(asked.sql, connector.defaults))
   const decision = policies.denyByName({ ...unstated, kind: parsed.kind, uses: parsed.uses })
   if (decision !== undefined) {
     return { ...unstated, statement: namedOnly(parsed, asked), findings: [], decision, policy: policies.digest }
   }
   const { parameters, bounds } = asked
+  const schemas = seenBy(unstated, connection, force)
   const statement = understood(await statements.bind(parsed, connector.defaults, schemas, parameters, bounds, signal))
   const [estimate, past] = await Promise.all([
     connector.estimate(statement, unstated.principal, signal),

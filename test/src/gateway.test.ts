@@ -151,7 +151,7 @@ describe('inspection', () => {
         decision: {
           reasons: [
             { code: 'readers-disagree', where: 'kind SELECT or DELETE' },
-            { code: 'readers-disagree', where: 'hr.salaries' },
+            { code: 'readers-disagree', where: 'a table that the statement does not name' },
           ],
         },
       },

@@ -22,6 +22,7 @@ const MEETING = [
   'src/once.ts',
   'src/rows.ts',
   'src/second-opinion.ts',
+  'src/likely.ts',
   'src/approvals.ts',
   'src/budget.ts',
   'src/auditor.ts',

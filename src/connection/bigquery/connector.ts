@@ -193,7 +193,7 @@ class BigQueryConnector implements Connector {
         yield batch
       }
     } catch (error) {
-      throw failureOf(error, signal, this.#quiet(statement))
+      throw failureOf(error, signal, this.#quiet(statement), `${this.#options.project} ${statement.text}`)
     }
   }
 
@@ -201,7 +201,7 @@ class BigQueryConnector implements Connector {
     try {
       return await work()
     } catch (error) {
-      throw failureOf(error, signal, this.#quiet(statement))
+      throw failureOf(error, signal, this.#quiet(statement), `${this.#options.project} ${statement.text}`)
     }
   }
 

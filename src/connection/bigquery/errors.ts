@@ -65,9 +65,10 @@ const MAX_WORDS = 500
 
 /**
  * The failure that a reader meets. `quiet` keeps BigQuery's words back: they may hold values of a masked column
- * (``Bad int64 value: 078-05-1120``), so only the reason and the position pass. `signal` says who gave up, if anyone did.
+ * (``Bad int64 value: 078-05-1120``), so only the reason and the position pass. So they are where they name what `text`, the
+ * statement, does not. `signal` says who gave up, if anyone did.
  */
-export function failureOf(error: unknown, signal: AbortSignal, quiet: boolean): Failure {
+export function failureOf(error: unknown, signal: AbortSignal, quiet: boolean, text?: string): Failure {
   if (error instanceof Failure) return error
   if (signal.aborted) return abandoned(signal)
   if (!(error instanceof UpstreamError)) return new Failure('upstream-failed', 'the warehouse failed', { cause: error })
@@ -87,19 +88,35 @@ export function failureOf(error: unknown, signal: AbortSignal, quiet: boolean): 
   if (isPassing(error) || status === 401 || (status ?? 0) >= 500) {
     return new Failure('upstream-failed', 'the warehouse failed', { cause: error })
   }
-  return refused(error, quiet)
+  if (quiet) return refused(error, QUIET_FIX)
+  return refused(error, text !== undefined && tellsMore(said(error), text) ? FOREIGN_FIX : undefined)
 }
 
-function refused(error: UpstreamError, quiet: boolean): Failure {
+/** Dotted names, as `p:shop.orders` and `shop.orders`, and addresses of accounts. */
+const QUALIFIED = /[\w$@-]+(?:[:.][\w$@*-]+)+/g
+
+/** Whether words name what `text` does not: a table behind a view, an account of ours. */
+function tellsMore(words: string, text: string): boolean {
+  const known = text.toLowerCase()
+  const parts = (words.match(QUALIFIED) ?? []).flatMap((name) => name.split(/[:.]/))
+  return parts.some((part) => !/^\d*$/.test(part) && !known.includes(part.toLowerCase()))
+}
+
+/** The part of BigQuery's words that may be passed on, on one line. */
+function said({ words }: UpstreamError): string {
+  return words.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_WORDS)
+}
+
+/** `kept`: what to do, where BigQuery's words are kept back. */
+function refused(error: UpstreamError, kept: string | undefined): Failure {
   const position = /\[(\d{1,7}):(\d{1,7})\]/.exec(error.words)
   const where = position === null ? {} : { where: `line ${position[1]}, column ${position[2]}` }
   const reason = /^\w{1,40}$/.test(error.reason ?? '') ? error.reason : 'unknown'
-  const said = error.words.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_WORDS)
-  const message = quiet || said === '' ? '' : `: ${said}`
+  const message = kept !== undefined || said(error) === '' ? '' : `: ${said(error)}`
   return new Failure('upstream-refused', `the warehouse refused the statement (\`${reason}\`)${message}`, {
     cause: error,
     ...where,
-    ...(quiet ? { fix: QUIET_FIX } : {}),
+    ...(kept === undefined ? {} : { fix: kept }),
   })
 }
 
@@ -107,6 +124,10 @@ function refused(error: UpstreamError, quiet: boolean): Failure {
 const QUIET_FIX =
   'its words are kept back, for they may quote masked values; look at types, casts and function names at this place, ' +
   'or try the expression without the masked tables'
+
+const FOREIGN_FIX =
+  'its words are kept back, for they name what the statement does not; look at this place, or ask the operator whether ' +
+  'the gateway may read everything that the views here read'
 
 /** Why we stopped waiting: our deadline, or the reader's leaving. */
 export function abandoned(signal: AbortSignal): Failure {

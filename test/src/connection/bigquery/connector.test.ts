@@ -415,6 +415,24 @@ describe('what BigQuery refuses', () => {
     expect(`${error.message} ${(error.cause as Error).message} ${(error.cause as Error).stack}`).not.toContain('078')
   })
 
+  it.each([
+    ['Unrecognized name: emial; Did you mean email? at [1:8]', true],
+    ['No matching signature for operator = for argument types: INT64, STRING at [1:20]', true],
+    ['Not found: Table p:shop.v was not found in location EU', true],
+    ['Access Denied: Table p:hr.salaries: User does not have permission to query table p:hr.salaries', false],
+    ['Access Denied: User gateway@p.iam.gserviceaccount.com does not have bigquery.jobs.create in project p', false],
+    ['View `p.shop.v` is invalid: unrecognized name iban in `hr.salaries` at [3:9]', false],
+  ])('is told where it names nothing that the statement does not: %s', async (words, isTold) => {
+    const connector = await over({ 'POST /jobs': refusal(400, 'invalidQuery', words) })
+    const asked = sqlStatement({ text: 'SELECT emial FROM shop.v WHERE id = 1.5' })
+    const estimate = connector.estimate(asked, permitted().principal, forever())
+    const failure = (await estimate.catch((error: unknown) => error)) as Failure
+    expect(failure.code).toBe('upstream-refused')
+    expect(failure.message.includes(words)).toBe(isTold)
+    expect(failure.detail.fix === undefined).toBe(isTold)
+    expect(failure.message).toContain('the warehouse refused the statement (`invalidQuery`)')
+  })
+
   it('is tried again a few times where it passes, and then failed', async () => {
     const connector = await over({
       'POST /jobs': refusal(503, 'backendError', 'Try again'),
