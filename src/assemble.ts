@@ -195,7 +195,9 @@ function vocabularyOf(
     plugins: Object.fromEntries(
       plugins.map(({ name, options, facts }) => [name, { options, ...(facts !== undefined && { facts }) }]),
     ),
-    obligations: Object.fromEntries(obligations.map(([name, { terms }]) => [name, terms])),
+    obligations: Object.fromEntries(
+      obligations.map(([name, { terms, guards = false }]) => [name, { parse: (input) => terms.parse(input), guards }]),
+    ),
   }
 }
 

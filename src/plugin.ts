@@ -31,6 +31,11 @@ export interface Fulfilment {
   /** Checks a policy's terms when the policy is loaded. Throws with words that name the key and what was expected. */
   readonly terms: { parse(input: unknown): unknown }
   /**
+   * It guards what tables hold. A rule's guarding obligations bind its principals also in statements that do more than
+   * read, or that read `INFORMATION_SCHEMA`, whether the rule is about them or not: by another action nobody gets around it.
+   */
+  readonly guards?: true
+  /**
    * Before it runs. MAY only narrow: the kind stays, no resource is added, no bound grows. MUST be deterministic: it
    * is called to see whether the obligation can be fulfilled, and again when it is.
    */

@@ -15,6 +15,7 @@ import type {
 } from '../../src/plugin.ts'
 import { replaceReferences, withNamedParameters } from '../../src/statement/rewrite.ts'
 import { readKeys, type Pads } from './keys.ts'
+import { barredNames, barredSchemaView } from './barred.ts'
 import { planTables, touches, wrappedTable, type TablePlan } from './plan.ts'
 import { columnMasks, terms } from './terms.ts'
 
@@ -31,7 +32,11 @@ export const maskColumns: Plugin<z.output<typeof options>> = {
     const pads = await readKeys(keys, runtime)
     return {
       fulfil: {
-        'mask-columns': { terms, before: (statement, obligation) => maskStatement(statement, obligation, pads) },
+        'mask-columns': {
+          terms,
+          guards: true,
+          before: (statement, obligation) => maskStatement(statement, obligation, pads),
+        },
       },
     }
   },
@@ -45,7 +50,10 @@ export function maskStatement(
   obligation: Obligation,
   pads: ReadonlyMap<string, Pads>,
 ): SqlStatement | Unfulfilled {
-  const plans = planTables(statement, columnMasks(obligation.terms))
+  const masks = columnMasks(obligation.terms)
+  const closed = barredSchemaView(statement) ?? barredNames(statement, masks)
+  if (closed !== undefined) return { unfulfilled: closed }
+  const plans = planTables(statement, masks)
   if ('because' in plans) return { unfulfilled: plans }
   if (plans.size === 0) return statement
   const barrier =
@@ -153,9 +161,9 @@ function barredReference(statement: SqlStatement, plans: Plans): Reason | undefi
   return undefined
 }
 
-/** What is stored must be true: a masked value written elsewhere would pass for the real one. */
+/** What is stored or given away must be true: a masked value that stands elsewhere would pass for the real one. */
 function barredWrite(statement: SqlStatement, plans: Plans): Reason | undefined {
-  if (!statement.uses.some(({ action }) => action === 'write' || action === 'define')) return undefined
+  if (!statement.uses.some(({ action }) => /^(write|define|export)$/.test(action))) return undefined
   for (const plan of plans.values()) {
     const read = readMasked(statement, plan)
     if (read === undefined) continue

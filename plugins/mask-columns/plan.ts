@@ -74,6 +74,18 @@ function columnsNamed(path: string, table: Table): readonly string[] {
   })
 }
 
+/**
+ * Whether a mask is about a resource that a statement names: a table, or the dataset that holds it. A mask may be written
+ * with the connection's own project, which the resource of a use leaves off.
+ */
+export function isAbout({ path }: ColumnMask, resource: string): boolean {
+  const parts = path.split('.')
+  return parts.slice(1).some((_, index) => {
+    const own = parts.slice(0, index + 1)
+    return covers(own.join('.'), resource) || (own.length > 1 && covers(own.slice(1).join('.'), resource))
+  })
+}
+
 /** Same name, or one of the two is a wildcard that covers the other. Letter case cannot shed a mask. */
 function covers(written: string, resource: string): boolean {
   const [a, b] = [written.toLowerCase(), resource.toLowerCase()]

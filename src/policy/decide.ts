@@ -32,8 +32,8 @@ export interface CompiledRule {
   /** What of the statement's functions, tags or columns a rule that names some is about; `undefined`: nothing. Never on permits. */
   readonly narrowed?: (statement: SqlStatement) => string | undefined
   readonly condition?: Condition
-  /** One term per obligation that the rule names. */
-  readonly obligations: readonly { readonly name: string; readonly term: unknown }[]
+  /** One term per obligation that the rule names. `guards`: it binds beyond what the rule is about. */
+  readonly obligations: readonly { readonly name: string; readonly term: unknown; readonly guards?: boolean }[]
   /** For holds. */
   readonly approvers: Approvers
   readonly expiresInMs: number
@@ -80,7 +80,16 @@ export function decide(documents: readonly CompiledDocument[], exchange: Inspect
   const codes = matched.map((rule) => rule.code)
   const reasons = [...denials, ...failed.map(conditionFailed)]
   if (reasons.length > 0) return { decision: deny(reasons), matched: codes }
-  return { decision: consent(matched, uses, exchange.receivedAt, places), matched: codes }
+  const obligations = obligationsOf(rules, new Set(matched), isBeyondReading(exchange.statement))
+  return { decision: consent(matched, obligations, uses, exchange.receivedAt, places), matched: codes }
+}
+
+/** Whether it may move, tell of or give away what tables hold other than in its rows. */
+function isBeyondReading({ kind, uses }: SqlStatement): boolean {
+  const isPlain = uses.every(
+    ({ action, resource }) => action === 'read' && !/(^|\.)INFORMATION_SCHEMA(\.|$)/i.test(resource),
+  )
+  return kind !== 'SELECT' || !isPlain
 }
 
 /** The denial that names alone bring about, whatever the conditions will say. */
@@ -141,12 +150,12 @@ function denialsOf(
 
 function consent(
   matched: readonly CompiledRule[],
+  obligations: readonly Obligation[],
   uses: readonly ResourceUse[],
   receivedAt: number,
   places: Places,
 ): Decision {
   const holds = matched.filter((rule) => rule.effect === 'hold')
-  const obligations = obligationsOf(matched)
   if (holds.length === 0) {
     return { effect: 'permit', reasons: matched.map((rule) => reasonOf(rule, uses, places)), obligations }
   }
@@ -159,11 +168,20 @@ function consent(
   }
 }
 
-/** The terms of all matching permits and holds, by name in the order of first mention. */
-function obligationsOf(matched: readonly CompiledRule[]): readonly Obligation[] {
+/**
+ * The terms of all matching permits and holds, by name in the order of first mention. Where `isGuarded`, what guards binds
+ * by every rule: one who reads a table masked may not copy, rename or give it away unmasked by a rule for that alone.
+ */
+function obligationsOf(
+  rules: readonly CompiledRule[],
+  matched: ReadonlySet<CompiledRule>,
+  isGuarded: boolean,
+): readonly Obligation[] {
   const terms = new Map<string, unknown[]>()
-  for (const { name, term } of matched.flatMap((rule) => rule.obligations)) {
-    terms.set(name, [...(terms.get(name) ?? []), term])
+  for (const rule of rules) {
+    for (const { name, term, guards } of rule.obligations) {
+      if (matched.has(rule) || (isGuarded && guards === true)) terms.set(name, [...(terms.get(name) ?? []), term])
+    }
   }
   return Array.from(terms, ([name, list]) => ({ name, terms: list }))
 }

@@ -246,7 +246,8 @@ function compileObligations(
       what: 'an obligation that a plugin fulfils',
       parsers,
     })
-    return known === undefined ? [] : [{ name, term: known.parsed }]
+    const guards = Object.hasOwn(parsers, name) && parsers[name]?.guards === true
+    return known === undefined ? [] : [{ name, term: known.parsed, ...(guards && { guards }) }]
   })
 }
 

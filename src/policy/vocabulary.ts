@@ -7,8 +7,9 @@ export type FactTypes = Readonly<Record<string, Readonly<Record<string, FactType
 
 export interface Vocabulary {
   readonly plugins: Readonly<Record<string, PluginVocabulary>>
-  /** By obligation name: what checks a rule's terms, and throws with words for the operator. */
-  readonly obligations: Readonly<Record<string, { parse(input: unknown): unknown }>>
+  /** By obligation name: what checks a rule's terms, and throws with words for the operator; whether it guards (see
+   * `Fulfilment.guards`). */
+  readonly obligations: Readonly<Record<string, { parse(input: unknown): unknown; readonly guards?: boolean }>>
   /** The configured connections and issuers. Where given, a document that names another is refused: a deny with a slip in
    * its connection would never apply, and nobody would notice. */
   readonly connections?: readonly string[]

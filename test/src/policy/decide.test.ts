@@ -611,3 +611,53 @@ rules: [{ id: all, effect: permit, because: b }]`
     expect(key('x')).not.toBe(key('z'))
   })
 })
+
+describe('an obligation that guards', () => {
+  const rules = `
+  - id: read-masked
+    effect: permit
+    actions: [read]
+    resources: ['shop.*']
+    statements: [SELECT]
+    when: purpose != 'none'
+    because: analysts read the shop masked
+    obligations:
+      mask-columns: { columns: { 'shop.customers.email': hash } }
+      limits: { rows: 5 }
+  - id: shape
+    effect: permit
+    actions: [read, define, administer, export]
+    resources: ['shop.*', '**.INFORMATION_SCHEMA.**']
+    statements: ['CREATE_*', 'ALTER_*', GRANT, EXPORT_DATA]
+    because: analysts shape the shop
+  - id: look-around
+    effect: permit
+    actions: [read]
+    resources: ['**.INFORMATION_SCHEMA.**']
+    because: analysts look around
+`
+  const MASKED = [{ name: 'mask-columns', terms: [{ columns: { 'shop.customers.email': 'hash' } }] }]
+
+  test.each([
+    ['ALTER_TABLE', ['define shop.customers', 'define shop.plain']],
+    ['CREATE_VIEW', ['define shop.v', 'read shop.customers']],
+    ['EXPORT_DATA', ['read shop.customers', 'export shop.customers']],
+    ['GRANT', ['administer shop.customers']],
+    ['SELECT', ['read region-eu.INFORMATION_SCHEMA.JOBS']],
+  ])(
+    'binds %s of %s, though the rule is about neither; what does not guard stays with its rule',
+    async (kind, uses) => {
+      const policies = await load(analysts(rules))
+      const decision = policies.decide(asking(uses, { statement: { kind } }))
+      expect(decision).toMatchObject({ effect: 'permit', obligations: MASKED })
+    },
+  )
+
+  test('stays with its rule where a statement reads tables', async () => {
+    const policies = await load(analysts(rules.replace("resources: ['shop.*']", "resources: ['shop.customers']")))
+    expect(policies.decide(asking(['read shop.customers']))).toMatchObject({
+      effect: 'permit',
+      obligations: [...MASKED, { name: 'limits', terms: [{ rows: 5 }] }],
+    })
+  })
+})

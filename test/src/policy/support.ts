@@ -27,7 +27,9 @@ export const vocabulary: Vocabulary = {
   },
   obligations: {
     limits: z.strictObject({ rows: z.int().positive() }),
-    'mask-columns': z.strictObject({ columns: z.record(z.string(), z.enum(['hash', 'redact'])) }),
+    'mask-columns': Object.assign(z.strictObject({ columns: z.record(z.string(), z.enum(['hash', 'redact'])) }), {
+      guards: true,
+    }),
     tagged: z.strictObject({ tag: z.string().default('plain') }),
   },
 }
