@@ -1,43 +1,54 @@
 /** The named factors of a statement's risk. The README has the table; `VERSION` changes whenever a score would. */
-import type { SqlStatement } from '../../src/plugin.ts'
+import type { SqlStatement, Stated } from '../../src/plugin.ts'
+import { kindOf } from './functions.ts'
 
 /** Of the factors below and their default weights. */
-export const VERSION = 1
+export const VERSION = 2
 
-/** Points that each factor adds at most. What is not listed under `features` counts as `other-feature`. */
+/** Points that each factor adds at most. What is not listed under `FEATURES` counts as `other-feature`. */
 export const WEIGHTS = {
-  /** DROP, TRUNCATE: rows or whole tables are gone. */
-  destroy: 60,
-  /** Rights are changed. */
-  administer: 70,
-  /** Code runs that we cannot see into. */
+  // What it does.
+  destroy: 80,
+  administer: 80,
   execute: 50,
-  /** Rows leave the warehouse by another way than the answer. */
-  export: 50,
-  /** A table or view is created or altered. */
+  export: 60,
   define: 25,
-  /** Rows are changed. */
   write: 30,
-  /** DML without WHERE, or with one that is always true: every row. */
-  'no-where': 40,
-  /** A CREATE OR REPLACE: what was there before is gone. */
+  irreversible: 20,
   'or-replace': 30,
-  /** Bytes that it would read, from none at 1 GiB to all points at 10 TiB, by the logarithm. */
+  'no-where': 50,
+  rows: 20,
+  // What it takes.
   bytes: 30,
-  /** Nobody could say how many bytes it would read. */
+  cost: 10,
   'bytes-unknown': 10,
+  'full-scan': 10,
   'cross-join': 15,
-  'select-star': 5,
-  /** An answer of rows without a LIMIT. */
-  unbounded: 5,
-  /** Subqueries within subqueries within subqueries, and deeper. */
-  'subquery-depth': 5,
+  'comma-join': 5,
   wildcard: 5,
+  'wildcard-whole': 10,
+  'select-star': 5,
+  'wide-star': 10,
+  unbounded: 5,
+  'subquery-depth': 5,
+  // What it touches.
+  'tagged-columns': 10,
   'information-schema': 10,
-  /** Per function whose effect is not known here, up to three times. */
+  model: 20,
   'unknown-function': 10,
-  /** Anything else that the analysis calls remarkable. */
+  // What it hides.
+  'comment-trick': 15,
+  'encoded-literal': 15,
+  encoding: 5,
+  stacked: 10,
+  'readers-differ': 25,
   'other-feature': 5,
+  // What its principal usually does.
+  'new-shape': 5,
+  'new-table': 10,
+  'unusual-hour': 10,
+  'unusual-volume': 15,
+  'no-history': 0,
 } as const
 
 export type FactorName = keyof typeof WEIGHTS
@@ -50,21 +61,52 @@ export interface Factor {
   readonly share: number
   /** A resource, function or `line:column`. */
   readonly where?: string
+  /** Of rows, tables or columns. */
+  readonly count?: number
 }
 
+/** A price of reading, US dollars for each TiB. */
+export type UsdPerTib = number
+
+const MIB = 2 ** 20
 const GIB = 2 ** 30
-const TEN_TIB = 10 * 2 ** 40
+const TIB = 2 ** 40
 
-/** Every factor that applies, in the order of the table. Pure: equal statements score equally. */
-export function factorsOf(statement: SqlStatement): readonly Factor[] {
-  const found = [...ofUses(statement), ...ofBytes(statement), ...ofFeatures(statement), ...ofFunctions(statement)]
-  // A thing counts once, however often and by whichever sign it is seen. Unknown functions count each.
-  const factors = found.filter(
-    ({ name }, index) => name === 'unknown-function' || found.findIndex((factor) => factor.name === name) === index,
-  )
+/** Factors that count each time they are seen, up to three times; any other counts once. */
+const REPEATED: ReadonlySet<FactorName> = new Set(['unknown-function', 'tagged-columns'])
+const MOST_REPEATS = 3
+
+/** Every factor that applies, in the order of the table. Pure: equal exchanges have equal factors, in whatever order. */
+export function factorsOf(stated: Stated, usdPerTib: UsdPerTib): readonly Factor[] {
+  const { statement } = stated
+  const found = [
+    ...ofUses(statement),
+    ...ofRows(statement),
+    ...ofBytes(statement, usdPerTib),
+    ...ofFeatures(statement),
+    ...ofStars(statement),
+    ...ofTags(statement),
+    ...ofFunctions(statement),
+    ...ofPast(stated),
+  ]
   const order = Object.keys(WEIGHTS)
-  return factors.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+  const sorted = found.toSorted(
+    (a, b) => order.indexOf(a.name) - order.indexOf(b.name) || b.share - a.share || compare(a.where, b.where),
+  )
+  const seen = new Map<FactorName, number>()
+  return sorted.filter(({ name }) => {
+    const times = (seen.get(name) ?? 0) + 1
+    seen.set(name, times)
+    return times <= (REPEATED.has(name) ? MOST_REPEATS : 1)
+  })
 }
+
+function compare(a = '', b = ''): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+// ── what it does ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 const ACTIONS = {
   delete: 'destroy',
@@ -75,41 +117,87 @@ const ACTIONS = {
   write: 'write',
 } as const
 
-function ofUses({ uses }: SqlStatement): readonly Factor[] {
-  return uses.flatMap(({ action, resource }): readonly Factor[] => {
-    const factors: Factor[] = action === 'read' ? [] : [{ name: ACTIONS[action], share: 1, where: resource }]
+/** What no time travel brings back: views, routines, datasets that are dropped, and rows that have left. */
+const IRREVERSIBLE = /^(?:DROP_(?!TABLE$)|EXPORT_)/
+
+function ofUses({ uses, kind }: SqlStatement): readonly Factor[] {
+  const factors = uses.flatMap(({ action, resource }): readonly Factor[] => {
+    const own: Factor[] = action === 'read' ? [] : [{ name: ACTIONS[action], share: 1, where: resource }]
     if (/(^|\.)INFORMATION_SCHEMA(\.|$)/i.test(resource)) {
-      factors.push({ name: 'information-schema', share: 1, where: resource })
+      own.push({ name: 'information-schema', share: 1, where: resource })
     }
-    if (resource.endsWith('*')) factors.push({ name: 'wildcard', share: 1, where: resource })
-    return factors
+    if (resource.endsWith('*')) own.push({ name: 'wildcard', share: 1, where: resource })
+    return own
+  })
+  return IRREVERSIBLE.test(kind) ? [...factors, { name: 'irreversible', share: 1, where: kind }] : factors
+}
+
+const FEW_ROWS = 1_000
+const MANY_ROWS = 100_000_000
+
+/** Of what is deleted whole, or changed without a filter: how many rows that is, as far as the catalog knows. */
+function ofRows({ uses, features, tables }: SqlStatement): readonly Factor[] {
+  const unfiltered = features.some(({ name }) => FEATURES[name] === 'no-where')
+  const hit = uses.filter(({ action }) => action === 'delete' || (unfiltered && action === 'write'))
+  return hit.flatMap(({ resource }): readonly Factor[] => {
+    const count = tables.find((table) => table.resource === resource)?.rowCount
+    // An unknown number is no small one.
+    if (count === undefined || !(count >= 0)) return [{ name: 'rows', share: 1, where: resource }]
+    const share = logShare(count, FEW_ROWS, MANY_ROWS)
+    return share > 0 ? [{ name: 'rows', share, where: resource, count }] : []
   })
 }
 
-function ofBytes({ estimate, tables }: SqlStatement): readonly Factor[] {
+/** 0 up to `none`, 1 from `all` on, by the logarithm between; 1 for what is no count. */
+function logShare(value: number, none: number, all: number): number {
+  if (!(value >= 0)) return 1
+  if (value <= none) return 0
+  return Math.min(1, Math.log(value / none) / Math.log(all / none))
+}
+
+// ── what it takes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+function ofBytes(statement: SqlStatement, usdPerTib: UsdPerTib): readonly Factor[] {
+  const { estimate, tables } = statement
+  const cost = logShare(costOf(statement, usdPerTib), 1, 100)
+  const factors: Factor[] = cost > 0 && estimate !== undefined ? [{ name: 'cost', share: cost }] : []
   if (estimate === undefined) return tables.length === 0 ? [] : [{ name: 'bytes-unknown', share: 1 }]
-  const share = Math.log(estimate.bytes / GIB) / Math.log(TEN_TIB / GIB)
-  // A NaN is no small number.
-  if (Number.isNaN(share)) return [{ name: 'bytes', share: 1 }]
-  return share > 0 ? [{ name: 'bytes', share: Math.min(1, share) }] : []
+  const share = logShare(estimate.bytes, GIB, 10 * TIB)
+  return share > 0 ? [{ name: 'bytes', share }, ...factors] : factors
+}
+
+/** US dollars, to a hundredth of a cent. Where nobody could say how much it reads: the price of the most that it may. */
+export function costOf({ estimate, tables, bounds }: SqlStatement, usdPerTib: UsdPerTib): number {
+  const told = estimate?.bytes ?? (tables.length === 0 ? 0 : Number.NaN)
+  const bytes = told >= 0 && Number.isFinite(told) ? told : bounds.maxBytesBilled
+  return Math.round((bytes / TIB) * usdPerTib * 10_000) / 10_000
 }
 
 /** Names of `SqlStatement.features` that are factors. */
 const FEATURES: Readonly<Record<string, FactorName>> = {
   'no-where': 'no-where',
   'always-true-where': 'no-where',
+  'constant-where': 'no-where',
   'or-replace': 'or-replace',
+  'partition-unfiltered': 'full-scan',
   'cross-join': 'cross-join',
+  'comma-join': 'comma-join',
+  'wildcard-table': 'wildcard',
+  'wildcard-unfiltered': 'wildcard-whole',
   'select-star': 'select-star',
   'no-limit': 'unbounded',
-  'wildcard-table': 'wildcard',
   'information-schema': 'information-schema',
   'subquery-depth': 'subquery-depth',
+  'comment-trick': 'comment-trick',
+  'encoded-literal': 'encoded-literal',
+  'encoding-function': 'encoding',
+  'stacked-statements': 'stacked',
+  'advisory-reader': 'readers-differ',
   export: 'export',
 }
 
-/** Features that the actions tell better, or that are no risk: a comment does not reach the warehouse. */
-const UNWEIGHED = new Set(['dml', 'ddl', 'comment'])
+/** Features that actions or functions tell better, or that are no risk: a comment does not reach the warehouse. */
+const UNWEIGHED = new Set(['dml', 'ddl', 'comment', 'unknown-function'])
 
 function ofFeatures({ features }: SqlStatement): readonly Factor[] {
   return features
@@ -121,40 +209,82 @@ function ofFeatures({ features }: SqlStatement): readonly Factor[] {
     })
 }
 
-/** First dotted parts and names of functions that compute, and touch nothing outside the row or the statement. */
-const KNOWN = new Set(
-  (
-    'ABS ACOS ANY_VALUE APPROX_COUNT_DISTINCT APPROX_QUANTILES APPROX_TOP_COUNT APPROX_TOP_SUM ARRAY ARRAY_AGG ' +
-    'ARRAY_CONCAT ARRAY_CONCAT_AGG ARRAY_FIRST ARRAY_LAST ARRAY_LENGTH ARRAY_REVERSE ARRAY_SLICE ARRAY_TO_STRING ' +
-    'ASCII ASIN ATAN ATAN2 AVG BIT_AND BIT_COUNT BIT_OR BIT_XOR BOOL BYTE_LENGTH CAST CEIL CEILING CHAR_LENGTH ' +
-    'CHARACTER_LENGTH CHR COALESCE CODE_POINTS_TO_BYTES CODE_POINTS_TO_STRING CONCAT CONTAINS_SUBSTR CORR COS COT ' +
-    'COUNT COUNTIF COVAR_POP COVAR_SAMP CUME_DIST CURRENT_DATE CURRENT_DATETIME CURRENT_TIME CURRENT_TIMESTAMP DATE ' +
-    'DATE_ADD DATE_BUCKET DATE_DIFF DATE_FROM_UNIX_DATE DATE_SUB DATE_TRUNC DATETIME DATETIME_ADD DATETIME_BUCKET ' +
-    'DATETIME_DIFF DATETIME_SUB DATETIME_TRUNC DENSE_RANK DIV EDIT_DISTANCE ENDS_WITH EXP EXTRACT FARM_FINGERPRINT ' +
-    'FIRST_VALUE FLOAT64 FLOOR FORMAT FORMAT_DATE FORMAT_DATETIME FORMAT_TIME FORMAT_TIMESTAMP FROM_BASE32 ' +
-    'FROM_BASE64 FROM_HEX GENERATE_ARRAY GENERATE_DATE_ARRAY GENERATE_TIMESTAMP_ARRAY GENERATE_UUID GREATEST ' +
-    'GROUPING IEEE_DIVIDE IF IFNULL INITCAP INSTR INT64 IS_INF IS_NAN JSON_ARRAY JSON_EXTRACT JSON_EXTRACT_ARRAY ' +
-    'JSON_EXTRACT_SCALAR JSON_EXTRACT_STRING_ARRAY JSON_KEYS JSON_OBJECT JSON_QUERY JSON_QUERY_ARRAY JSON_REMOVE ' +
-    'JSON_SET JSON_STRIP_NULLS JSON_TYPE JSON_VALUE JSON_VALUE_ARRAY JUSTIFY_DAYS JUSTIFY_HOURS JUSTIFY_INTERVAL LAG ' +
-    'LAST_DAY LAST_VALUE LAX_BOOL LAX_FLOAT64 LAX_INT64 LAX_STRING LEAD LEAST LEFT LENGTH LN LOG LOG10 LOGICAL_AND ' +
-    'LOGICAL_OR LOWER LPAD LTRIM MAKE_INTERVAL MAX MAX_BY MD5 MIN MIN_BY MOD NORMALIZE NORMALIZE_AND_CASEFOLD ' +
-    'NTH_VALUE NTILE NULLIF OCTET_LENGTH OFFSET ORDINAL PARSE_BIGNUMERIC PARSE_DATE PARSE_DATETIME PARSE_JSON ' +
-    'PARSE_NUMERIC PARSE_TIME PARSE_TIMESTAMP PERCENT_RANK PERCENTILE_CONT PERCENTILE_DISC POW POWER RAND RANGE ' +
-    'RANGE_BUCKET RANK REGEXP_CONTAINS REGEXP_EXTRACT REGEXP_EXTRACT_ALL REGEXP_INSTR REGEXP_REPLACE REGEXP_SUBSTR ' +
-    'REPEAT REPLACE REVERSE RIGHT ROUND ROW_NUMBER RPAD RTRIM SAFE_ADD SAFE_CAST SAFE_DIVIDE SAFE_MULTIPLY ' +
-    'SAFE_NEGATE SAFE_OFFSET SAFE_ORDINAL SAFE_SUBTRACT SHA1 SHA256 SHA512 SIGN SIN SOUNDEX SPLIT SQRT STARTS_WITH ' +
-    'STDDEV STDDEV_POP STDDEV_SAMP STRING STRING_AGG STRPOS STRUCT SUBSTR SUBSTRING SUM TAN TIME TIME_ADD TIME_DIFF ' +
-    'TIME_SUB TIME_TRUNC TIMESTAMP TIMESTAMP_ADD TIMESTAMP_BUCKET TIMESTAMP_DIFF TIMESTAMP_MICROS TIMESTAMP_MILLIS ' +
-    'TIMESTAMP_SECONDS TIMESTAMP_SUB TIMESTAMP_TRUNC TO_BASE32 TO_BASE64 TO_CODE_POINTS TO_HEX TO_JSON ' +
-    'TO_JSON_STRING TRANSLATE TRIM TRUNC UNICODE UNIX_DATE UNIX_MICROS UNIX_MILLIS UNIX_SECONDS UNNEST UPPER VAR_POP ' +
-    'VAR_SAMP VARIANCE'
-  ).split(' '),
-)
+/** Columns from which on a table is wide. */
+const WIDE = 20
+
+/** `SELECT *` that answers with many columns; one that answers nothing, but writes, is as wide as its widest table. */
+function ofStars({ features, output, tables }: SqlStatement): readonly Factor[] {
+  const star = features.find(({ name }) => name === 'select-star')
+  if (star === undefined) return []
+  const count = output.length > 0 ? output.length : Math.max(0, ...tables.map(({ columns }) => columns.length))
+  return count > WIDE ? [{ name: 'wide-star', share: 1, count, ...(star.at !== undefined && { where: star.at }) }] : []
+}
+
+// ── what it touches ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One factor for each tag among the columns and fields that are used, with the number of those that bear it. */
+function ofTags({ tables, columnsRead }: SqlStatement): readonly Factor[] {
+  const counts = new Map<string, number>()
+  const count = (tags: readonly string[]): void => {
+    for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1)
+  }
+  for (const { resource, columns } of tables) {
+    const read = columnsRead.filter((path) => path.startsWith(`${resource}.`)).map((path) => path.toLowerCase())
+    // A parent stands for all its fields, and a field makes its parent used.
+    const isRead = (path: string): boolean => {
+      const whole = `${resource}.${path}`.toLowerCase()
+      return read.some((it) => it === whole || it.startsWith(`${whole}.`) || whole.startsWith(`${it}.`))
+    }
+    for (const { name, tags = [], fieldTags = {} } of columns) {
+      if (isRead(name)) count(tags)
+      for (const [field, own] of Object.entries(fieldTags)) if (isRead(`${name}.${field}`)) count(own)
+    }
+  }
+  return [...counts].map(([where, times]) => ({ name: 'tagged-columns', share: 1, where, count: times }))
+}
 
 function ofFunctions({ functions }: SqlStatement): readonly Factor[] {
-  const unknown = functions.filter((name) => !KNOWN.has(name.replace(/^SAFE\./, '')) && !name.startsWith('ST_'))
-  return unknown.slice(0, 3).map((name) => ({ name: 'unknown-function', share: 1, where: name }))
+  return functions.flatMap((where): readonly Factor[] => {
+    const kind = kindOf(where)
+    if (kind === 'known') return []
+    return [{ name: kind === 'model' ? 'model' : 'unknown-function', share: 1, where }]
+  })
 }
+
+// ── what its principal usually does ────────────────────────────────────────────────────────────────────────────────
+
+/** Answers from which on there are habits, and habits of the day. */
+const HABIT = 20
+const DAILY_HABIT = 50
+
+/** How many times as much as usual is unusual, and how much must be read at least. */
+const MUCH_MORE = 10
+const LITTLE_BYTES = 100 * MIB
+
+function ofPast({ past, statement, receivedAt }: Stated): readonly Factor[] {
+  if (past === undefined || !(past.exchanges >= HABIT)) return [{ name: 'no-history', share: 1 }]
+  const factors: Factor[] = []
+  const { estimate, shape, uses } = statement
+  if (shape !== undefined && past.sameShape === 0) factors.push({ name: 'new-shape', share: 1, where: shape })
+  const fresh = [...new Set(uses.map(({ resource }) => resource))].filter(
+    (resource) => resource !== '' && !past.tables.includes(resource),
+  )
+  const [first] = fresh.toSorted()
+  if (first !== undefined) factors.push({ name: 'new-table', share: 1, where: first, count: fresh.length })
+  const hour = new Date(receivedAt).getUTCHours()
+  const around = [hour + 23, hour, hour + 1].map((it) => past.hours[it % 24] ?? 0)
+  if (past.exchanges >= DAILY_HABIT && around.every((times) => times === 0)) {
+    factors.push({ name: 'unusual-hour', share: 1, where: `${hour}:00 UTC` })
+  }
+  const usual = past.bytesP95
+  if (usual !== undefined && estimate !== undefined) {
+    const isUsual = estimate.bytes <= Math.max(LITTLE_BYTES, usual * MUCH_MORE)
+    if (!isUsual) factors.push({ name: 'unusual-volume', share: 1 })
+  }
+  return factors
+}
+
+// ── the score ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** 0 to 100, whole: the sum of what each factor adds. */
 export function scoreOf(factors: readonly Factor[], weights: Weights): number {

@@ -213,7 +213,7 @@ class Binder {
       case 'merge': {
         const target = this.#target(does.alias)
         const scope = this.#scope(this.#merge(target, this.#from(does.source, undefined, EMPTY)))
-        this.#expression(does.on, scope)
+        this.#dmlWhere(does.on, scope)
         for (const { values } of does.whens) this.#each(values, scope)
         return []
       }
@@ -275,13 +275,17 @@ class Binder {
   }
 
   #dmlWhere(where: Expression, scope: Scope): void {
-    if (alwaysTrue(where)) this.#note('always-true-where', where.start)
-    this.#filter(where, scope)
+    const always = alwaysTrue(where)
+    if (always) this.#note('always-true-where', where.start)
+    const { size } = this.#filter(where, scope)
+    // No column decides: it is all rows or none.
+    if (size === 0 && !always) this.#note('constant-where', where.start)
   }
 
-  #filter(where: Expression, scope: Scope): void {
+  #filter(where: Expression, scope: Scope): Value['sources'] {
     const { sources } = this.#expression(where, scope)
     if (!alwaysTrue(where)) for (const source of sources) this.#filtered.add(source.toLowerCase())
+    return sources
   }
 
   /** Divided tables of which no filter chooses a part: they are read whole. */
@@ -1210,8 +1214,14 @@ function alwaysTrue(e: Expression): boolean {
   const [a, b] = e.operands
   if (e.operator === 'OR') return e.operands.some(alwaysTrue)
   if (e.operator === 'AND') return e.operands.every(alwaysTrue)
+  if (/^[<>]?=$/.test(e.operator) && a?.is === 'path' && b?.is === 'path') return isSamePath(a.names, b.names)
   if (e.operator !== '=' || a?.is !== 'literal' || b?.is !== 'literal') return false
   return a.text !== '' && a.text === b.text
+}
+
+/** `id = id`: true of every row, but for NULL. */
+function isSamePath(a: readonly Name[], b: readonly Name[]): boolean {
+  return a.length === b.length && a.every(({ text }, i) => lower(text) === lower(b[i]?.text ?? ''))
 }
 
 function extractType(part: string): SqlType {
