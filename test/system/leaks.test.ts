@@ -2,13 +2,26 @@
 import { BigQuery } from '@google-cloud/bigquery'
 import fc from 'fast-check'
 import { OAuth2Client } from 'google-auth-library'
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { configured, tidy } from '../support/attack.ts'
 import { startGateway, type GatewayProcess } from '../support/gateway.ts'
+import { several } from '../support/pool.ts'
+import { CanaryWatch } from './leaks-canaries.ts'
+import { evasions, type Evasion } from './leaks-generate.ts'
+import { Tally } from './leaks-tally.ts'
+import { canaries, KEY, mirrored, vaultPolicies, vaultSql } from './leaks-vault.ts'
+import { done, leavesOf, told, unordered } from './leaks-warehouse.ts'
 import { DENIED_DML, EVASIONS, GUESSES, HONEST, HONEST_WRITES, SCHEMA_OF_HR } from './leaks.ts'
 import { readingsOf, reversed, shapesIn } from './readings.ts'
 
-const KEY = 'a-mask-key-of-the-tests-0123456789'
+/** How many statements are made up: more of them with `LEAKS_CASES=5000 npm run leaks`. */
+const CASES = Number(process.env['LEAKS_CASES'] ?? 300)
+const SEED = Number(process.env['LEAKS_SEED'] ?? 20_26)
+/** Statements under way at once. */
+const WIDTH = 6
 
 interface Customer {
   readonly id: number
@@ -26,9 +39,15 @@ let warehouse: BigQuery
 let customers: readonly Customer[]
 /** The real values, as they stand in the warehouse. */
 const secrets = new Set<string>()
+const watch = new CanaryWatch(canaries())
+const tally = new Tally()
 
 beforeAll(async () => {
-  gateway = await startGateway()
+  const config = configured()
+  for (const [name, text] of Object.entries(vaultPolicies()))
+    writeFileSync(join(dirname(config), 'policies', name), text)
+  await done(vaultSql())
+  gateway = await startGateway({ config })
   const authClient = new OAuth2Client()
   authClient.setCredentials({ access_token: 'sandbox' })
   warehouse = new BigQuery({ projectId: 'sluice-sandbox', apiEndpoint: inject('sandbox').warehouse, authClient })
@@ -43,7 +62,12 @@ beforeAll(async () => {
     if (born !== null && !born.endsWith('-01-01')) secrets.add(born)
   }
 })
-afterAll(() => gateway.stop())
+afterAll(async () => {
+  await gateway.stop()
+  await done(['DROP SCHEMA vault CASCADE', 'DROP SCHEMA mirror CASCADE'])
+  tidy()
+  console.log(tally.report())
+})
 
 async function rowsOf<Row>(sql: string): Promise<Row[]> {
   const [rows] = await warehouse.query(sql)
@@ -91,6 +115,42 @@ describe('the means of these tests', () => {
     }
   })
 
+  it('see a canary, however it is written', () => {
+    const secret = canaries().find(({ column }) => column === 's_redact')?.secret ?? raise()
+    const bytes = Buffer.from(secret)
+    const [a = '', b = ''] = [secret.slice(0, 7), secret.slice(7)]
+    for (const written of [
+      secret,
+      secret.toUpperCase(),
+      reversed(secret),
+      secret.slice(0, 4),
+      secret.slice(-5),
+      secret.slice(3, 8),
+      bytes.toString('hex'),
+      `0x${bytes.toString('hex')}`,
+      bytes.toString('base64'),
+      Buffer.from(`x${secret}`).toString('base64url'),
+      [...bytes].join(', '),
+      JSON.stringify([...bytes].map(String)),
+      [...secret].map((unit) => `%${unit.charCodeAt(0).toString(16)}`).join(''),
+      [...secret].map((unit) => `\\u00${unit.charCodeAt(0).toString(16)}`).join(''),
+      createHash('md5').update(secret).digest('hex'),
+      createHash('sha256').update(secret).digest('base64'),
+      `[redacted]${a} and ${b}`,
+    ]) {
+      expect([written, watch.seenIn(`{"rows":[["${written}"]]}`).length > 0]).toEqual([written, true])
+    }
+    const scattered = [...secret].map((unit, at) => [String(at), unit])
+    expect(watch.seenIn(JSON.stringify({ rows: scattered }))).toHaveLength(1)
+    const number = canaries().find(({ column }) => column === 'i_redact')?.secret ?? raise()
+    for (const written of [number, number.slice(0, 8), number.slice(-8), BigInt(number).toString(16)]) {
+      expect([written, watch.seenIn(`{"rows":[["${written}"]]}`)]).toEqual([written, [`i_redact: ${number}`]])
+    }
+    const born = canaries().find(({ column }) => column === 'd_year')?.secret ?? raise()
+    expect(watch.seenIn(`{"rows":[["${born.replaceAll('-', '')}"]]}`)).toHaveLength(1)
+    expect(watch.seenIn('{"rows":[["[redacted]","**********","what work is quick"]]}')).toEqual([])
+  })
+
   it('do not see what is no secret', async () => {
     const { body } = await gateway.query('agent', 'SELECT name, created_at, tags, address.city FROM shop.customers')
     expect(leaksIn(JSON.stringify(body))).toEqual([])
@@ -98,11 +158,13 @@ describe('the means of these tests', () => {
 })
 
 describe('an agent that reads', () => {
-  it.each(EVASIONS)('learns nothing by %s', async (sql) => {
+  it.concurrent.each(EVASIONS)('learns nothing by %s', async (sql) => {
+    tally.count('evasions')
     for (const path of ['/v1/query', '/v1/preflight']) {
       const answer = await gateway.post(path, 'agent', { connection: 'warehouse', sql, maxRows: 2000 })
       const { status } = answer
       const text = await everything(answer)
+      if (leaksIn(text, sql).length > 0) tally.leak(sql)
       expect([path, leaksIn(text, sql)]).toEqual([path, []])
       const body = JSON.parse(text.slice(text.lastIndexOf('\n') + 1))
       if (status === 200) continue
@@ -154,6 +216,95 @@ describe('a guess', () => {
     expect(await count(`birth_date = DATE '${born}'`)).toBe('0')
     expect(await count(`birth_date = DATE '${born?.slice(0, 4)}-01-01'`)).toBe('1')
     expect(await count(`EXTRACT(DAYOFYEAR FROM birth_date) > 1`)).toBe('0')
+  })
+})
+
+/** What each of them came to, beside the mirror; `leaks` and `wrong` are to be empty. */
+async function composed(all: readonly Evasion[]): Promise<{ leaks: string[]; wrong: string[] }> {
+  const leaks: string[] = []
+  const wrong: string[] = []
+  let turn = 0
+  await several(all, WIDTH, async ({ sql, form }) => {
+    tally.count('evasions')
+    const answer = await gateway.post('/v1/query', 'agent', { connection: 'warehouse', sql })
+    const texts = [await everything(answer)]
+    if (turn++ % 4 === 0) {
+      texts.push(await everything(await gateway.post('/v1/preflight', 'agent', { connection: 'warehouse', sql })))
+    }
+    const seen = texts.flatMap((text) => watch.seenIn(text))
+    if (seen.length > 0) {
+      tally.leak(`${form}: ${sql}`)
+      leaks.push(`${sql}\n${seen.join('\n')}`)
+    }
+    const body = bodyIn(texts[0] ?? '')
+    const mirror = await told(mirrored(sql))
+    if (answer.status === 200) {
+      // What the masks are promised to show, and nothing else.
+      const same = mirror.rows !== undefined && body.rows !== undefined && equal(leavesOf(body.rows), mirror.rows)
+      if (same) tally.count('answered as the mirror is')
+      else
+        wrong.push(
+          `${form}: ${sql}\n${JSON.stringify(body.rows).slice(0, 500)}\n${JSON.stringify(mirror).slice(0, 500)}`,
+        )
+    } else if (mirror.rows !== undefined) {
+      wrong.push(`${form}: ${sql}\n${answer.status} ${body.detail} ${mirror.error}`)
+    } else if ((await told(mirrored(sql), true)).error !== undefined) {
+      // The statement is good GoogleSQL: only the sandbox's dialect ends here.
+      tally.count('made up, not run here')
+    } else if (body.code === 'upstream-refused' || body.code === 'upstream-failed') {
+      tally.count('failed as on the mirror')
+    } else wrong.push(`${form}: ${sql}\n${answer.status} ${body.detail} where the mirror said ${mirror.error}`)
+  })
+  return { leaks, wrong }
+}
+
+const equal = (a: readonly (readonly string[])[], b: readonly (readonly string[])[]): boolean =>
+  unordered(a).join('\n') === unordered(b).join('\n')
+
+interface Body {
+  readonly code?: string
+  readonly detail?: string
+  readonly rows?: readonly (readonly unknown[])[]
+  readonly hold?: { readonly id: string; readonly state: string }
+}
+
+function bodyIn(text: string): Body {
+  return JSON.parse(text.slice(text.lastIndexOf('\n') + 1)) as Body
+}
+
+const MADE_UP = Map.groupBy(evasions(CASES, SEED), ({ form }) => form.split(' / ')[0] ?? '')
+
+describe('an agent that composes a source, a form, an expression and a spelling', () => {
+  it.each([...MADE_UP.keys()])('gets from `%s` what a table with masked values would give', async (form) => {
+    expect(await composed(MADE_UP.get(form) ?? [])).toEqual({ leaks: [], wrong: [] })
+  })
+
+  it('sees no more of it held, and run once approved', async () => {
+    const found: string[] = []
+    await several(evasions(24, SEED + 1), WIDTH, async ({ sql }) => {
+      const asked = { connection: 'warehouse', sql, purpose: 'to look' }
+      const texts = [await everything(await gateway.post('/v1/query', 'writer', asked))]
+      const hold = bodyIn(texts[0] ?? '').hold
+      tally.count('evasions')
+      if (hold !== undefined) {
+        tally.count('held, approved and run')
+        const path = `/v1/holds/${hold.id}`
+        for (const who of ['owner', 'writer']) texts.push(await everything(await gateway.get(path, who)))
+        texts.push(await everything(await gateway.post(`${path}/approve`, 'owner', { comment: 'fine' })))
+        const ran = await everything(await gateway.post(`${path}/run`, 'writer', {}))
+        texts.push(ran)
+        const rows = bodyIn(ran).rows
+        const mirror = await told(mirrored(sql))
+        if (rows !== undefined && (mirror.rows === undefined || !equal(leavesOf(rows), mirror.rows))) found.push(sql)
+      }
+      const seen = texts.flatMap((text) => watch.seenIn(text))
+      if (seen.length > 0) {
+        tally.leak(`held: ${sql}`)
+        found.push(`${sql}\n${seen.join('\n')}`)
+      }
+    })
+    expect(found).toEqual([])
+    expect(tally.of('held, approved and run')).toBeGreaterThan(5)
   })
 })
 
@@ -323,7 +474,8 @@ function queries(): fc.Arbitrary<Generated> {
 
 describe('afterwards', () => {
   it('the operational log holds no secret', () => {
-    expect(leaksIn(gateway.logs.join('\n'))).toEqual([])
+    const text = gateway.logs.join('\n')
+    expect([leaksIn(text), watch.seenIn(text)]).toEqual([[], []])
   })
 
   it('the record of an exchange holds what was asked and no answer', async () => {
@@ -333,6 +485,13 @@ describe('afterwards', () => {
     )
     const said = rows.map((row) => String(row['statement'])).join('\n')
     expect(leaksIn(JSON.stringify(rows), said)).toEqual([])
+  })
+
+  it('no audit view holds a canary', async () => {
+    for (const view of ['exchanges', 'decisions', 'holds', 'approvals', 'masked_columns']) {
+      const rows = await gateway.audit(`SELECT * FROM ${view}`, (found) => found.length > 10)
+      expect([view, watch.seenIn(JSON.stringify(rows))]).toEqual([view, []])
+    }
   })
 })
 
