@@ -80,7 +80,8 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
     Object.entries(config.connections).map(([name, options]) => [name, connect(machine, name, options)]),
   )
   const statements = createStatements(machine.parser)
-  const inflight = new Inflight(config.listeners.gateway.maxConcurrent, config.listeners.gateway.requestTimeout)
+  const { maxConcurrent, requestTimeout, maxConcurrentPerPrincipal } = config.listeners.gateway
+  const inflight = new Inflight(maxConcurrent, requestTimeout, maxConcurrentPerPrincipal)
   const door = new Door({ runtime, identity, audit, inflight })
   const limits = limitsOf(config)
   const inForce = (): InForce => force
@@ -212,7 +213,7 @@ function connect(machine: Machine, name: string, config: ConnectionConfig): Conn
   return { connector, schemas, maxBytesBilled: config.maximumBytesBilled }
 }
 
-function limitsOf({ query }: Config): Limits {
+function limitsOf({ query, holds }: Config): Limits {
   return {
     defaultMaxRows: query.defaultMaxRows,
     maxRows: query.maxRows,
@@ -220,6 +221,7 @@ function limitsOf({ query }: Config): Limits {
     maxTimeoutMs: query.maxTimeout,
     inspectMs: query.inspectTimeout,
     keyMs: query.idempotencyKeys,
+    maxPendingHolds: holds.maxPendingPerPrincipal,
   }
 }
 

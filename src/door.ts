@@ -48,13 +48,30 @@ export interface DoorParts {
 
 export class Door {
   readonly #parts: DoorParts
+  readonly #places = new WeakMap<Knock, Place>()
 
   constructor(parts: DoorParts) {
     this.#parts = parts
   }
 
-  /** The principal, who MUST hold a token of one of `planes`. A bearer token beside a cookie is refused. */
+  /**
+   * The principal, who MUST hold a token of one of `planes`; the place of this knock is theirs from then on. A bearer
+   * token beside a cookie is refused, and so is one request more than a principal may have under way.
+   */
   async identify(knock: Knock, planes: readonly Plane[], signal: AbortSignal): Promise<Principal> {
+    const principal = await this.#prove(knock, planes, signal)
+    const place = this.#places.get(knock)
+    if (place === undefined) throw new Failure('internal', 'nobody is identified who has not entered')
+    try {
+      place.claim(principal)
+    } catch (error) {
+      // As cheap as that of a gateway that is full: without a record.
+      throw error instanceof Failure && error.code === 'too-many-requests' ? RecordedFailure.of(error) : error
+    }
+    return principal
+  }
+
+  async #prove(knock: Knock, planes: readonly Plane[], signal: AbortSignal): Promise<Principal> {
     const { authorization, cookie } = knock.credentials
     if (cookie && authorization !== undefined) {
       throw new Failure('credential-refused', 'send a bearer token or a cookie, never both', {
@@ -78,7 +95,9 @@ export class Door {
    * `work` may keep the place (for an answer that streams): then it MUST leave it itself.
    */
   async enter<T>(knock: Knock, work: (seen: Seen, signal: AbortSignal, room: Room) => Promise<T>): Promise<T> {
-    const { signal, leave, aside } = this.#parts.inflight.enter(knock.signal)
+    const place = this.#parts.inflight.enter(knock.signal)
+    const { signal, leave, aside } = place
+    this.#places.set(knock, place)
     const seen: Seen = {}
     let stays = false
     try {
@@ -122,7 +141,7 @@ function isOfLeaving(error: unknown, client: AbortSignal): boolean {
   return client.aborted && (error === client.reason || (error instanceof Failure && error.status >= 500))
 }
 
-/** A failure whose record is written already: the door does not write a second one. */
+/** A failure whose record is written already, or that has none: the door does not write one. */
 export class RecordedFailure extends Failure {
   static of(failure: Failure): RecordedFailure {
     return new RecordedFailure(failure.code, failure.message, failure.detail)

@@ -27,6 +27,7 @@ export const FAILURES = {
   denied: { status: 403, title: 'policy denies this' },
   'not-auditor': { status: 403, title: 'you are not an auditor' },
   'not-approver': { status: 403, title: 'you may not decide on this hold' },
+  'too-many-requests': { status: 429, title: 'you have too much under way' },
   'budget-exhausted': { status: 429, title: 'the budget of the day has no room for this' },
   // failed: we or the upstream broke
   'upstream-refused': { status: 400, title: 'the upstream refused the statement' },

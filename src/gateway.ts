@@ -182,7 +182,7 @@ export class Gateway {
       if (first.kind === 'held') return first.hold
       const opened: Held = { ...exchange, id: first.id }
       try {
-        const entry = await store.openHold(opened)
+        const entry = await store.openHold(opened, this.#parts.limits.maxPendingHolds)
         await audit.append(holdMoved(opened, runtime.clock.now(), 'pending'))
         return entry
       } catch (error) {

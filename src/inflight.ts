@@ -1,4 +1,5 @@
 /** How much is under way at once: a bound, an early and cheap refusal over it, and a drain at the end. */
+import type { Subject } from './exchange.ts'
 import { Failure } from './failure.ts'
 
 /** How long what was aborted may take to leave, at a shutdown. */
@@ -11,23 +12,34 @@ const WITH_WAITING = 16
 export interface Place {
   /** Aborts when the request must end. */
   readonly signal: AbortSignal
+  /** Counts it as this principal's from now on. Throws `too-many-requests` where it has as many as it may. */
+  readonly claim: (principal: Subject) => void
   readonly leave: () => void
   /** Waits for a person: the place is free for others meanwhile. */
   readonly aside: <T>(wait: () => Promise<T>) => Promise<T>
 }
 
+/** How many of one kind are under way, and how many of them wait for a person. */
+interface Count {
+  running: number
+  aside: number
+}
+
 export class Inflight {
   readonly #limit: number
   readonly #mostMs: number
+  readonly #each: number
   readonly #running = new Set<AbortController>()
+  readonly #principals = new Map<string, Count>()
   #aside = 0
   #closing = false
   #idle: (() => void) | undefined
 
-  /** At most `limit` at once, each for at most `mostMs`. */
-  constructor(limit: number, mostMs: number) {
+  /** At most `limit` at once, each for at most `mostMs`, and at most `each` of any one principal. */
+  constructor(limit: number, mostMs: number, each: number = limit) {
     this.#limit = limit
     this.#mostMs = mostMs
+    this.#each = each
   }
 
   get count(): number {
@@ -49,22 +61,52 @@ export class Inflight {
     const timer = setTimeout(() => {
       controller.abort(new Failure('upstream-late', `the request took longer than ${this.#mostMs / 1000} s`))
     }, this.#mostMs)
+    let own: Count | undefined
+    let forget = (): void => {}
     return {
       signal: AbortSignal.any([signal, controller.signal]),
+      claim: (principal) => {
+        if (own !== undefined) throw new Failure('internal', 'a place has one principal')
+        const name = JSON.stringify([principal.issuer, principal.subject])
+        const count = (own = this.#take(name))
+        forget = () => {
+          count.running--
+          if (count.running === 0) this.#principals.delete(name)
+          forget = () => {}
+        }
+      },
       leave: () => {
         clearTimeout(timer)
+        forget()
         this.#running.delete(controller)
         if (this.#running.size === 0) this.#idle?.()
       },
       aside: async (wait) => {
+        const mine = own
         this.#aside++
+        if (mine !== undefined) mine.aside++
         try {
           return await wait()
         } finally {
           this.#aside--
+          if (mine !== undefined) mine.aside--
         }
       },
     }
+  }
+
+  /** One more of this principal. */
+  #take(name: string): Count {
+    const count = this.#principals.get(name) ?? { running: 0, aside: 0 }
+    if (count.running - count.aside >= this.#each || count.running >= this.#each * WITH_WAITING) {
+      throw new Failure('too-many-requests', `you have ${this.#each} requests under way already`, {
+        fix: 'wait for one of them to end',
+        retryAfter: 1,
+      })
+    }
+    count.running++
+    this.#principals.set(name, count)
+    return count
   }
 
   /** Refuses newcomers, waits up to `graceMs` for the rest, then aborts them and waits, within bounds, until each has left. */

@@ -68,6 +68,8 @@ export interface Limits {
   readonly inspectMs: number
   /** How long an idempotency key is remembered, milliseconds. */
   readonly keyMs: number
+  /** Holds that one principal may have pending at once. */
+  readonly maxPendingHolds: number
 }
 
 export interface Parts {

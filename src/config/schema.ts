@@ -15,6 +15,7 @@ export const DEFAULTS = {
       maxBodyBytes: '1MiB',
       requestTimeout: '10m',
       maxConcurrent: 256,
+      maxConcurrentPerPrincipal: 128,
       shutdownGrace: '20s',
     },
   },
@@ -28,7 +29,7 @@ export const DEFAULTS = {
     inspectTimeout: '10s',
     idempotencyKeys: '24h',
   },
-  holds: { expiresIn: '1h', maxWait: '5m' },
+  holds: { expiresIn: '1h', maxWait: '5m', maxPendingPerPrincipal: 1_000 },
   audit: { journal: { maxBytes: '4GiB', segmentBytes: '16MiB' }, retainDays: 400 },
   clickhouse: { username: 'default', database: 'sluice', requestTimeout: '30s' },
   auditors: { groups: ['auditors'] },
@@ -76,6 +77,9 @@ function listeners(values: Values) {
           maxConcurrent: whole(1, 100_000)
             .prefault(DEFAULTS.listeners.gateway.maxConcurrent)
             .describe('Requests in flight at once; one more answers 503.'),
+          maxConcurrentPerPrincipal: whole(1, 100_000)
+            .prefault(DEFAULTS.listeners.gateway.maxConcurrentPerPrincipal)
+            .describe('Of those, requests of any one principal; one more answers 429.'),
           shutdownGrace: duration('1s', '10m')
             .prefault(DEFAULTS.listeners.gateway.shutdownGrace)
             .describe('How long what is in flight may go on once the gateway is told to stop.'),
@@ -258,7 +262,7 @@ function query(values: Values) {
 
 /** What holds do when their rule does not say. */
 function holds(values: Values) {
-  const { duration } = values
+  const { whole, duration } = values
   return z
     .strictObject({
       expiresIn: duration('1m', '30d')
@@ -267,6 +271,9 @@ function holds(values: Values) {
       maxWait: duration('1s', '1h')
         .prefault(DEFAULTS.holds.maxWait)
         .describe('Longest `Prefer: wait=N` that is honoured.'),
+      maxPendingPerPrincipal: whole(1, 1_000_000)
+        .prefault(DEFAULTS.holds.maxPendingPerPrincipal)
+        .describe('Holds of any one principal that may wait at once; one more answers 429.'),
     })
     .prefault({})
 }

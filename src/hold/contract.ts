@@ -51,7 +51,8 @@ export interface HoldFilter {
  * Rejects with `store-unavailable`.
  */
 export interface Store {
-  openHold(exchange: Held): Promise<HoldEntry>
+  /** Rejects with `conflict` where it is there, with `too-many-requests` where its principal has `most` pending. */
+  openHold(exchange: Held, most?: number): Promise<HoldEntry>
   /** `undefined` where there is none. An entry past its time reads as `expired`. */
   hold(id: string): Promise<HoldEntry | undefined>
   /** Newest first; with `before`, those that are older than that one. */

@@ -53,4 +53,14 @@ export const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX reservations_by_age ON reservations (keep_until);
   `,
+  // Whose they are, to count those that are pending.
+  `
+  ALTER TABLE holds ADD COLUMN issuer TEXT;
+  ALTER TABLE holds ADD COLUMN subject TEXT;
+  UPDATE holds SET
+    issuer = json_extract(exchange, '$.principal.issuer'),
+    subject = json_extract(exchange, '$.principal.subject')
+  WHERE json_valid(exchange);
+  CREATE INDEX holds_by_principal ON holds (state, issuer, subject, expires_at);
+  `,
 ]

@@ -51,8 +51,11 @@ const STATE = `CASE WHEN state IN ('pending', 'approved') AND expires_at <= :now
 const ENTRY = 'id, exchange, created_at, expires_at, decisions, outcome'
 
 const SQL = {
-  open: `INSERT INTO holds (id, state, exchange, created_at, expires_at) VALUES (:id, 'pending', :exchange, :now, :expires)
+  open: `INSERT INTO holds (id, state, exchange, created_at, expires_at, issuer, subject)
+         VALUES (:id, 'pending', :exchange, :now, :expires, :issuer, :subject)
          ON CONFLICT DO NOTHING RETURNING ${ENTRY}, state`,
+  pending: `SELECT count(*) AS pending FROM holds
+            WHERE state = 'pending' AND issuer = :issuer AND subject = :subject AND expires_at > :now`,
   read: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE id = :id`,
   peek: `SELECT ${STATE} AS state FROM holds WHERE id = :id`,
   list: `SELECT ${ENTRY}, ${STATE} AS state FROM holds
@@ -150,11 +153,20 @@ class SqliteStore implements Store {
     ) as Record<keyof typeof SQL, StatementSync>
   }
 
-  openHold(exchange: Held): Promise<HoldEntry> {
+  openHold(exchange: Held, most = Infinity): Promise<HoldEntry> {
     const values = { id: exchange.id, exchange: JSON.stringify(exchange), expires: exchange.decision.expiresAt }
+    const { issuer, subject } = exchange.principal
     return this.#write(() => {
-      const [row] = this.#rows('open', { ...values, now: this.#clock.now() })
+      const now = this.#clock.now()
+      const [row] = this.#rows('open', { ...values, issuer, subject, now })
       if (row === undefined) throw new Failure('conflict', `hold \`${exchange.id}\` is there already`)
+      // This one is among them; what throws here takes it back.
+      const pending = Number(this.#statements.pending.get({ issuer, subject, now })?.['pending'])
+      if (!(pending <= most)) {
+        throw new Failure('too-many-requests', `${most} of your requests wait for a person already`, {
+          fix: 'withdraw one: POST /v1/holds/{id}/withdraw; or wait until one is decided',
+        })
+      }
       return holdEntry(row)
     })
   }

@@ -68,6 +68,7 @@ export function journey(broken: {
   store?: Partial<Store>
   limits?: Partial<Parts['limits']>
   inflight?: number
+  each?: number
   writable?: boolean
   now?: () => number
 }): Journey {
@@ -91,7 +92,7 @@ export function journey(broken: {
     log: () => {},
     background: () => {},
   }
-  const inflight = new Inflight(broken.inflight ?? 10, 60_000)
+  const inflight = new Inflight(broken.inflight ?? 10, 60_000, broken.each)
   const identify = broken.identify ?? (async () => AGENT)
   const door = new Door({ runtime, identity: { identify, ready: async () => {} }, audit, inflight })
   const connector: Connector = {
@@ -169,6 +170,7 @@ export function journey(broken: {
       maxTimeoutMs: 5000,
       inspectMs: 50,
       keyMs: 1000,
+      maxPendingHolds: 10,
       ...broken.limits,
     },
   })

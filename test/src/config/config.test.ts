@@ -52,6 +52,7 @@ describe('a configuration', () => {
           maxBodyBytes: 2 ** 20,
           requestTimeout: 600_000,
           maxConcurrent: 256,
+          maxConcurrentPerPrincipal: 128,
           shutdownGrace: 20_000,
         },
       },
@@ -88,7 +89,7 @@ describe('a configuration', () => {
         inspectTimeout: 10_000,
         idempotencyKeys: 86_400_000,
       },
-      holds: { expiresIn: 3_600_000, maxWait: 300_000 },
+      holds: { expiresIn: 3_600_000, maxWait: 300_000, maxPendingPerPrincipal: 1_000 },
       audit: { journal: { maxBytes: 4 * 2 ** 30, segmentBytes: 2 ** 24 }, retainDays: 400 },
       auditors: { groups: ['auditors'] },
     })

@@ -43,6 +43,26 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         await expect(store.openHold(heldExchange('h1'))).rejects.toMatchObject({ code: 'conflict' })
       })
 
+      test('a principal has no more pending than it may; others, and what was decided, do not count', async () => {
+        const open = (id: string, subject = 'writer') => {
+          const held = heldExchange(id)
+          return store.openHold({ ...held, principal: { ...held.principal, subject } }, 2)
+        }
+        const tooMany = { code: 'too-many-requests', message: '2 of your requests wait for a person already' }
+        const racing = await Promise.allSettled(['a', 'b', 'c', 'd'].map((id) => open(id)))
+        expect(racing.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
+        await expect(open('e')).rejects.toMatchObject(tooMany)
+        expect(await store.hold('e')).toBeUndefined()
+        await expect(open('a')).rejects.toMatchObject({ code: 'conflict' })
+        expect(await open('f', 'other')).toMatchObject({ state: 'pending' })
+        await store.decideHold('a', 'approved', approval())
+        expect(await open('e')).toMatchObject({ state: 'pending' })
+        await expect(open('g')).rejects.toMatchObject(tooMany)
+        clock.time += 60_000
+        const late = heldExchange('h', clock.now() + 1)
+        expect(await store.openHold(late, 1)).toMatchObject({ state: 'pending' })
+      })
+
       test('listed newest first, by state', async () => {
         for (const id of ['a', 'b', 'c']) {
           await store.openHold(heldExchange(id))

@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/hold/contract.ts'
 import { openSqliteStore } from '../../../src/hold/sqlite.node.ts'
+import { MIGRATIONS } from '../../../src/hold/schema.ts'
 import { storeContract } from './contract.ts'
 import { HandClock, heldExchange } from './exchanges.ts'
 
@@ -225,6 +226,26 @@ describe('what breaks', () => {
     await store.openHold(heldExchange('h1', later()))
     spoil(path, `UPDATE holds SET state = 'fine'`)
     await expect(store.hold('h1')).rejects.toMatchObject({ code: 'store-unavailable' })
+    await store.close()
+  })
+
+  test('a store of an earlier version is brought up to date, damage and all', async () => {
+    const path = newPath()
+    for (const step of MIGRATIONS.slice(0, 2)) spoil(path, step)
+    spoil(path, 'PRAGMA user_version = 2')
+    const json = JSON.stringify(heldExchange('h1', later())).replaceAll("'", "''")
+    const row = (id: string, exchange: string) =>
+      spoil(
+        path,
+        `INSERT INTO holds (id, state, exchange, created_at, expires_at)
+                   VALUES ('${id}', 'pending', '${exchange}', 1, ${later()})`,
+      )
+    row('h1', json)
+    row('h2', 'no json')
+    const store = await open(path)
+    expect(await store.hold('h1')).toMatchObject({ state: 'pending' })
+    await expect(store.hold('h2')).rejects.toMatchObject({ code: 'store-unavailable' })
+    await expect(store.openHold(heldExchange('h3', later()), 1)).rejects.toMatchObject({ code: 'too-many-requests' })
     await store.close()
   })
 
