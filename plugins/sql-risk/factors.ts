@@ -1,5 +1,5 @@
 /** The named factors of a statement's risk. The README has the table; `VERSION` changes whenever a score would. */
-import type { SqlStatement, Stated } from '../../src/plugin.ts'
+import type { ResourceUse, SqlStatement, Stated } from '../../src/plugin.ts'
 import { kindOf } from './functions.ts'
 
 /** Of the factors below and their default weights. */
@@ -120,9 +120,11 @@ const ACTIONS = {
 /** What no time travel brings back: views, routines, datasets that are dropped, and rows that have left. */
 const IRREVERSIBLE = /^(?:DROP_(?!TABLE$)|EXPORT_)/
 
-function ofUses({ uses, kind }: SqlStatement): readonly Factor[] {
-  const factors = uses.flatMap(({ action, resource }): readonly Factor[] => {
-    const own: Factor[] = action === 'read' ? [] : [{ name: ACTIONS[action], share: 1, where: resource }]
+function ofUses(statement: SqlStatement): readonly Factor[] {
+  const { uses, kind } = statement
+  const factors = uses.flatMap((use): readonly Factor[] => {
+    const { action, resource } = use
+    const own: Factor[] = action === 'read' ? [] : [{ name: doing(use, statement), share: 1, where: resource }]
     if (/(^|\.)INFORMATION_SCHEMA(\.|$)/i.test(resource)) {
       own.push({ name: 'information-schema', share: 1, where: resource })
     }
@@ -132,13 +134,40 @@ function ofUses({ uses, kind }: SqlStatement): readonly Factor[] {
   return IRREVERSIBLE.test(kind) ? [...factors, { name: 'irreversible', share: 1, where: kind }] : factors
 }
 
+/** What an action counts as. What CREATE OR REPLACE takes away is replaced, and a model that is asked runs no code of ours. */
+function doing({ action, resource }: ResourceUse, statement: SqlStatement): FactorName {
+  if (action === 'delete' && isReplaced(resource, statement)) return 'or-replace'
+  if (action === 'execute' && isModel(resource, statement)) return 'model'
+  return action === 'read' ? 'other-feature' : ACTIONS[action]
+}
+
+function isReplaced(resource: string, { uses, features }: SqlStatement): boolean {
+  const replaces = features.some(({ name }) => name === 'or-replace')
+  return replaces && uses.some((use) => use.action === 'define' && use.resource === resource)
+}
+
+/** A model, or BigQuery's own function that asks one: no routine that the text calls by that name. */
+function isModel(resource: string, { functions }: SqlStatement): boolean {
+  const name = resource.toUpperCase()
+  if (kindOf(name) === 'model') return true
+  const isCalled = functions.some((it) => it === name || it.endsWith(`.${name}`) || name.endsWith(`.${it}`))
+  return !isCalled && functions.some((it) => kindOf(it) === 'model')
+}
+
+/** Kinds whose target holds no rows. */
+const ROWLESS = /(?:FUNCTION|PROCEDURE|MODEL|INDEX|POLICY|(?<!MATERIALIZED_)VIEW)$/
+
 const FEW_ROWS = 1_000
 const MANY_ROWS = 100_000_000
 
 /** Of what is deleted whole, or changed without a filter: how many rows that is, as far as the catalog knows. */
-function ofRows({ uses, features, tables }: SqlStatement): readonly Factor[] {
+function ofRows(statement: SqlStatement): readonly Factor[] {
+  const { kind, uses, features, tables } = statement
+  if (ROWLESS.test(kind)) return []
   const unfiltered = features.some(({ name }) => FEATURES[name] === 'no-where')
-  const hit = uses.filter(({ action }) => action === 'delete' || (unfiltered && action === 'write'))
+  const hit = uses.filter(({ action, resource }) =>
+    action === 'delete' ? !isReplaced(resource, statement) : unfiltered && action === 'write',
+  )
   return hit.flatMap(({ resource }): readonly Factor[] => {
     const count = tables.find((table) => table.resource === resource)?.rowCount
     // An unknown number is no small one.
@@ -197,7 +226,7 @@ const FEATURES: Readonly<Record<string, FactorName>> = {
 }
 
 /** Features that actions or functions tell better, or that are no risk: a comment does not reach the warehouse. */
-const UNWEIGHED = new Set(['dml', 'ddl', 'comment', 'unknown-function'])
+const UNWEIGHED = new Set(['dml', 'ddl', 'comment', 'table-function', 'unknown-function'])
 
 function ofFeatures({ features }: SqlStatement): readonly Factor[] {
   return features

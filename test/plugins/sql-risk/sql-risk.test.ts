@@ -110,6 +110,16 @@ const SEEN: readonly (readonly [string, SqlStatement | Stated, readonly string[]
   ['irreversible', select({ kind: 'DROP_VIEW' }), ['irreversible 100% DROP_VIEW'], select({ kind: 'DROP_TABLE' })],
   ['irreversible export', select({ kind: 'EXPORT_DATA' }), ['irreversible 100% EXPORT_DATA'], select()],
   ['or-replace', feature('or-replace'), ['or-replace 100% 1:8'], feature('ddl')],
+  [
+    'or-replace, not destroy',
+    select({
+      kind: 'CREATE_TABLE_AS_SELECT',
+      uses: (['define', 'delete'] as const).map((action) => ({ action, resource: 'shop.x' })),
+      features: [{ name: 'or-replace', at: '1:1' }],
+    }),
+    ['define 100% shop.x', 'or-replace 100% 1:1'],
+    select(),
+  ],
   ['no-where', feature('no-where'), ['no-where 100% 1:8'], feature('dml')],
   ['always true', feature('always-true-where'), ['no-where 100% 1:8'], feature('dml')],
   ['constant', feature('constant-where'), ['no-where 100% 1:8'], feature('dml')],
@@ -160,6 +170,18 @@ const SEEN: readonly (readonly [string, SqlStatement | Stated, readonly string[]
     select({ uses: [{ action: 'read', resource: 'shop.MY_INFORMATION_SCHEMA' }] }),
   ],
   ['model', select({ functions: ['ML.PREDICT'] }), ['model 100% ML.PREDICT'], select({ functions: ['SUM'] })],
+  [
+    'a model, no code',
+    select({ functions: ['ML.PREDICT'], uses: [{ action: 'execute', resource: 'shop.churn' }] }),
+    ['model 100% ML.PREDICT'],
+    select(),
+  ],
+  [
+    'code beside a model',
+    select({ functions: ['ML.PREDICT', 'DEMO.SHOP.F'], uses: [{ action: 'execute', resource: 'shop.f' }] }),
+    ['execute 100% shop.f', 'model 100% ML.PREDICT', 'unknown-function 100% DEMO.SHOP.F'],
+    select(),
+  ],
   ['unknown', select({ functions: ['shop.F'] }), ['unknown-function 100% shop.F'], select({ functions: ['LOWER'] })],
   ['comment-trick', feature('comment-trick'), ['comment-trick 100% 1:8'], feature('comment')],
   ['encoded-literal', feature('encoded-literal'), ['encoded-literal 100% 1:8'], select()],
@@ -252,6 +274,11 @@ describe('what is not known', () => {
     expect(told(changes('delete', { tables: [] }))[1]).toBe('rows 100% shop.orders')
     expect(told(changes('delete', {}, { ...orders, rowCount: 1000 }))).toEqual(['destroy 100% shop.orders'])
     expect(told(changes('write', {}, uncounted))).toEqual(['write 100% shop.orders'])
+    expect(told(changes('delete', { kind: 'DROP_MATERIALIZED_VIEW' }, uncounted))).toContain('rows 100% shop.orders')
+    expect(told(changes('delete', { kind: 'DROP_VIEW' }, uncounted))).not.toContain('rows 100% shop.orders')
+    // Replaced is only what is also made.
+    const other = changes('delete', { kind: 'CREATE_TABLE', features: [{ name: 'or-replace' }] })
+    expect(told(other)).toContain('destroy 100% shop.orders')
   })
 
   it('knows no function that it was not told of', () => {

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { filesIn } from '../../../src/audit/files.node.ts'
 import { Journal, JOURNAL_LIMITS, type JournalLimits } from '../../../src/audit/journal.node.ts'
-import { HEADER_BYTES } from '../../../src/audit/segment.node.ts'
+import { SCHEMA_VERSION } from '../../../src/audit/record.ts'
+import { encodeFrames, encodeHeader, HEADER_BYTES } from '../../../src/audit/segment.node.ts'
 import { clock, faulty, ids, quiet, systemError, tempDir, type Faults } from './stage.ts'
 
 interface Written {
@@ -192,6 +193,48 @@ describe('a torn tail', () => {
       code: 'audit-unavailable',
       message: 'the journal file `seg-000000000002` is damaged or missing',
     })
+  })
+})
+
+describe('a journal that an older gateway began', () => {
+  const epoch = '01920000-0000-7000-8000-000000000001'
+  /** Two files of another schema, the first sealed with two rows, the second with as many as are given. */
+  async function left(schema: number, last: readonly Uint8Array[]): Promise<string> {
+    const dir = await tempDir()
+    const frames = encodeFrames([row(1), row(2)], 1, 1)
+    const first = { segment: 1, schema, firstSeq: 1, previousLength: 0, epoch }
+    const second = { segment: 2, schema, firstSeq: 3, previousLength: HEADER_BYTES + frames.length, epoch }
+    await writeFile(join(dir, 'seg-000000000001'), Buffer.concat([encodeHeader(first), frames]))
+    await writeFile(join(dir, 'seg-000000000002'), Buffer.concat([encodeHeader(second), encodeFrames(last, 2, 3)]))
+    return dir
+  }
+  async function schemas(dir: string): Promise<readonly string[]> {
+    const journal = await openJournal(dir)
+    await journal.append(row(9), false)
+    await journal.seal()
+    const found: string[] = []
+    for (let sealed = journal.oldest(); sealed !== undefined; sealed = journal.oldest()) {
+      found.push(`${sealed.segment}: ${sealed.records} of schema ${sealed.schema}`)
+      expect(await journal.read(sealed)).toHaveLength(sealed.records * (ROW + 16))
+      await journal.delivered(sealed)
+    }
+    await journal.close()
+    return found
+  }
+
+  test('keeps its rows as the columns there were; what comes now is of the newest', async () => {
+    expect(SCHEMA_VERSION).toBe(2)
+    expect(await schemas(await left(1, [row(3)]))).toEqual(['1: 2 of schema 1', '2: 1 of schema 1', '3: 1 of schema 2'])
+  })
+
+  test('begins its last file anew where nothing is in it', async () => {
+    expect(await schemas(await left(1, []))).toEqual(['1: 2 of schema 1', '2: 1 of schema 2'])
+  })
+
+  test('of a newer one is not opened over', async () => {
+    for (const schema of [0, SCHEMA_VERSION + 1, 9]) {
+      await expect(openJournal(await left(schema, []))).rejects.toMatchObject({ code: 'audit-unavailable' })
+    }
   })
 })
 
