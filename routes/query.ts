@@ -1,7 +1,7 @@
 /** `POST /v1/query` and `POST /v1/preflight`. */
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import type { Foreseen, Gateway, Question } from '../src/gateway.ts'
+import type { Gateway, Question } from '../src/gateway.ts'
 import type { Runtime } from '../src/runtime.ts'
 import { parseParameters } from '../src/statement/parameters.ts'
 import { columnBody, decisionBody, formatOf, outcomeAnswer } from './answer.ts'
@@ -72,7 +72,7 @@ export function mountQuery(app: OpenAPIHono, { runtime, gateway, maxBodyBytes, m
   )
 }
 
-function foreseenBody({ exchange, narrowed }: Foreseen) {
+function foreseenBody({ exchange, narrowed, standing }: Awaited<ReturnType<Gateway['preflight']>>) {
   const { statement, findings, decision } = exchange
   return {
     exchange: exchange.id,
@@ -83,5 +83,6 @@ function foreseenBody({ exchange, narrowed }: Foreseen) {
     findings,
     ...(decision.effect !== 'deny' && statement.estimate && { estimatedBytes: statement.estimate.bytes }),
     ...(decision.effect === 'hold' && { approvers: decision.approvers }),
+    ...(standing.length > 0 && { budgets: standing }),
   }
 }

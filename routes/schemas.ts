@@ -141,6 +141,10 @@ export const PreflightShape = z
     ),
     estimatedBytes: z.number().optional(),
     approvers: z.array(z.object({ groups: z.array(z.string()) })).optional(),
+    budgets: z
+      .array(z.object({ budget: z.string(), limit: z.number(), used: z.number(), takes: z.number() }))
+      .optional()
+      .openapi({ description: 'of today, on this connection, and the most that this request may take' }),
   })
   .openapi('Preflight')
 

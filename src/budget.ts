@@ -2,10 +2,10 @@
  * Budgets: what a principal may spend on a connection in one UTC day. Set aside before anything runs, as the most that
  * it may come to; when it has ended, what it truly came to is counted. What nobody can count stays set aside.
  */
-import type { Amounts, Budget, SqlStatement, Statistics } from './exchange.ts'
+import { BUDGETS, type Amounts, type Budget, type SqlStatement, type Statistics } from './exchange.ts'
 import { Failure } from './failure.ts'
 import type { Reserved, Store } from './hold/contract.ts'
-import type { Ready } from './journey.ts'
+import type { Foreseen, Ready } from './journey.ts'
 import type { Runtime } from './runtime.ts'
 
 const DAY_MS = 86_400_000
@@ -28,6 +28,14 @@ export interface Spending {
 
 /** For what has no budget, and for what was never set aside. */
 export const NO_SPENDING: Spending = { settle: async () => {} }
+
+/** How a budget of today stands, and the most that one request may take of it. */
+export interface Standing {
+  readonly budget: Budget
+  readonly limit: number
+  readonly used: number
+  readonly takes: number
+}
 
 export class Treasury {
   readonly #store: Store
@@ -53,13 +61,31 @@ export class Treasury {
       connection: exchange.connection,
       job,
       reader: exchange.id,
-      day: new Date(now).toISOString().slice(0, 10),
+      day: dayOf(now),
       amounts: Object.fromEntries(limited.map((budget) => [budget, most[budget]])),
       limits: budgets,
       keepUntil: repeatable ? now + this.#keyMs : now,
     })
     if (!reserved.granted) throw exhausted(reserved, exchange.connection, now)
     return { settle: (spent, whole) => this.#settle(job, exchange.id, spent, whole) }
+  }
+
+  /** Each budget that binds what was foreseen; sets nothing aside. None where the store cannot say: nothing hangs on it. */
+  async standing({ exchange, narrowed, budgets }: Foreseen): Promise<readonly Standing[]> {
+    if (narrowed === undefined || budgets === undefined || Object.keys(budgets).length === 0) return []
+    const { id, principal, connection } = exchange
+    let used: Amounts
+    try {
+      used = await this.#store.used(principal, connection, dayOf(this.#runtime.clock.now()))
+    } catch (error) {
+      this.#runtime.log('warn', 'the budgets cannot be told', { exchange: id }, error)
+      return []
+    }
+    const most = mostOf(narrowed)
+    return BUDGETS.flatMap((budget) => {
+      const limit = budgets[budget]
+      return limit === undefined ? [] : [{ budget, limit, used: used[budget] ?? 0, takes: most[budget] }]
+    })
   }
 
   async #settle(job: string, reader: string, spent: Amounts, whole: boolean): Promise<void> {
@@ -89,6 +115,11 @@ function mostBytes({ kind, bounds, estimate }: SqlStatement): number {
 export function spentOn(rows: number, { bytesBilled, cacheHit }: Statistics): Amounts {
   const bytes = bytesBilled ?? (cacheHit === true ? 0 : undefined)
   return { rows, ...(bytes !== undefined && { bytesBilled: bytes }) }
+}
+
+/** The UTC day: `2026-01-31`. */
+function dayOf(at: number): string {
+  return new Date(at).toISOString().slice(0, 10)
 }
 
 function exhausted(

@@ -13,7 +13,7 @@
  * obligations; policies decide; only the gateway acts.
  */
 import { decided, holdMoved } from './audit/entries.ts'
-import { Treasury } from './budget.ts'
+import { Treasury, type Standing } from './budget.ts'
 import type { Knock, Room, Seen } from './door.ts'
 import type {
   Bounds,
@@ -82,13 +82,13 @@ export class Gateway {
     })
   }
 
-  /** The journey up to the record: what would be decided, and which masks would apply. Runs nothing. */
-  preflight(knock: Knock, read: Read): Promise<Foreseen> {
+  /** The journey up to the record: what would be decided, which masks would apply, what budgets are left. Runs nothing. */
+  preflight(knock: Knock, read: Read): Promise<Foreseen & { readonly standing: readonly Standing[] }> {
     return this.#parts.door.enter(knock, async (seen, signal) => {
       const proven = await this.#identify(knock, 'preflight', read, seen, signal)
       const foreseen = await this.#foresee(proven, signal)
       await this.#record(foreseen.exchange)
-      return foreseen
+      return { ...foreseen, standing: await this.#treasury.standing(foreseen) }
     })
   }
 

@@ -83,6 +83,8 @@ export interface Store {
    * once it was read to its end.
    */
   reserve(reservation: Reservation): Promise<Reserved>
+  /** What is used of each budget of that day, set aside or spent; none of a budget that was never touched. */
+  used(owner: Subject, connection: string, day: string): Promise<Amounts>
   /**
    * What was truly spent takes the place of what was set aside, once the last of the job's readers has settled; more
    * than that counts at once. Settled twice, or never reserved, changes nothing. What is never settled stays spent.

@@ -1,7 +1,7 @@
 /** The embedded state store: one SQLite file that several processes of one machine may share. */
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import type { Amounts, Budget, Held, Subject } from '../exchange.ts'
+import { BUDGETS, type Amounts, type Budget, type Held, type Subject } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
 import type { Clock } from '../runtime.ts'
 import { Commits } from './commits.node.ts'
@@ -287,6 +287,15 @@ class SqliteStore implements Store {
       this.#run('book', { ...page, job, account: JSON.stringify(step.account), keepUntil })
       return { granted: true }
     })
+  }
+
+  used(owner: Subject, connection: string, day: string): Promise<Amounts> {
+    const page: Page = { issuer: owner.issuer, subject: owner.subject, connection, day }
+    return this.#read(() =>
+      Object.fromEntries(
+        BUDGETS.map((budget) => [budget, this.#used(page, budget)] as const).filter(([, amount]) => amount !== 0),
+      ),
+    )
   }
 
   settle(settlement: Settlement): Promise<void> {

@@ -159,7 +159,9 @@ describe('a budget', () => {
     )
     expect(await held.ask()).toMatchObject({ kind: 'held' })
     const { gateway, knock, read } = under({ queries: 1 })
-    await gateway.preflight(knock(), async () => QUESTION)
+    expect(await gateway.preflight(knock(), async () => QUESTION)).toMatchObject({
+      standing: [{ budget: 'queries', limit: 1, used: 0, takes: 1 }],
+    })
     expect(await used('queries')).toBe(0)
     expect(await read()).toBe(3)
   })
@@ -183,6 +185,13 @@ describe('a budget', () => {
     await store.close()
     await expect(ask()).rejects.toMatchObject({ code: 'store-unavailable' })
     expect([runs(), records.at(-1)?.kind, inflight.count]).toEqual([0, 'failed', 0])
+  })
+
+  it('that the store cannot tell is left out of what is foreseen', async () => {
+    const { gateway, knock, events } = under({ queries: 5 })
+    await store.close()
+    expect(await gateway.preflight(knock(), async () => QUESTION)).toMatchObject({ standing: [] })
+    expect(events.slice(-1)).toEqual(['audit decided'])
   })
 
   it('that cannot be settled stays set aside, and the answer is given', async () => {

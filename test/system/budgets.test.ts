@@ -76,9 +76,11 @@ describe('a budget per day', () => {
     expect((await gateway.query('agent', 'SELECT * FROM hr.salaries')).status).toBe(403)
     expect((await gateway.query('agent', 'SELEC 1')).status).toBe(400)
     const body = { connection: 'warehouse', sql: orders(5) }
-    expect((await gateway.post('/v1/preflight', 'agent', body)).status).toBe(200)
+    const foreseen = async () => (await (await gateway.post('/v1/preflight', 'agent', body)).json()).budgets
+    expect(await foreseen()).toEqual([{ budget: 'queries', limit: 1, used: 0, takes: 1 }])
     expect((await gateway.query('agent', orders(5))).status).toBe(200)
     expect((await gateway.query('agent', orders(5))).status).toBe(429)
+    expect(await foreseen()).toEqual([{ budget: 'queries', limit: 1, used: 1, takes: 1 }])
   })
 
   it('is spent once by a request that is sent again', async () => {

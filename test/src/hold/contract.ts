@@ -353,6 +353,16 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         expect(await used()).toBe(200)
       })
 
+      test('what is used can be asked for', async () => {
+        expect(await store.used(owner, 'warehouse', '2026-01-02')).toEqual({})
+        await store.reserve(reservation())
+        expect(await store.used(owner, 'warehouse', '2026-01-02')).toEqual({ queries: 1, rows: 100 })
+        await settle('e1', 40)
+        expect(await store.used(owner, 'warehouse', '2026-01-02')).toEqual({ queries: 1, rows: 40 })
+        expect(await store.used(owner, 'warehouse', '2026-01-03')).toEqual({})
+        expect(await store.used({ ...owner, subject: 'writer' }, 'warehouse', '2026-01-02')).toEqual({})
+      })
+
       test('other principals, connections and days have budgets of their own', async () => {
         const all = { amounts: { rows: 1_000 }, limits: { rows: 1_000 } }
         await store.reserve(reservation({ ...all, job: 'e1' }))
