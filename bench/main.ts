@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { measureCorpus } from './corpus.ts'
 import { startGateway } from './gateway.ts'
 import { benchQuery } from './query.ts'
+import { measureRisk } from './risk.ts'
 import { benchSql } from './sql.ts'
 
 const { values, positionals } = parseArgs({
@@ -25,9 +26,13 @@ if (name === 'query' && file === undefined && isCounted) {
 } else if (name === 'corpus' && file !== undefined && more.length === 0) {
   const { why, only } = values
   measureCorpus({ file, ...(why !== undefined && { why }), ...(only !== undefined && { only }) })
+} else if (name === 'risk' && file !== undefined && more.length === 0) {
+  const { only } = values
+  await measureRisk({ file, ...(only !== undefined && { only }) })
 } else {
   console.error('npm run bench -- query [--rounds 5] [--sql "SELECT …"]')
   console.error('npm run bench -- sql [--rounds 100]')
   console.error('npm run bench -- corpus FILE [--only GROUP] [--why CODE]')
+  console.error('npm run bench -- risk FILE [--only GROUP]')
   process.exitCode = 1
 }

@@ -1,6 +1,6 @@
 /** The named factors of a statement's risk. The README has the table; `VERSION` changes whenever a score would. */
 import type { ResourceUse, SqlStatement, Stated } from '../../src/plugin.ts'
-import { kindOf } from './functions.ts'
+import { kindOf, OF_TABLES } from './functions.ts'
 
 /** Of the factors below and their default weights. */
 export const VERSION = 2
@@ -15,7 +15,7 @@ export const WEIGHTS = {
   define: 25,
   write: 30,
   irreversible: 20,
-  'or-replace': 30,
+  'or-replace': 25,
   'no-where': 50,
   rows: 20,
   // What it takes.
@@ -34,7 +34,7 @@ export const WEIGHTS = {
   // What it touches.
   'tagged-columns': 10,
   'information-schema': 10,
-  model: 20,
+  model: 15,
   'unknown-function': 10,
   // What it hides.
   'comment-trick': 15,
@@ -123,8 +123,9 @@ const IRREVERSIBLE = /^(?:DROP_(?!TABLE$)|EXPORT_)/
 function ofUses(statement: SqlStatement): readonly Factor[] {
   const { uses, kind } = statement
   const factors = uses.flatMap((use): readonly Factor[] => {
-    const { action, resource } = use
-    const own: Factor[] = action === 'read' ? [] : [{ name: doing(use, statement), share: 1, where: resource }]
+    const { resource } = use
+    const name = doing(use, statement)
+    const own: Factor[] = name === undefined ? [] : [{ name, share: 1, where: resource }]
     if (/(^|\.)INFORMATION_SCHEMA(\.|$)/i.test(resource)) {
       own.push({ name: 'information-schema', share: 1, where: resource })
     }
@@ -135,10 +136,12 @@ function ofUses(statement: SqlStatement): readonly Factor[] {
 }
 
 /** What an action counts as. What CREATE OR REPLACE takes away is replaced, and a model that is asked runs no code of ours. */
-function doing({ action, resource }: ResourceUse, statement: SqlStatement): FactorName {
+function doing({ action, resource }: ResourceUse, statement: SqlStatement): FactorName | undefined {
+  if (action === 'read') return undefined
   if (action === 'delete' && isReplaced(resource, statement)) return 'or-replace'
+  if (action === 'execute' && OF_TABLES.has(resource)) return undefined
   if (action === 'execute' && isModel(resource, statement)) return 'model'
-  return action === 'read' ? 'other-feature' : ACTIONS[action]
+  return ACTIONS[action]
 }
 
 function isReplaced(resource: string, { uses, features }: SqlStatement): boolean {

@@ -35,12 +35,38 @@ const KNOWN = new Set(
 /** Families of functions that only compute: `HLL_COUNT.MERGE`, `NET.HOST`. */
 const KNOWN_FAMILIES = /^(?:ST_|HLL_COUNT\.|KLL_QUANTILES\.|NET\.)/
 
-/** Functions that hand rows to a model, or to a service that runs one. */
-const MODELS = /^(?:ML|AI)\.|^VECTOR_SEARCH$/
+/** BigQuery's own that ask a model, or an object in storage. Not by family: a dataset may be called `ml`. */
+const MODELS = new Set([
+  'VECTOR_SEARCH',
+  'EXTERNAL_OBJECT_TRANSFORM',
+  ...(
+    'PREDICT FORECAST EVALUATE EXPLAIN_FORECAST EXPLAIN_PREDICT GLOBAL_EXPLAIN WEIGHTS ADVANCED_WEIGHTS CENTROIDS ' +
+    'CONFUSION_MATRIX ROC_CURVE FEATURE_INFO FEATURE_IMPORTANCE TRAINING_INFO TRIAL_INFO RECOMMEND ' +
+    'DETECT_ANOMALIES ARIMA_EVALUATE ARIMA_COEFFICIENTS HOLIDAY_INFO PRINCIPAL_COMPONENTS ' +
+    'PRINCIPAL_COMPONENT_INFO RECONSTRUCTION_LOSS GENERATE_TEXT GENERATE_EMBEDDING GENERATE_TEXT_EMBEDDING ' +
+    'UNDERSTAND_TEXT TRANSLATE ANNOTATE_IMAGE PROCESS_DOCUMENT TRANSCRIBE TRANSFORM VALIDATE_DATA_SKEW ' +
+    'VALIDATE_DATA_DRIFT TFDV_DESCRIBE TFDV_VALIDATE DESCRIBE_DATA FEATURES_AT_TIME ENTITY_FEATURES_AT_TIME ' +
+    'DISTANCE LP_NORM NORMALIZER BAG_OF_WORDS TF_IDF NGRAMS BUCKETIZE QUANTILE_BUCKETIZE HASH_BUCKETIZE ' +
+    'FEATURE_CROSS POLYNOMIAL_EXPAND MIN_MAX_SCALER MAX_ABS_SCALER ROBUST_SCALER STANDARD_SCALER ONE_HOT_ENCODER ' +
+    'MULTI_HOT_ENCODER LABEL_ENCODER IMPUTER DECODE_IMAGE RESIZE_IMAGE CONVERT_COLOR_SPACE CONVERT_IMAGE_TYPE'
+  )
+    .split(' ')
+    .map((name) => `ML.${name}`),
+  ...(
+    'GENERATE GENERATE_BOOL GENERATE_INT GENERATE_DOUBLE GENERATE_TABLE GENERATE_TEXT GENERATE_EMBEDDING FORECAST ' +
+    'EVALUATE DETECT_ANOMALIES IF CLASSIFY SCORE EMBED SIMILARITY SEARCH AGG'
+  )
+    .split(' ')
+    .map((name) => `AI.${name}`),
+  ...'FETCH_METADATA GET_ACCESS_URL GET_READ_URL MAKE_REF'.split(' ').map((name) => `OBJ.${name}`),
+])
+
+/** BigQuery's own functions that yield rows of the tables they are handed. A routine of a dataset has a dotted name. */
+export const OF_TABLES: ReadonlySet<string> = new Set(['APPENDS', 'CHANGES', 'GAP_FILL', 'RANGE_SESSIONIZE'])
 
 /** `known` computes; of `unknown` nobody here can say what it does. Upper case. */
 export function kindOf(name: string): 'known' | 'model' | 'unknown' {
   const plain = name.replace(/^SAFE\./, '')
-  if (MODELS.test(plain)) return 'model'
-  return KNOWN.has(plain) || KNOWN_FAMILIES.test(plain) ? 'known' : 'unknown'
+  if (MODELS.has(plain)) return 'model'
+  return KNOWN.has(plain) || OF_TABLES.has(plain) || KNOWN_FAMILIES.test(plain) ? 'known' : 'unknown'
 }
