@@ -3,7 +3,7 @@
  * GoogleSQL's scoping is not modelled exactly, a name is refused, or all that it could mean is counted as read.
  */
 import type { Feature, SqlType, Table } from '../exchange.ts'
-import { DATE_PARTS, type Grammar } from './grammar.ts'
+import { DATE_PARTS, type Grammar, Stop } from './grammar.ts'
 import { callType, CONSTANTS, isPartAt, isSystemFunction, remarkOn, sharedType } from './functions.ts'
 import { lower, operands, type Names } from './names.ts'
 import { nearest } from './nearest.ts'
@@ -127,6 +127,7 @@ const SUFFIX = '_TABLE_SUFFIX'
 
 /** Binds a parsed statement. Throws Stop where a name is unknown or a construct cannot be proven. */
 export function bindTree(analysed: Analysed, sources: Sources): Bound {
+  if (analysed.grammar.unbound !== undefined) throw new Stop(analysed.grammar.unbound)
   return new Binder(analysed, sources).run()
 }
 
@@ -212,9 +213,14 @@ class Binder {
         return []
       case 'merge': {
         const target = this.#target(does.alias)
-        const scope = this.#scope(this.#merge(target, this.#from(does.source, undefined, EMPTY)))
+        const source = this.#from(does.source, undefined, EMPTY)
+        const scope = this.#scope(this.#merge(target, source))
         this.#dmlWhere(does.on, scope)
-        for (const { values } of does.whens) this.#each(values, scope)
+        for (const { values, row } of does.whens) {
+          this.#each(values, scope)
+          if (row === true && source.open !== undefined) this.#openStar(does.on.start)
+          if (row === true) for (const { value } of source.columns) this.#consume(value)
+        }
         return []
       }
       case 'opaque':
@@ -747,6 +753,7 @@ class Binder {
     if (e.is === 'subquery' || e.is === 'in') {
       this.#stop(e.start, 'unsupported-pivot', 'a subquery in `PIVOT` is not supported')
     }
+    if (e.is === 'lambda') this.#stop(e.start, 'unsupported-pivot', 'a lambda in `PIVOT` is not supported')
     if (e.is === 'path') {
       const [first, second] = e.names.map((name) => lower(name.text))
       const isAlias = frame.ranges.some((range) => range.name !== undefined && lower(range.name) === first)
@@ -848,7 +855,9 @@ class Binder {
 
   #join(join: JoinItem, outer: Scope | undefined, before: Frame): Frame {
     const left = this.#from(join.left, outer, before)
-    return this.#joined(join, left, this.#from(join.right, outer, this.#merge(before, left)), before, outer)
+    // A join inside a join sees nothing of what stands before it.
+    const seen = join.right.is === 'join' ? EMPTY : this.#merge(before, left)
+    return this.#joined(join, left, this.#from(join.right, outer, seen), before, outer)
   }
 
   /** `before` stands further left in the same FROM. */
@@ -958,6 +967,8 @@ class Binder {
         if (open !== undefined) this.#openStar(e.query.start)
         return mixed([of, ...columns.map((c) => c.value), { sources: read }], { kind: 'BOOL' })
       }
+      case 'lambda':
+        return this.#stop(e.start, 'unsupported-lambda', 'a lambda cannot stand here')
     }
   }
 
@@ -1011,12 +1022,23 @@ class Binder {
     }
     const remark = routine === undefined ? remarkOn(name) : 'unknown-function'
     if (remark !== undefined) this.#note(remark, call.start)
-    const given = call.arguments
-      .filter((argument, i) => !(isPartAt(name, i) && isPart(argument)))
+    const plain = call.arguments
+      .filter((argument, i) => argument.is !== 'lambda' && !(isPartAt(name, i) && isPart(argument)))
       .map((argument) => this.#expression(argument, scope))
+    const given = [...plain, ...this.#lambdas(call, plain, scope)]
     const extra = this.#each(call.extra, scope)
     if (call.over !== undefined) this.#each(call.over.parts, scope)
     return mixed([...given, ...extra], callType(name, given))
+  }
+
+  /** What lambdas make of elements of what their call is given, all of which may flow into each of their arguments. */
+  #lambdas(call: Call, given: readonly Value[], scope: Scope | undefined): Value[] {
+    const element: Value = { sources: unionOf(given) }
+    return call.arguments.flatMap((argument) => {
+      if (argument.is !== 'lambda') return []
+      const columns = argument.parameters.map(({ text }): NamedValue => ({ name: text, value: element }))
+      return [this.#expression(argument.body, { ranges: [], columns, parent: scope })]
+    })
   }
 
   // ── names ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,10 +21,10 @@ import { hintForStatement } from './hints.ts'
 
 type Copy = Tree['copies'][number]
 type TreeFeature = Tree['features'][number]
-type When = { source: boolean; target: boolean; values: Expression[] }
+type When = { source: boolean; target: boolean; values: Expression[]; row?: boolean }
 
 const SCRIPT = new Set(
-  'BEGIN DECLARE SET CALL EXECUTE IF LOOP WHILE REPEAT FOR CASE RAISE RETURN BREAK LEAVE CONTINUE ITERATE COMMIT ROLLBACK'.split(
+  'BEGIN START DECLARE SET CALL EXECUTE IF LOOP WHILE REPEAT FOR CASE RAISE RETURN BREAK LEAVE CONTINUE ITERATE COMMIT ROLLBACK'.split(
     ' ',
   ),
 )
@@ -42,6 +42,7 @@ export function readStatement(grammar: Grammar): Tree {
 class StatementGrammar {
   readonly #g: Grammar
   readonly #features: TreeFeature[] = []
+  readonly #arrays: Path[] = []
   #isConnected = false
 
   constructor(grammar: Grammar) {
@@ -157,7 +158,7 @@ class StatementGrammar {
       return role === 'execute' && isComputing(path) ? [] : [{ path, action: role }]
     })
     // What names nothing is judged by its kind.
-    const own = kind === 'SCRIPT' || names.length === 0
+    const own = kind === 'SCRIPT' || kind === 'CREATE_CONSTANT' || names.length === 0
     const action: Action = kind === 'SCRIPT' ? 'execute' : 'administer'
     const targets: Tree['targets'] = own ? [{ path: word(kind), actions: [action], object: 'raw' }] : []
     const why = hasSeveral(g) ? severalStatements(g) : refusal
@@ -181,6 +182,8 @@ class StatementGrammar {
     if (word === 'GRANT' || word === 'REVOKE') return this.#grant(start, word)
     if (word === 'LOAD') return this.#load(start)
     if (word === 'UNDROP') return this.#undrop(start)
+    if (word === 'ANALYZE') return this.#analyze(start)
+    if (word === 'CLONE') return this.#clone(start)
     switch (word) {
       case 'INSERT':
         return this.#insert(start)
@@ -219,6 +222,7 @@ class StatementGrammar {
   #insert(start: number): Tree {
     const g = this.#g
     g.need('INSERT')
+    g.insertOr()
     g.take('INTO')
     const targets = this.#target(g.path(), 'write')
     const columns = g.is('(') && !g.opensQuery() ? g.names() : []
@@ -226,11 +230,14 @@ class StatementGrammar {
     if (!g.take('VALUES')) {
       if (g.is('(')) g.beyond.push('bracketed INSERT query')
       if (!g.opensQuery()) g.unexpected('`VALUES` or a query')
-      return this.#tree(start, kind, { targets, does: { is: 'insert', columns, query: g.query(), values: [] } })
+      const query = g.query()
+      g.dmlTail()
+      return this.#tree(start, kind, { targets, does: { is: 'insert', columns, query, values: [] } })
     }
     const values: Expression[] = []
     do values.push(...this.#row())
     while (g.take(','))
+    g.dmlTail()
     return this.#tree(start, kind, { targets, does: { is: 'insert', columns, values } })
   }
 
@@ -252,14 +259,60 @@ class StatementGrammar {
     const g = this.#g
     const set: Assignment[] = []
     do {
+      if (g.is('(')) {
+        set.push({ target: [], value: this.#nestedDml() })
+        continue
+      }
       const target = [g.name('a column')]
-      while (g.take('.')) target.push(g.name('a field', true))
+      for (;;) {
+        const { start: at } = g.peek()
+        if (g.take('.')) target.push(g.name('a field', true))
+        else if (g.take('[')) {
+          g.never(at, 'update', 'one element of an array as a target', 'write the whole array')
+          set.push({ target: [], value: g.expression() })
+          g.need(']')
+        } else break
+      }
       g.need('=')
       const { start, end } = g.peek()
       if (g.take('DEFAULT')) g.hidden.push({ start, end, shown: 'NULL' })
       else set.push({ target, value: g.expression() })
     } while (g.take(','))
     return set
+  }
+
+  /** `SET (DELETE t.items i WHERE i.n = 0)`: all expressions in it, as one. */
+  #nestedDml(): Expression {
+    const g = this.#g
+    const { start } = g.need('(')
+    const verb = g.next().word
+    g.never(start, 'update', 'a statement inside an `UPDATE`', 'write the whole array')
+    if (!/^(INSERT|UPDATE|DELETE)$/.test(verb)) g.unexpected('`INSERT`, `UPDATE` or `DELETE`')
+    if (verb === 'DELETE') g.take('FROM')
+    if (verb === 'INSERT') g.take('INTO')
+    this.#arrays.push(g.path())
+    const operands: Expression[] = []
+    if (verb === 'INSERT') {
+      if (g.is('(') && !g.opensQuery()) g.names()
+      if (g.take('VALUES')) {
+        do operands.push(...this.#row())
+        while (g.take(','))
+      } else {
+        const at = g.peek().start
+        operands.push({ is: 'subquery', start: at, as: 'array', query: this.#query() })
+      }
+    } else {
+      g.alias()
+      if (g.take('WITH', 'OFFSET')) g.alias()
+      if (verb === 'UPDATE') {
+        g.need('SET')
+        operands.push(...this.#assignments().map((assignment) => assignment.value))
+      }
+      operands.push(this.#where(verb))
+    }
+    g.dmlTail()
+    g.need(')')
+    return { is: 'operator', start, operator: 'DML', operands }
   }
 
   #update(start: number): Tree {
@@ -271,8 +324,10 @@ class StatementGrammar {
     const set = this.#assignments()
     const from = g.take('FROM') ? g.from() : undefined
     const where = this.#where('UPDATE')
+    g.dmlTail()
     return this.#tree(start, 'UPDATE', {
       targets,
+      ...(this.#arrays.length > 0 && { arrays: this.#arrays }),
       does: { is: 'update', set, ...given('alias', alias), where, ...given('from', from) },
     })
   }
@@ -284,6 +339,7 @@ class StatementGrammar {
     const targets = this.#target(g.path(), 'write')
     const alias = g.alias()
     const where = this.#where('DELETE')
+    g.dmlTail()
     return this.#tree(start, 'DELETE', {
       targets,
       does: { is: 'delete', where, ...given('alias', alias) },
@@ -332,7 +388,7 @@ class StatementGrammar {
     }
     g.need('INSERT')
     if (g.is('(')) g.names()
-    if (g.is('ROW')) g.unsupported('merge', '`INSERT ROW`', 'name the columns and values')
+    if (g.take('ROW')) return { ...when, row: true }
     g.need('VALUES')
     values.push(...this.#row())
     return when
@@ -362,7 +418,7 @@ class StatementGrammar {
     if (g.take('VIEW')) return this.#createView(start, materialized, actions)
     if (g.take('MODEL')) return this.#model(start, actions)
     if (g.is('FUNCTION') || g.is('AGGREGATE', 'FUNCTION')) return this.#function(start, actions)
-    if (g.isAny('ROW', 'SEARCH', 'VECTOR')) return this.#about(start, 'CREATE')
+    if (g.isAny('ROW', 'SEARCH', 'VECTOR', 'INDEX', 'UNIQUE', 'NULL_FILTERED')) return this.#about(start, 'CREATE')
     if (RESERVED_CAPACITY.has(g.peek().word)) return this.#raw(start, 'CREATE')
     return g.unsupported('statement', `\`CREATE ${g.peek().word}\``)
   }
@@ -381,6 +437,7 @@ class StatementGrammar {
     g.take('IF', 'NOT', 'EXISTS')
     const targets: Tree['targets'] = [{ path: g.path(), actions, object: 'unlisted' }]
     this.#skipRest(['AS'])
+    if (this.#isConnected) g.beyond.push('DDL')
     if (!g.take('AS')) return this.#tree(start, 'CREATE_MODEL', { targets })
     // `AS (training_data AS (…), holidays AS (…))` is none.
     return this.#tree(start, 'CREATE_MODEL', { targets, does: { is: 'define', query: this.#query() } })
@@ -407,6 +464,8 @@ class StatementGrammar {
   /** Row access policies and indexes: the table that they are about. */
   #about(start: number, verb: string): Tree {
     const g = this.#g
+    if (g.is('ROW', 'POLICY') || g.is('ALL', 'ROW', 'POLICIES')) return this.#rowPolicy(start, verb)
+    if (g.isAny('INDEX', 'UNIQUE', 'NULL_FILTERED')) return this.#index(start, verb)
     const isPolicy = g.take('ROW', 'ACCESS', 'POLICY') || g.take('ALL', 'ROW', 'ACCESS', 'POLICIES')
     const what = isPolicy ? 'ROW_ACCESS_POLICY' : `${g.next().word}_INDEX`
     if (!isPolicy) g.need('INDEX')
@@ -418,6 +477,76 @@ class StatementGrammar {
     this.#skipRest()
     g.beyond.push('DDL')
     return this.#tree(start, `${verb}_${what}`, { targets })
+  }
+
+  /** ZetaSQL's own row policies; BigQuery's are `ROW ACCESS POLICY`. */
+  #rowPolicy(start: number, verb: string): Tree {
+    const g = this.#g
+    g.never(g.peek().start, 'statement', '`ROW POLICY`', 'write `ROW ACCESS POLICY`')
+    g.take('ALL')
+    g.need('ROW')
+    g.next()
+    g.take('IF', 'NOT', 'EXISTS')
+    g.take('IF', 'EXISTS')
+    if (!g.is('ON')) g.name('a name')
+    g.need('ON')
+    const targets = this.#target(g.path(), 'administer')
+    this.#skipRest()
+    return this.#tree(start, `${verb}_ROW_POLICY`, { targets })
+  }
+
+  /** `CREATE INDEX i ON t (a) STORING (b)`: BigQuery has search and vector indexes only. */
+  #index(start: number, verb: string): Tree {
+    const g = this.#g
+    g.never(g.peek().start, 'statement', '`INDEX`', 'BigQuery has `SEARCH INDEX` and `VECTOR INDEX`')
+    g.take('UNIQUE')
+    g.take('NULL_FILTERED')
+    g.need('INDEX')
+    g.take('IF', 'NOT', 'EXISTS')
+    g.path()
+    g.need('ON')
+    const targets = this.#target(g.path(), 'define')
+    g.inert(() => {
+      while (g.peek().kind !== 'end' && !g.is(';')) g.next()
+    })
+    return this.#tree(start, `${verb}_INDEX`, { targets })
+  }
+
+  /** `ANALYZE OPTIONS (…) t (a, b), t2` */
+  #analyze(start: number): Tree {
+    const g = this.#g
+    g.need('ANALYZE')
+    g.never(start, 'statement', '`ANALYZE`')
+    if (g.is('OPTIONS', '(')) {
+      g.next()
+      g.group()
+    }
+    const targets: Target[] = []
+    if (g.peek().kind !== 'end' && !g.is(';')) {
+      do {
+        targets.push(...this.#target(g.path(), 'administer'))
+        if (g.is('(')) g.group()
+      } while (g.take(','))
+    }
+    if (targets.length === 0) targets.push({ path: word('ANALYZE'), actions: ['administer'], object: 'raw' })
+    return this.#tree(start, 'ANALYZE', { targets })
+  }
+
+  /** `CLONE DATA INTO t FROM a WHERE … UNION ALL b` */
+  #clone(start: number): Tree {
+    const g = this.#g
+    g.need('CLONE', 'DATA', 'INTO')
+    g.never(start, 'statement', '`CLONE DATA`', 'use `INSERT`')
+    const targets = this.#target(g.path(), 'write')
+    g.need('FROM')
+    const copies: Copy[] = []
+    do {
+      const path = g.path()
+      const extra = g.take('FOR') ? [g.asOf()] : []
+      if (g.take('WHERE')) extra.push(g.expression())
+      copies.push({ path, extra })
+    } while (g.take('UNION', 'ALL'))
+    return this.#tree(start, 'CLONE_DATA', { targets, copies })
   }
 
   /** Reservations and the like: no data is named. */
@@ -636,6 +765,7 @@ class StatementGrammar {
       return []
     }
     if (g.take('WITH', 'PARTITION', 'COLUMNS')) return []
+    if (g.is('CHECK', '(')) g.never(g.peek().start, 'clause', 'a `CHECK` constraint')
     if (SUSPECT.has(g.peek().word)) g.unsupported('clause', `\`${g.peek().word}\` in this place`)
     // A new name for a table, another default, a remote service: names that we do not follow.
     if (g.is('RENAME', 'TO') || g.is('REPLICA')) g.unsupported('clause', `\`${g.peek().word}\``)
@@ -705,6 +835,10 @@ const OBJECTS = [
   'PROJECT',
   'ORGANIZATION',
   'CONNECTION',
+  'ROW POLICY',
+  'INDEX',
+  'CONSTANT',
+  'SEQUENCE',
 ]
 
 /** More than any path has. */

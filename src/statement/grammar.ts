@@ -27,16 +27,10 @@ import type {
   Star,
   Window,
 } from './syntax.ts'
+import { Stop } from './stop.ts'
 import { JOIN_WORDS, NAMESPACES, RESERVED, TYPES } from './words.ts'
 
-/** Carries a Refusal out of the grammar or the binder; never leaves this folder. */
-export class Stop extends Error {
-  readonly refusal: Refusal
-  constructor(refusal: Refusal) {
-    super(refusal.message)
-    this.refusal = refusal
-  }
-}
+export { Stop } from './stop.ts'
 
 /** Fields of fields, elements of elements: BigQuery's own types nest 15 deep. */
 const FIELDS = 50
@@ -53,6 +47,11 @@ export type Beyond =
   | 'set operation in brackets'
   | 'bracketed INSERT query'
   | 'DDL'
+  | 'lambda'
+  | 'chained call'
+  | 'nested join'
+  | 'name that begins with a digit'
+  | 'never bound'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -69,6 +68,8 @@ export class Grammar {
 
   /** What the second reader cannot read at all; see docs/sql.md. Where it is empty, both readers must agree. */
   readonly beyond: Beyond[] = []
+  /** Why the statement may be judged by its names, and is never bound: the first of the reasons. */
+  unbound: Refusal | undefined
   #queries = 0
 
   constructor(text: string, tokens: readonly Token[]) {
@@ -93,6 +94,7 @@ export class Grammar {
     this.positional = 0
     this.hidden.length = 0
     this.beyond.length = 0
+    this.unbound = undefined
   }
 
   next(): Token {
@@ -130,6 +132,41 @@ export class Grammar {
     return this.stop(this.peek().start, `unsupported-${code}`, `${what} is not supported`, fix)
   }
 
+  /**
+   * Notes what ZetaSQL reads and we (or BigQuery) do not follow: a statement that holds it is judged by its names, all of
+   * which must be in the tree, and then refused.
+   */
+  never(at: number, code: string, what: string, fix?: string): void {
+    this.unbound ??= refuse(this.text, at, `unsupported-${code}`, `${what} is not supported`, fix)
+    this.beyond.push('never bound')
+  }
+
+  /** Reads what no tree holds: no table can be named in it, and no code. */
+  inert<T>(read: () => T): T {
+    const from = this.#at
+    const value = read()
+    for (let i = from; i < this.#at; i++) {
+      const [token, next, behind] = [this.tokens[i], this.tokens[i + 1], this.tokens[i + 2]]
+      const isCode = (token?.kind === 'quoted' && next?.word === '(') || (token?.word === '.' && behind?.word === '(')
+      if (token !== undefined && (NAMING.has(token.word) || isCode))
+        this.stop(token.start, 'unsupported-clause', 'a table or a routine in this place is not supported')
+    }
+    return value
+  }
+
+  /** Whatever stands in brackets. */
+  group(): void {
+    this.inert(() => {
+      this.need('(')
+      for (let depth = 1; depth > 0;) {
+        if (this.peek().kind === 'end') this.unexpected('`)`')
+        if (this.is('(')) depth++
+        if (this.is(')')) depth--
+        this.next()
+      }
+    })
+  }
+
   unexpected(expected: string): never {
     const token = this.peek()
     if (token.kind === 'end')
@@ -148,6 +185,7 @@ export class Grammar {
     const bare = token.kind === 'name' && (afterPoint || !RESERVED.has(token.word))
     if (!bare && token.kind !== 'quoted') this.unexpected(expected)
     this.next()
+    if (token.kind === 'name' && /^[0-9]/.test(token.value)) this.beyond.push('name that begins with a digit')
     return { text: token.value, quoted: token.kind === 'quoted', start: token.start, end: token.end }
   }
 
@@ -170,6 +208,7 @@ export class Grammar {
   #opensClause(token: Token): boolean {
     const bracket = this.peek(1).word === '('
     if (bracket && /^(UN)?PIVOT$|^MATCH_RECOGNIZE$/.test(token.word)) return true
+    if (token.word === 'ASSERT_ROWS_MODIFIED') return true
     return token.word === 'OFFSET' || (token.word === 'UNPIVOT' && /^(INCLUDE|EXCLUDE)$/.test(this.peek(1).word))
   }
 
@@ -198,7 +237,7 @@ export class Grammar {
     while (this.take('.')) parts.push(this.name('a name', true))
     const end = this.tokens[this.#at - 1]?.end ?? start
     const names = parts.flatMap((part) => (part.quoted ? splitQuoted(part) : [part]))
-    if (names.length > 5 || names.some((name) => name.text === '')) {
+    if (names.length > FIELDS || names.some((name) => name.text === '')) {
       this.stop(start, 'unparseable', `\`${this.text.slice(start, end)}\` is not a table's path`)
     }
     return { start, end, names }
@@ -270,7 +309,8 @@ export class Grammar {
       if (body.is === 'set' && behind && body.arms.at(-1)?.is === 'nested')
         this.beyond.push('set operation in brackets')
       if (this.#queries > 1 && (!plain || this.is('|>'))) this.beyond.push('pipe query in brackets')
-      const pipes = this.#pipes()
+      const named = body.is === 'nested' && this.is('AS') ? [this.#namedQuery()] : []
+      const pipes = [...named, ...this.#pipes()]
       this.#queries--
       const limited = isLimited || pipes.some((pipe) => pipe.is === 'limit')
       return { start, recursive, ctes, body, orderBy, limited, pipes }
@@ -278,6 +318,14 @@ export class Grammar {
   }
 
   // ── pipes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** `(SELECT …) AS t |> …` */
+  #namedQuery(): Pipe {
+    if (this.peek(2).word !== '|>') this.unexpected('the end of the query')
+    this.beyond.push('pipe operator')
+    const { start } = this.need('AS')
+    return { is: 'as', start, alias: this.#plain(this.name('an alias')) }
+  }
 
   #pipes(): Pipe[] {
     const pipes: Pipe[] = []
@@ -343,6 +391,15 @@ export class Grammar {
         const alias = this.alias()
         return { is: 'pivot', start, pivot, ...(alias !== undefined && { alias }) }
       }
+      case 'ASSERT':
+        this.next()
+        this.never(start, 'pipe', 'the pipe operator `ASSERT`')
+        return { is: 'order', start, by: this.#list(() => this.expression()) }
+      case 'STATIC_DESCRIBE':
+      case 'DESCRIBE':
+        this.next()
+        this.never(start, 'pipe', `the pipe operator \`${word}\``)
+        return { is: 'limit', start }
       case 'CALL': {
         this.next()
         return { is: 'call', start, function: this.#tableFunction(this.path()) }
@@ -366,7 +423,8 @@ export class Grammar {
       const { is: _, left: __, ...join } = this.#join({ is: 'unnest', start, of: NO_EXPRESSION })
       return { is: 'join', start, join }
     }
-    if (this.isAny('FORK', 'TEE', 'CREATE', 'INSERT')) return this.#branch(start)
+    if (this.isAny('FORK', 'TEE', 'IF', 'CREATE', 'INSERT', 'EXPORT', 'MATCH_RECOGNIZE', 'ALIGN'))
+      return this.#branch(start)
     return this.unsupported('pipe', word === '' ? 'this pipe operator' : `the pipe operator \`${word}\``)
   }
 
@@ -374,23 +432,96 @@ export class Grammar {
   #branch(start: number): Pipe {
     this.beyond.push('pipe operator')
     const name = this.next().word
-    if (name === 'FORK' || name === 'TEE') {
-      const branches = this.#list(() => {
-        this.need('(')
-        const pipes = this.#pipes()
-        this.need(')')
-        return pipes
-      })
-      return { is: 'branch', start, name, branches }
-    }
-    if (name === 'INSERT') {
-      this.take('INTO')
-      return { is: 'branch', start, name, branches: [], target: { path: this.path(), action: 'write' } }
+    this.never(start, 'pipe', `the pipe operator \`${name}\``)
+    switch (name) {
+      case 'FORK':
+      case 'TEE':
+        return { is: 'branch', start, name, branches: this.is('(') ? this.#list(() => this.#subpipes()) : [] }
+      case 'IF':
+        return this.#pipeIf(start)
+      case 'MATCH_RECOGNIZE':
+      case 'ALIGN':
+        this.group()
+        this.alias()
+        return { is: 'branch', start, name, branches: [] }
+      case 'EXPORT':
+        this.#exportOptions()
+        return { is: 'branch', start, name, branches: [] }
+      case 'INSERT': {
+        this.insertOr()
+        this.take('INTO')
+        const path = this.path()
+        if (this.is('(')) this.names()
+        this.dmlTail()
+        return { is: 'branch', start, name, branches: [], target: { path, action: 'write' } }
+      }
     }
     this.take('OR', 'REPLACE')
     if (!this.take('TEMP')) this.take('TEMPORARY')
     this.need('TABLE')
     return { is: 'branch', start, name, branches: [], target: { path: this.path(), action: 'define' } }
+  }
+
+  #subpipes(): Pipe[] {
+    this.need('(')
+    const pipes = this.#pipes()
+    this.need(')')
+    return pipes
+  }
+
+  /** Behind IF: `x THEN (|> …) ELSEIF y THEN (|> …) ELSE (|> …)` */
+  #pipeIf(start: number): Pipe {
+    const conditions: Expression[] = []
+    const branches: Pipe[][] = []
+    do {
+      conditions.push(this.expression())
+      this.need('THEN')
+      branches.push(this.#subpipes())
+    } while (this.take('ELSEIF'))
+    if (this.take('ELSE')) branches.push(this.#subpipes())
+    return { is: 'branch', start, name: 'IF', branches, conditions }
+  }
+
+  #exportOptions(): void {
+    this.need('DATA')
+    if (this.take('WITH', 'CONNECTION') && !this.take('DEFAULT')) this.path()
+    if (this.take('OPTIONS')) this.group()
+  }
+
+  // ── what stands around DML ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** `INSERT OR IGNORE` */
+  insertOr(): void {
+    const { start } = this.peek()
+    if (!this.take('OR')) return
+    if (!this.isAny('IGNORE', 'REPLACE', 'UPDATE')) this.unexpected('`IGNORE`, `REPLACE` or `UPDATE`')
+    this.never(start, 'clause', `\`INSERT OR ${this.next().word}\``, 'use `MERGE`')
+  }
+
+  /** `ON CONFLICT …`, `ASSERT_ROWS_MODIFIED n`, `THEN RETURN …`: no part of BigQuery's DML. */
+  dmlTail(): void {
+    for (;;) {
+      const { start, word } = this.peek()
+      if (this.take('ON', 'CONFLICT')) this.inert(() => this.#conflict())
+      else if (this.take('ASSERT_ROWS_MODIFIED')) this.inert(() => this.expression())
+      else if (this.take('THEN', 'RETURN')) {
+        this.inert(() => {
+          if (this.take('WITH', 'ACTION') && this.take('AS')) this.name('an alias')
+          this.#items()
+        })
+      } else return
+      this.never(start, 'clause', `\`${word}\` in this place`, 'leave it out')
+    }
+  }
+
+  #conflict(): void {
+    if (this.take('ON', 'UNIQUE', 'CONSTRAINT')) this.name('a constraint')
+    else if (this.is('(')) this.names()
+    this.need('DO')
+    if (this.take('NOTHING')) return
+    this.need('UPDATE')
+    this.#pipeSet(this.peek().start)
+    if (this.take('WHERE')) this.expression()
   }
 
   #pipeSet(start: number): Pipe {
@@ -453,11 +584,14 @@ export class Grammar {
     if (this.take('OFFSET')) this.#constant()
   }
 
-  /** A number or a parameter: what no tree holds may not hold more. */
+  /** A number or a parameter. No tree holds it, so it may not hold more. */
   #constant(): void {
-    const { kind } = this.peek()
-    if (kind !== 'number' && kind !== 'parameter') this.unexpected('a number or a parameter')
-    this.#primary()
+    const from = this.#at
+    const { start, kind } = this.peek()
+    if (kind === 'string' || kind === 'bytes') this.unexpected('a number or a parameter')
+    this.inert(() => this.expression())
+    if (this.#at !== from + 1 || (kind !== 'number' && kind !== 'parameter'))
+      this.never(start, 'limit', 'a number that is computed here', 'write a number or a parameter')
   }
 
   #ctes(): Cte[] {
@@ -588,7 +722,8 @@ export class Grammar {
     this.need('WITH')
     this.beyond.push('SELECT WITH')
     const name = this.name('the name of a clause').text
-    if (this.take('OPTIONS')) {
+    if (this.is('OPTIONS', '(', ')')) this.take('OPTIONS', '(', ')')
+    else if (this.take('OPTIONS')) {
       this.need('(')
       do {
         this.name('the name of an option')
@@ -605,7 +740,10 @@ export class Grammar {
     this.need('AS')
     if (this.take('STRUCT')) return 'STRUCT'
     if (this.take('VALUE')) return 'VALUE'
-    return this.unexpected('`STRUCT` or `VALUE`')
+    const { start } = this.peek()
+    this.path()
+    this.never(start, 'type', 'a type of this name', 'write `AS STRUCT` or `AS VALUE`')
+    return 'STRUCT'
   }
 
   #items(): Item[] {
@@ -652,13 +790,13 @@ export class Grammar {
   }
 
   #grouping(): Expression[] {
+    if (this.take('(', ')')) return []
     const sets = this.take('GROUPING', 'SETS')
     if (!sets && !(this.isAny('ROLLUP', 'CUBE') && this.peek(1).word === '(')) return [this.expression()]
     if (!sets) this.next()
     this.need('(')
     const items: Expression[] = []
     do {
-      if (sets && this.take('(', ')')) continue
       items.push(...this.#grouping())
     } while (this.take(','))
     this.need(')')
@@ -695,29 +833,56 @@ export class Grammar {
   /** Commas and joins bind alike, from the left: `a, b JOIN c ON …` may name `a` in its condition. */
   from(commas = true): FromItem {
     return this.#nest(() => {
-      let left = this.#primaryItem()
+      const first = this.#primaryItem()
+      const joins: Joined[] = []
       for (;;) {
         const { start } = this.peek()
-        if (commas && this.take(',')) {
-          left = { is: 'join', start, kind: ',', left, right: this.#primaryItem(), using: [] }
-        } else if (this.isAny(...JOIN_WORDS) && !this.#opensSet()) left = this.#join(left)
-        else return left
+        if (commas && this.take(',')) joins.push({ start, kind: ',', right: this.#primaryItem(), using: [] })
+        else if (this.isAny(...JOIN_WORDS) && !this.#opensSet()) joins.push(this.#joined())
+        else if (joins.length > 0 && this.isAny('ON', 'USING') && this.peek(1).word !== 'CONFLICT') this.#nested(joins)
+        else break
       }
+      for (const join of joins) this.#needsCondition(join)
+      return joins.reduce<FromItem>((left, join) => ({ is: 'join', left, ...join }), first)
     })
   }
 
-  #join(left: FromItem): JoinItem {
-    const { start } = this.peek()
-    const kind = this.#joinKind()
-    const right = this.#primaryItem()
-    const join: Mutable<JoinItem> = { is: 'join', start, kind, left, right, using: [] }
-    if (kind === 'CROSS') return join
+  /** `a JOIN b JOIN c ON x ON y` is `a JOIN (b JOIN c ON x) ON y`: `y` is next, and belongs to the last join without one. */
+  #nested(joins: Joined[]): void {
+    const open = joins.findLastIndex(({ kind, on, using }) => /^(,|CROSS)$/.test(kind) || isOpen(on, using))
+    const last = joins.findLastIndex(({ kind, on, using }) => !/^(,|CROSS)$/.test(kind) && isOpen(on, using))
+    const comma = joins.findLastIndex(({ kind }) => kind === ',')
+    const join = joins[last]
+    if (open === -1 || join === undefined || last < comma) return this.unexpected('another join')
+    this.beyond.push('nested join')
+    const inside = joins.splice(last + 1)
+    for (const inner of inside) this.#needsCondition(inner)
+    join.right = inside.reduce<FromItem>((left, inner) => ({ is: 'join', left, ...inner }), join.right)
+    this.#condition(join)
+  }
+
+  #needsCondition({ start, kind, on, using }: Joined): void {
+    // `FROM t JOIN t.items`: a join with an array path or UNNEST needs no condition.
+    if (!isOpen(on, using) || !/^(RIGHT|FULL)$/.test(kind)) return
+    this.stop(start, 'unparseable', `a \`${kind} JOIN\` needs \`ON\` or \`USING\``)
+  }
+
+  #condition(join: Joined): void {
     if (this.take('ON')) join.on = this.expression()
     else if (this.take('USING')) join.using = this.names()
-    // `FROM t JOIN t.items`: a join with an array path or UNNEST needs no condition.
-    else if (kind !== 'INNER' && kind !== 'LEFT') this.unexpected('`ON` or `USING`')
-    if (this.isAny('ON', 'USING')) this.unsupported('join', 'a join whose condition stands behind another join')
+  }
+
+  #joined(): Joined {
+    const { start } = this.peek()
+    const join: Joined = { start, kind: this.#joinKind(), right: this.#primaryItem(), using: [] }
+    if (join.kind !== 'CROSS') this.#condition(join)
     return join
+  }
+
+  #join(left: FromItem): JoinItem {
+    const join = this.#joined()
+    this.#needsCondition(join)
+    return { is: 'join', left, ...join }
   }
 
   #joinKind(): string {
@@ -726,10 +891,13 @@ export class Grammar {
       return 'CROSS'
     }
     let kind = 'INNER'
+    const { start } = this.peek()
+    if (this.take('NATURAL')) this.never(start, 'join', '`NATURAL JOIN`', 'name the columns: `USING (…)`')
     if (this.isAny('LEFT', 'RIGHT', 'FULL')) {
       kind = this.next().word
       this.take('OUTER')
     } else this.take('INNER')
+    if (this.take('HASH') || this.take('LOOKUP')) this.never(start, 'join', 'a hint about a join', 'leave it out')
     this.need('JOIN')
     return kind
   }
@@ -753,36 +921,69 @@ export class Grammar {
       const query = this.query()
       this.need(')')
       const alias = this.alias()
-      return this.#pivoted({ is: 'subquery', start, query, ...(alias !== undefined && { alias }) })
+      return this.#sampled(this.#pivoted({ is: 'subquery', start, query, ...(alias !== undefined && { alias }) }))
     }
     this.need('(')
     const item = this.from(false)
     this.need(')')
+    return this.#sampled(item)
+  }
+
+  /** BigQuery takes samples of tables only. */
+  #sampled(item: FromItem): FromItem {
+    const { start } = this.peek()
+    if (!this.take('TABLESAMPLE')) return item
+    this.never(start, 'tablesample', 'a sample of what is no table')
+    this.#sample()
     return item
   }
 
   #unnest(): FromItem {
     const { start } = this.need('UNNEST')
     this.need('(')
-    const of = this.expression()
-    if (this.is(',') || this.is('AS')) this.unsupported('unnest', '`UNNEST` of several arrays')
+    const of = this.#zipped(this.expression())
     this.need(')')
     const alias = this.alias()
     const offset = this.#offset()
     this.#noPivot()
-    return { is: 'unnest', start, of, ...(alias !== undefined && { alias }), ...(offset !== undefined && { offset }) }
+    return this.#sampled({
+      is: 'unnest',
+      start,
+      of,
+      ...(alias !== undefined && { alias }),
+      ...(offset !== undefined && { offset }),
+    })
+  }
+
+  /** `UNNEST(a AS x, b AS y, mode => 'PAD')`, behind the first array. */
+  #zipped(first: Expression): Expression {
+    const { start } = this.peek()
+    if (!this.is(',') && !this.is('AS')) return first
+    this.never(start, 'unnest', '`UNNEST` of several arrays', 'join them by `WITH OFFSET`')
+    if (this.take('AS')) this.name('an alias')
+    const items = [first]
+    while (this.take(',')) {
+      if (this.peek(1).word === '=>') {
+        this.name('an argument')
+        this.next()
+      }
+      items.push(this.expression())
+      if (this.take('AS')) this.name('an alias')
+    }
+    return { is: 'array', start, items, type: undefined }
   }
 
   /** `WITH OFFSET [AS o]`; its name is `offset` where none is given. */
   #offset(): Name | undefined {
     const { start, end } = this.peek()
     if (!this.take('WITH', 'OFFSET')) return undefined
+    if (this.is('OFFSET')) return this.name('an alias')
     return this.alias() ?? { text: 'offset', quoted: false, start, end }
   }
 
   #tableItem(): FromItem {
     const path = this.path()
-    if (this.is('(')) return this.#pivoted(this.#tableFunction(path))
+    if (this.is('(')) return this.#sampled(this.#pivoted(this.#tableFunction(path)))
     const aliasEarly = this.alias()
     const offset = this.#offset()
     const extra: Expression[] = []
@@ -828,26 +1029,59 @@ export class Grammar {
       this.next()
     }
     // What else may stand behind these words, another reader takes for a table.
+    if (this.is('INPUT', 'TABLE')) return { is: 'value', value: this.#inputTable() }
     if (this.isAny('TABLE', 'MODEL')) {
       const is = this.next().word === 'TABLE' ? 'table' : 'model'
       return { is, path: this.path() }
     }
-    if (this.is('CONNECTION') || this.is('DESCRIPTOR')) this.unsupported('call', `a \`${this.peek().word}\` argument`)
+    if (this.isAny('CONNECTION', 'DESCRIPTOR') && !this.#endsArgument(1)) return { is: 'value', value: this.#handle() }
     if (this.isAny('SELECT', 'WITH', 'FROM')) this.unsupported('call', 'a query without brackets as an argument')
     if (this.#bracketsQuery(0)) return { is: 'query', query: this.#bracketedQuery() }
     return { is: 'value', value: this.expression() }
   }
 
+  #endsArgument(ahead: number): boolean {
+    return /^[,)]$/.test(this.peek(ahead).word)
+  }
+
+  /** The rows before `|> CALL f(INPUT TABLE)`. */
+  #inputTable(): Expression {
+    const { start } = this.need('INPUT', 'TABLE')
+    this.never(start, 'call', 'an `INPUT TABLE` argument')
+    if (!this.#endsArgument(0)) this.unexpected('`,` or `)`')
+    return NO_EXPRESSION
+  }
+
+  /** `CONNECTION c`, `DESCRIPTOR(a, b)`: neither names data. */
+  #handle(): Expression {
+    const { start, word } = this.next()
+    this.never(start, 'call', `a \`${word}\` argument`)
+    if (word === 'DESCRIPTOR') this.group()
+    else if (!this.take('DEFAULT')) this.path()
+    return NO_EXPRESSION
+  }
+
   /** With what pivots it, if anything does. */
   #pivoted(of: FromItem): FromItem {
+    const { start } = this.peek()
+    if (this.is('MATCH_RECOGNIZE', '(')) return this.#matched(of)
     if (!this.#opensPivot()) {
       this.#noPivot()
       return of
     }
-    const { start } = this.peek()
     const pivot = this.#pivot()
     const alias = this.alias()
     this.#noPivot()
+    return { is: 'pivot', start, of, pivot, ...(alias !== undefined && { alias }) }
+  }
+
+  /** `t MATCH_RECOGNIZE (…) AS m`: nothing of `t` is in view behind it. */
+  #matched(of: FromItem): FromItem {
+    const { start } = this.next()
+    this.never(start, 'match-recognize', '`MATCH_RECOGNIZE`')
+    this.group()
+    const alias = this.alias()
+    const pivot: Pivot = { is: 'pivot', start, aggregates: [], for: NO_EXPRESSION, values: [] }
     return { is: 'pivot', start, of, pivot, ...(alias !== undefined && { alias }) }
   }
 
@@ -912,15 +1146,33 @@ export class Grammar {
   }
 
   #sample(): void {
-    this.need('SYSTEM', '(')
+    const { start } = this.peek()
+    let isPlain = this.name('`SYSTEM`').text.toUpperCase() === 'SYSTEM'
+    this.need('(')
     this.#constant()
-    this.need('PERCENT', ')')
+    if (this.take('ROWS')) isPlain = false
+    else this.need('PERCENT')
+    if (this.take('PARTITION', 'BY')) {
+      isPlain = false
+      this.inert(() => this.#list(() => this.expression()))
+    }
+    this.need(')')
+    if (this.take('WITH', 'WEIGHT')) {
+      isPlain = false
+      this.alias()
+    }
+    if (this.take('REPEATABLE')) {
+      isPlain = false
+      this.need('(')
+      this.#constant()
+      this.need(')')
+    }
+    if (!isPlain) this.never(start, 'tablesample', 'a sample of this kind', 'write `TABLESAMPLE SYSTEM (n PERCENT)`')
   }
 
   #noPivot(): void {
     const { word } = this.peek()
     if (/^(UN)?PIVOT$/.test(word)) this.unsupported('pivot', `\`${word}\``, 'use conditional aggregation instead')
-    if (word === 'MATCH_RECOGNIZE') this.unsupported('match-recognize', '`MATCH_RECOGNIZE`')
   }
 
   // ── expressions ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1046,10 +1298,10 @@ export class Grammar {
       if (count > FIELDS) this.stop(start, 'too-deep', `a path has more than ${FIELDS} parts`)
       if (this.is('.') && this.peek(1).word !== '*') {
         this.next()
-        if (this.is('(')) this.unsupported('call', 'a chained call')
-        const name = this.name('a field', true)
-        if (this.is('(')) this.unsupported('call', 'a call on a value')
-        of = { is: 'field', start: of.start, of, name }
+        const names = this.is('(') ? this.#chainedName() : [this.name('a field', true)]
+        const [name] = names
+        if (name === undefined || this.is('(')) of = this.#call(of.start, names, of)
+        else of = { is: 'field', start: of.start, of, name }
       } else if (this.take('[')) {
         const index = this.expression()
         this.need(']')
@@ -1058,13 +1310,26 @@ export class Grammar {
     }
   }
 
+  /** `.(NET.HOST)` before the brackets of its call. */
+  #chainedName(): Name[] {
+    this.need('(')
+    const names = [this.name('a function')]
+    while (this.take('.')) names.push(this.name('a function', true))
+    this.need(')')
+    if (!this.is('(')) this.unexpected('`(`')
+    return names
+  }
+
   #primary(): Expression {
     const token = this.peek()
     switch (token.kind) {
       case 'number':
+        this.next()
+        return this.#literal(token, literalType(token))
       case 'string':
       case 'bytes':
         this.next()
+        this.#moreText(token.kind)
         return this.#literal(token, literalType(token))
       case 'parameter':
         this.next()
@@ -1079,7 +1344,21 @@ export class Grammar {
     }
   }
 
+  /** `'a' 'b'` is one literal in ZetaSQL. */
+  #moreText(kind: Token['kind']): void {
+    const { start } = this.peek()
+    // Glued (`'don''t'`), it is another dialect's way to write a quote.
+    if (this.peek().kind !== kind || this.tokens[this.#at - 1]?.end === start) return
+    while (this.peek().kind === kind) this.next()
+    this.never(start, 'literal', 'a literal in several parts', 'join them by `||`')
+  }
+
   #symbol(token: Token): Expression {
+    if (this.take('@@')) {
+      this.never(token.start, 'variable', 'a system variable')
+      this.name('a variable', true)
+      return NO_EXPRESSION
+    }
     if (this.is('[')) return this.#array(token.start, undefined)
     if (!this.is('(')) this.unexpected('an expression')
     if (this.#bracketsQuery(0)) {
@@ -1143,6 +1422,7 @@ export class Grammar {
     if (type !== undefined && behind.kind === 'string' && LITERAL_TYPES.has(type)) {
       this.next()
       this.next()
+      this.#moreText('string')
       return { is: 'literal', start, type: { kind: type }, text: '' }
     }
     return this.#pathOrCall()
@@ -1261,7 +1541,8 @@ export class Grammar {
     return { is: 'path', start, names }
   }
 
-  #call(start: number, names: readonly Name[]): Call {
+  /** `of` is the value that a chained call begins with. */
+  #call(start: number, names: readonly Name[], of?: Expression): Call {
     let name = names.map((n) => n.text.toUpperCase()).join('.')
     const routine = this.#routine(start, names)
     if (name.startsWith('SAFE.')) name = name.slice('SAFE.'.length)
@@ -1272,10 +1553,14 @@ export class Grammar {
     this.need('(')
     const call: Mutable<Call> = { is: 'call', start, name, arguments: [], extra: [] }
     if (routine !== undefined) call.routine = routine
+    const from = this.#at
     this.take('DISTINCT')
-    if (this.take('*')) call.arguments = []
-    else if (!this.is(')')) call.arguments = this.#arguments()
+    const given = of === undefined ? [] : [of]
+    const hasStar = this.take('*')
+    if (hasStar ? this.take(',') : !this.#endsArguments()) given.push(...this.#arguments(name))
+    call.arguments = given
     call.extra = this.#callExtra()
+    if (of !== undefined && given.length === 1 && this.#at > from) this.beyond.push('chained call')
     this.need(')')
     if (this.is('WITH', 'GROUP') || this.is('WITHIN')) this.unsupported('call', `\`${this.peek().word}\``)
     if (this.take('OVER')) call.over = this.#window()
@@ -1299,7 +1584,12 @@ export class Grammar {
     return { start, end: this.tokens[this.#at - 1]?.end ?? start, names: parts }
   }
 
-  #arguments(): Expression[] {
+  #endsArguments(): boolean {
+    if (this.is('LIMIT')) return /^(number|parameter)$/.test(this.peek(1).kind)
+    return this.isAny(')', 'IGNORE', 'RESPECT', 'HAVING', 'ORDER', 'WITH')
+  }
+
+  #arguments(name: string): Expression[] {
     const items: Expression[] = []
     do {
       // `name => value`; a date part is a path that the binder knows by the function.
@@ -1308,28 +1598,78 @@ export class Grammar {
         this.next()
       }
       if (this.isAny('SELECT', 'WITH')) this.unsupported('call', 'a query without brackets as an argument')
+      if (this.is('INPUT', 'TABLE')) {
+        items.push(this.#inputTable())
+        continue
+      }
       if (this.isAny('TABLE', 'MODEL', 'DESCRIPTOR')) this.unsupported('call', `a \`${this.peek().word}\` argument`)
-      const value = this.expression()
-      if (this.is('->')) this.unsupported('lambda', 'a lambda')
-      if (this.is('AS')) this.unsupported('call', 'an argument with an alias')
+      const { start } = this.peek()
+      const value = this.#opensLambda() ? this.#lambda(name) : this.expression()
+      if (this.is('->')) this.unsupported('lambda', 'a lambda of this form')
+      if (this.take('AS')) {
+        this.never(start, 'call', 'an argument with an alias')
+        this.name('an alias')
+      }
       items.push(value)
     } while (this.take(','))
     return items
   }
 
+  /** `e -> `, `(e, i) -> `, `() -> ` */
+  #opensLambda(): boolean {
+    if (!this.is('(')) return this.peek(1).word === '->'
+    let ahead = 1
+    while (/^(name|quoted)$/.test(this.peek(ahead).kind) || this.peek(ahead).word === ',') ahead++
+    return this.peek(ahead).word === ')' && this.peek(ahead + 1).word === '->'
+  }
+
+  #lambda(of: string): Expression {
+    const { start } = this.peek()
+    this.beyond.push('lambda')
+    if (!WITH_LAMBDA.has(of)) this.never(start, 'lambda', 'a lambda in a call of this function')
+    const parameters: Name[] = []
+    if (this.is('(', ')')) this.take('(', ')')
+    else if (this.is('(')) parameters.push(...this.names())
+    else parameters.push(this.name('the name of an argument'))
+    this.need('->')
+    return { is: 'lambda', start, parameters, body: this.expression() }
+  }
+
   #callExtra(): Expression[] {
     const extra: Expression[] = []
+    const { start, word } = this.peek()
+    if (word === 'WITH' || word === 'CLAMPED') {
+      this.next()
+      if (word === 'CLAMPED') extra.push(...this.#clamp())
+      else {
+        this.need('REPORT')
+        if (this.is('(')) this.group()
+      }
+      this.never(start, 'call', `\`${word}\` in a call`)
+    }
     if (this.isAny('IGNORE', 'RESPECT')) {
       this.next()
       this.need('NULLS')
     }
-    if (this.take('HAVING')) {
+    if (this.isAny('WHERE', 'GROUP')) {
+      this.never(this.peek().start, 'call', `\`${this.peek().word}\` in a call`, 'aggregate in a subquery')
+      if (this.take('WHERE')) extra.push(this.expression())
+      if (this.take('GROUP')) extra.push(...this.#groupBy())
+      if (this.take('HAVING')) extra.push(this.expression())
+    } else if (this.take('HAVING')) {
       if (!this.take('MAX')) this.need('MIN')
       extra.push(this.expression())
     }
     if (this.take('ORDER', 'BY')) extra.push(...this.#ordered())
     if (this.take('LIMIT')) extra.push(this.expression())
     return extra
+  }
+
+  #clamp(): Expression[] {
+    this.need('BETWEEN')
+    const low = this.#bitOr()
+    this.need('AND')
+    return [low, this.#bitOr()]
   }
 
   #window(): Window {
@@ -1379,11 +1719,32 @@ export class Grammar {
         return { kind: token.word, of }
       }
       const kind: ScalarType | undefined = TYPES.get(token.word)
-      if (kind === undefined) this.unexpected('a type')
+      if (kind === undefined || this.peek(1).word === '.') return this.#foreignType(token)
       this.next()
       if (this.is('(')) this.#sizes()
+      this.#collation()
       return { kind }
     })
+  }
+
+  #collation(): void {
+    const { start } = this.peek()
+    if (!this.take('COLLATE')) return
+    if (this.peek().kind !== 'string') this.unexpected('a string')
+    this.next()
+    this.never(start, 'type', 'a type with a collation')
+  }
+
+  /** One that BigQuery lacks: `INT32`, `DOUBLE`, a protocol buffer's name. */
+  #foreignType(token: Token): SqlType {
+    if (token.kind !== 'name' && token.kind !== 'quoted') this.unexpected('a type')
+    const { names } = this.path()
+    const name = names.map(({ text }) => text).join('.')
+    const known = SAME_TYPE[name.toUpperCase()]
+    this.never(token.start, 'type', `the type \`${name}\``, known === undefined ? undefined : `write \`${known}\``)
+    if (this.is('(')) this.#sizes()
+    this.#collation()
+    return { kind: 'STRING' }
   }
 
   /** `STRING(10)`, `NUMERIC(10, 2)`: sizes are no part of our types. */
@@ -1401,7 +1762,7 @@ export class Grammar {
     const fields: SqlField[] = []
     if (!this.is('>')) {
       do {
-        const named = this.peek(1).kind === 'name'
+        const named = /^(name|quoted)$/.test(this.peek(1).kind) && !this.isAny('ARRAY', 'STRUCT')
         const name = named ? this.name('the name of a field').text : ''
         fields.push({ name, type: this.type() })
       } while (this.take(','))
@@ -1409,6 +1770,43 @@ export class Grammar {
     this.need('>')
     return { kind: 'STRUCT', fields }
   }
+}
+
+/** A join whose left side is what stands before it. */
+type Joined = Mutable<Omit<JoinItem, 'is' | 'left'>>
+
+/** A join that has no condition, as yet. */
+function isOpen(on: Expression | undefined, using: readonly Name[]): boolean {
+  return on === undefined && using.length === 0
+}
+
+/** Words that lead to a table, a model or a query. */
+const NAMING = new Set(['SELECT', 'FROM', 'TABLE', 'MODEL', 'JOIN', ';'])
+
+/** Functions of which we know what their lambdas are given: elements of the array, and their places in it. */
+const WITH_LAMBDA = new Set([
+  'ARRAY_FILTER',
+  'ARRAY_FIND',
+  'ARRAY_FIND_ALL',
+  'ARRAY_INCLUDES',
+  'ARRAY_OFFSET',
+  'ARRAY_OFFSETS',
+  'ARRAY_TRANSFORM',
+])
+
+/** BigQuery's names for types of other dialects. */
+const SAME_TYPE: Readonly<Record<string, string>> = {
+  INT32: 'INT64',
+  UINT32: 'INT64',
+  UINT64: 'INT64',
+  LONG: 'INT64',
+  FLOAT: 'FLOAT64',
+  FLOAT32: 'FLOAT64',
+  DOUBLE: 'FLOAT64',
+  REAL: 'FLOAT64',
+  TEXT: 'STRING',
+  CHAR: 'STRING',
+  VARCHAR: 'STRING',
 }
 
 /** In the place of what stands before a pipe operator. */

@@ -68,6 +68,7 @@ class GoogleSql implements Statements {
     if (analysed.refused) return analysed
     const { does } = analysed.tree
     if (does.is === 'opaque') return does.refusal
+    if (analysed.grammar.unbound !== undefined) return analysed.grammar.unbound
     try {
       checkParameters(analysed, parameters)
       const last = this.#bound.get(analysed)
@@ -112,7 +113,7 @@ class GoogleSql implements Statements {
     // Never bound: it is known by name only, so that a policy can judge it.
     if (tree.does.is === 'opaque') return first
     const tokens = grammar.tokens.filter((token) => token.kind !== 'end' && token.end <= text.length)
-    const missed = disagreementOfScan(text, tokens, names.places)
+    const missed = disagreementOfScan(text, tokens, names.places, grammar.unbound !== undefined)
     // Constructs that bq2cst is known not to read: our grammar and the scan of tokens must do, and the dry run follows.
     if (missed !== undefined || grammar.beyond.length > 0) return missed ?? first
     const sources = names.places.filter(({ start }) => isShown(first, start))
@@ -131,13 +132,19 @@ async function isCurrent(tables: readonly Table[], schemas: Schemas, signal: Abo
 }
 
 /** Every name that the scan of tokens takes for a table must be one of ours, and every one of ours its. */
-function disagreementOfScan(text: string, tokens: readonly Token[], places: Analysed['names']['places']) {
+function disagreementOfScan(
+  text: string,
+  tokens: readonly Token[],
+  places: Analysed['names']['places'],
+  isUnbound: boolean,
+) {
   const scanned = scanNames(tokens).filter(({ role }) => role !== 'execute')
   const theirs = new Map(scanned.map((name) => [name.start, name.end]))
   const ours = new Map(places.map((place) => [place.start, place.end]))
   const [odd] = [
     ...scanned.filter(({ start, end }) => ours.get(start) !== end),
-    ...places.filter(({ start, end }) => theirs.get(start) !== end),
+    // What is never bound may name more than the scan knows of, and never less.
+    ...places.filter(({ start, end }) => !isUnbound && theirs.get(start) !== end),
   ]
   if (odd === undefined) return undefined
   return refuse(text, odd.start, 'unproven', 'a second reading takes another word for a table here', SIMPLER)

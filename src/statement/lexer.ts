@@ -3,6 +3,7 @@
  * blanks in place of comments, each token where it stood, so a position in the one text is a position in the other.
  */
 import type { Refusal } from './contract.ts'
+import { RESERVED } from './words.ts'
 
 export type TokenKind = 'name' | 'quoted' | 'string' | 'bytes' | 'number' | 'parameter' | 'symbol' | 'end'
 
@@ -29,6 +30,9 @@ export interface Lexed {
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y
 const NUMBER = /0[xX][0-9a-fA-F]+|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?/y
 const DIGITS = /[0-9]+/y
+/** A part of a path, behind a point. */
+const DIGIT_NAME = /[0-9][A-Za-z0-9_]*/y
+const HINT = /@\s*\{/y
 const PREFIXED = /(?:[rR][bB]?|[bB][rR]?)?(?:"""|'''|"|')/y
 const SYMBOLS = [
   '||',
@@ -78,6 +82,7 @@ class Lexer {
   #at = 0
   #depth = 0
   #comments = 0
+  #isHint = false
 
   constructor(text: string) {
     this.#text = text
@@ -134,6 +139,10 @@ class Lexer {
     if (/[0-9]/.test(c) || (c === '.' && /[0-9]/.test(text[this.#at + 1] ?? ''))) return this.#number(c)
     if (c === '?') return this.#push('parameter', '', '', 1)
     if (c === '@') return this.#parameter()
+    if (c === '}' && this.#isHint) {
+      this.#isHint = false
+      return this.#push('symbol', '}', '}', 1)
+    }
     const symbol = SYMBOLS.find((s) => text.startsWith(s, this.#at))
     if (symbol === undefined) return this.#stray(c)
     return this.#bracket(symbol) ?? this.#push('symbol', symbol, symbol, symbol.length)
@@ -174,6 +183,12 @@ class Lexer {
   #number(first: string): Refusal | undefined {
     const last = this.#tokens.at(-1)
     const glued = last?.end === this.#at
+    if (first === '.' && glued && this.#isPart(last)) {
+      // `dataset.2024`: behind a point, a name may begin with a digit.
+      this.#push('symbol', '.', '.', 1)
+      const name = this.#match(DIGIT_NAME) ?? ''
+      return this.#push('name', name, name.toUpperCase(), name.length)
+    }
     if (first === '.' && glued && last !== undefined && /name|quoted|number/.test(last.kind)) {
       return this.#no(this.#at, 'a name begins with a digit', 'write it in backticks')
     }
@@ -188,13 +203,25 @@ class Lexer {
     return this.#push('number', number, '', number.length)
   }
 
+  /** Whether a point behind it leads to another part of a path. */
+  #isPart(last: Token | undefined): boolean {
+    if (last?.kind === 'quoted') return true
+    return last?.kind === 'name' && (!RESERVED.has(last.word) || this.#tokens.at(-2)?.word === '.')
+  }
+
   #parameter(): Refusal | undefined {
-    // `@@dataset_id`: no expression of ours takes one, but a script is told by its other words.
-    if (/^@@[A-Za-z_]/.test(this.#text.slice(this.#at, this.#at + 3))) return this.#push('symbol', '@@', '@@', 2)
+    const ahead = this.#text.slice(this.#at, this.#at + 3)
+    if (/^@@[A-Za-z_`]/.test(ahead)) return this.#push('symbol', '@@', '@@', 2)
+    const hint = this.#isHint ? undefined : this.#match(HINT)
+    if (hint !== undefined) {
+      this.#isHint = true
+      return this.#push('symbol', '@{', '@{', hint.length)
+    }
+    if (/^@[0-9]/.test(ahead)) return this.#push('symbol', '@', '@', 1)
     this.#at++
     const name = this.#match(NAME)
     this.#at--
-    if (name === undefined) return this.#no(this.#at, 'hints and system variables are not supported')
+    if (name === undefined) return this.#no(this.#at, 'a parameter, a hint or a system variable has no name here')
     return this.#push('parameter', name, '', name.length + 1)
   }
 

@@ -2,6 +2,7 @@
 import type { ResourceUse, TablePath } from '../exchange.ts'
 import type { Defaults } from './contract.ts'
 import type { Grammar } from './grammar.ts'
+import { refuse } from './lexer.ts'
 import type {
   Body,
   Call,
@@ -69,14 +70,31 @@ export function tablePath(path: Path, grammar: Grammar, defaults: Defaults): { p
   }
   const schema = parts.findIndex((part) => part.toUpperCase() === 'INFORMATION_SCHEMA')
   if (schema !== -1) return informationSchema(parts, schema, defaults, () => no(`\`${shown}\` is no view we know`))
-  if (parts.length > 3) no(`\`${shown}\` has more than three parts`, 'write it as `project.dataset.table`')
+  if (parts.length > 3) return longPath(path, parts, grammar)
   const [table = '', dataset = defaults.dataset, project = defaults.project] = parts.toReversed()
   if (dataset === undefined) return no(`\`${shown}\` names no dataset`, 'write it as `dataset.table`')
   // `c*` would read `customers` under a name that no policy for `customers` knows.
   if (table.includes('*') && !/[_0-9]\*$/.test(table)) {
-    no(`\`${shown}\` is too wide for a wildcard table`, 'write the whole prefix of the shards: `events_*`')
+    if (!table.endsWith('*')) no(`\`${shown}\` holds characters that a table's path may not`)
+    // A policy can be asked about it: whoever denies one of the tables that it stands for denies it.
+    unbound(path, grammar, `\`${shown}\` is too wide for a wildcard table`, 'write the whole prefix: `events_*`')
   }
   return { path: { project, dataset, table }, resource: resourceOf({ project, dataset, table }, defaults) }
+}
+
+/** What has more parts than any table of BigQuery: its whole name may be judged, and is never looked up. */
+function longPath(path: Path, parts: readonly string[], grammar: Grammar): { path: TablePath; resource: string } {
+  const shown = grammar.text.slice(path.start, path.end)
+  unbound(path, grammar, `\`${shown}\` has more than three parts`, 'write it as `project.dataset.table`')
+  if (parts.some((part) => part.includes('*')))
+    grammar.stop(path.start, 'unknown-table', `\`${shown}\` is too wide for a wildcard table`)
+  const [project = '', dataset = '', ...rest] = parts
+  return { path: { project, dataset, table: rest.join('.') }, resource: parts.join('.') }
+}
+
+function unbound({ start }: Path, grammar: Grammar, message: string, fix: string): void {
+  grammar.unbound ??= refuse(grammar.text, start, 'unknown-table', message, fix)
+  grammar.beyond.push('never bound')
 }
 
 /** `dataset.INFORMATION_SCHEMA.TABLES` is a resource of its own; so is `INFORMATION_SCHEMA.SCHEMATA` without a dataset. */
@@ -112,6 +130,7 @@ class NameWalk {
   readonly #uses: ResourceUse[] = []
   readonly #paths = new Map<string, TablePath>()
   readonly #places: Path[] = []
+  #exports = false
 
   constructor(grammar: Grammar, defaults: Defaults) {
     this.#grammar = grammar
@@ -125,6 +144,7 @@ class NameWalk {
       this.#read(path, 'copied', undefined)
       this.#all(extra, NO_CTES, NO_ALIASES)
     }
+    for (const path of tree.arrays ?? []) this.#places.push(path)
     this.#does(tree)
     const paths = [...this.#paths].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path)
     const tables = this.#tables.toSorted((a, b) => a.start - b.start)
@@ -187,7 +207,8 @@ class NameWalk {
           if (body !== undefined) this.#expression(body, NO_CTES, NO_ALIASES)
         }
         this.#query(does.query, NO_CTES, NO_ALIASES)
-        if (does.exports) this.#uses.push(...this.#uses.map((use) => ({ ...use, action: 'export' as const })))
+        if (does.exports || this.#exports)
+          this.#uses.push(...this.#uses.map((use) => ({ ...use, action: 'export' as const })))
         break
       case 'insert':
         if (does.query !== undefined) this.#query(does.query, NO_CTES, NO_ALIASES)
@@ -336,12 +357,16 @@ class NameWalk {
     }
   }
 
-  #branch(pipe: Extract<Pipe, { is: 'branch' }>, ctes: Ctes, aliases: Aliases, outer: Aliases): void {
+  #branch(pipe: Extract<Pipe, { is: 'branch' }>, ctes: Ctes, aliases: Set<string>, outer: Aliases): void {
+    if (pipe.name === 'EXPORT') this.#exports = true
+    this.#all(pipe.conditions ?? [], ctes, aliases)
     if (pipe.target !== undefined) this.#target({ path: pipe.target.path, actions: [pipe.target.action] })
     for (const pipes of pipe.branches) {
       const [inside, seen] = [new Map(ctes), new Set(aliases)]
       for (const each of pipes) this.#pipe(each, inside, seen, outer)
     }
+    // Which aliases are still in view cannot be told: without them, a path is a table's.
+    if (pipe.name !== 'TEE') only(aliases, outer)
   }
 
   #windows(windows: Select['windows'], ctes: Ctes, aliases: Aliases): void {
@@ -397,7 +422,7 @@ class NameWalk {
     switch (item.is) {
       case 'join':
         this.#from(item.left, ctes, aliases, outer)
-        this.#from(item.right, ctes, aliases, outer)
+        this.#right(item.right, ctes, aliases, outer)
         if (item.on !== undefined) this.#expression(item.on, ctes, aliases)
         return
       case 'subquery':
@@ -428,6 +453,14 @@ class NameWalk {
     if (alias !== undefined) aliases.add(lower(alias.text))
   }
 
+  /** A join inside a join sees nothing of what stands before it: there, `a.items` is a table. */
+  #right(item: FromItem, ctes: Ctes, aliases: Set<string>, outer: Aliases): void {
+    if (item.is !== 'join') return this.#from(item, ctes, aliases, outer)
+    const inside = new Set(outer)
+    this.#from(item, ctes, inside, outer)
+    for (const alias of inside) aliases.add(alias)
+  }
+
   #meaning(item: TableItem, ctes: Ctes, aliases: Aliases): Meaning {
     const { names } = item.path
     const [first, second] = names
@@ -440,7 +473,7 @@ class NameWalk {
     if (first !== undefined && second !== undefined && second.start > first.end && aliases.has(lower(first.text))) {
       return item.fixed === undefined ? { is: 'array' } : refusal('a clause for tables')
     }
-    if (item.offset !== undefined) refusal('`WITH OFFSET` behind a table')
+    if (item.offset !== undefined) this.#grammar.never(item.start, 'clause', '`WITH OFFSET` behind a table')
     const implied = item.alias === undefined ? names.at(-1)?.text : undefined
     return { is: 'table', table: this.#read(item.path, item.fixed, implied) }
   }
@@ -482,6 +515,8 @@ export function operands(e: Expression): readonly Expression[] {
     case 'interval':
     case 'in':
       return [e.of]
+    case 'lambda':
+      return [e.body]
     case 'element':
       return [e.of, e.index]
     case 'call':

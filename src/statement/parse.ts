@@ -2,6 +2,7 @@
 import type { Defaults, Parsed, Refusal } from './contract.ts'
 import { Grammar, Stop } from './grammar.ts'
 import { readStatement } from './grammar-statement.ts'
+import { withoutHints } from './hinted.ts'
 import { emit, lex, type Token } from './lexer.ts'
 import { marksOf, type Mark } from './shape.ts'
 import { resolveNames, type Names } from './names.ts'
@@ -25,8 +26,10 @@ export function analyse(sql: string, defaults: Defaults): Analysed | Refusal {
     const lexed = lex(sql)
     if ('refused' in lexed) return lexed
     const text = emit(sql, lexed.tokens).replace(/(\s*;)+$/, '')
-    const grammar = new Grammar(text, lexed.tokens)
+    const { tokens, hint } = withoutHints(text, lexed.tokens)
+    const grammar = new Grammar(text, tokens)
     const tree = readStatement(grammar)
+    if (hint !== undefined) grammar.never(hint, 'hint', 'a hint', 'leave it out')
     const names = resolveNames(tree, grammar, defaults)
     const { uses, paths } = names
     const marks = lexed.tokens.filter((token) => token.kind === 'parameter')

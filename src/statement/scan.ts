@@ -162,7 +162,7 @@ class Scan {
     switch (word) {
       case 'INSERT':
       case 'UPDATE':
-        if (this.#word(1) === 'INTO') return false
+        if (this.#word(1) === 'INTO' || this.#isRow()) return false
         return this.#target('write', 1)
       case 'DELETE':
         return this.#target('write', 1 + Number(this.#word(1) === 'FROM'))
@@ -182,6 +182,12 @@ class Scan {
       default:
         return false
     }
+  }
+
+  /** `WHEN NOT MATCHED THEN INSERT ROW`, and no more. */
+  #isRow(): boolean {
+    if (this.#word(-1) !== 'THEN' || this.#word(1) !== 'ROW') return false
+    return this.#tokens[this.#i + 2] === undefined || /^(WHEN|;)$/.test(this.#word(2))
   }
 
   /** `CREATE OR REPLACE TABLE IF NOT EXISTS t` */

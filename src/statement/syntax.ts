@@ -31,6 +31,8 @@ export type Expression = Placed &
     | { readonly is: 'in'; readonly of: Expression; readonly query: Query }
     | { readonly is: 'array'; readonly items: readonly Expression[]; readonly type: SqlType | undefined }
     | { readonly is: 'struct'; readonly items: readonly Aliased[]; readonly type: SqlType | undefined }
+    /** `(e, i) -> e > i`, as an argument. */
+    | { readonly is: 'lambda'; readonly parameters: readonly Name[]; readonly body: Expression }
   )
 
 export interface Call extends Placed {
@@ -103,11 +105,12 @@ export type Pipe = Placed &
     | { readonly is: 'pivot'; readonly pivot: Pivot; readonly alias?: Name }
     | { readonly is: 'with'; readonly ctes: readonly Cte[] }
     | { readonly is: 'call'; readonly function: FunctionItem }
-    /** FORK, TEE, CREATE, INSERT: named, so that a policy can judge it, and never bound. */
+    /** FORK, TEE, IF, CREATE, INSERT, EXPORT, MATCH_RECOGNIZE: named, so that a policy can judge it, and never bound. */
     | {
         readonly is: 'branch'
         readonly name: string
         readonly branches: readonly (readonly Pipe[])[]
+        readonly conditions?: readonly Expression[]
         readonly target?: { readonly path: Path; readonly action: 'write' | 'define' }
       }
   )
@@ -242,6 +245,8 @@ export interface Tree extends Placed {
   readonly features: readonly { readonly name: string; readonly start: number }[]
   /** Temporary functions that stand before a query. */
   readonly functions?: readonly TempFunction[]
+  /** Arrays of the target that a statement inside an UPDATE changes: no tables. */
+  readonly arrays?: readonly Path[]
 }
 
 export interface TempFunction {
@@ -278,6 +283,8 @@ export type Does =
         readonly source: boolean
         readonly target: boolean
         readonly values: readonly Expression[]
+        /** `INSERT ROW`: every column of the source. */
+        readonly row?: boolean
       }[]
     }
   | { readonly is: 'define'; readonly query?: Query }

@@ -18,6 +18,7 @@ export function verifyNarrowed(
   if (again.refused) return { ...again, message: `the rewritten statement is not understood: ${again.message}` }
   if (again.kind !== original.kind || narrowed.kind !== original.kind) return no('the kind of statement has changed')
   if (again.tree.does.is === 'opaque') return { ...again.tree.does.refusal, code: 'unproven' }
+  if (again.grammar.unbound !== undefined) return { ...again.grammar.unbound, code: 'unproven' }
   const known = new Set(original.tables.map((table) => table.resource))
   for (const use of original.uses) known.add(use.resource)
   for (const path of again.paths) {

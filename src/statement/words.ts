@@ -13,7 +13,7 @@ export const RESERVED: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-export const JOIN_WORDS = ['JOIN', 'INNER', 'LEFT', 'RIGHT', 'FULL', 'CROSS', 'NATURAL'] as const
+export const JOIN_WORDS = ['JOIN', 'INNER', 'LEFT', 'RIGHT', 'FULL', 'CROSS', 'NATURAL', 'HASH', 'LOOKUP'] as const
 
 /** First parts of built-in functions' names. Not `ML`, `AI`, `OBJ`: those reach out of the query. */
 export const NAMESPACES: ReadonlySet<string> = new Set([
