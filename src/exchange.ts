@@ -183,8 +183,20 @@ export interface Reference {
   readonly end: number
   /** The implied alias: what must be written behind a subquery that takes its place. Absent where the text gives one. */
   readonly alias?: string
-  /** Why no subquery may stand here: `dml-target`, `wildcard-suffix`, `time-travel`, … Absent where one may. */
+  /** Why no subquery may stand here: `target`, `copied`, `table-function`, … Absent where one may. */
   readonly fixed?: string
+  /** Clauses behind the path that go where it goes: `FOR SYSTEM_TIME AS OF …`, `TABLESAMPLE …`. */
+  readonly clauses?: readonly Span[]
+  /** Its pseudo-columns that are used, each by its name in capitals, and where the name stands. */
+  readonly pseudo?: readonly { readonly name: string; readonly at: readonly Span[] }[]
+  /** Where a `*` stands for its columns, if `pseudo` is there: right behind it, or behind the last name of its EXCEPT. */
+  readonly stars?: readonly { readonly at: number; readonly isList: boolean }[]
+}
+
+/** Offsets in UTF-16 code units. */
+export interface Span {
+  readonly start: number
+  readonly end: number
 }
 
 /** A view that the statement reads, with the places in its definition where it reads in turn. */

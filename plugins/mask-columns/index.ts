@@ -13,7 +13,7 @@ import type {
   SqlStatement,
   Unfulfilled,
 } from '../../src/plugin.ts'
-import { replaceReferences, withNamedParameters } from '../../src/statement/rewrite.ts'
+import { exportsOf, replaceReferences, withNamedParameters } from '../../src/statement/rewrite.ts'
 import { readKeys, type Pads } from './keys.ts'
 import { barredNames, barredSchemaView } from './barred.ts'
 import { planTables, touches, wrappedTable, type TablePlan } from './plan.ts'
@@ -69,15 +69,11 @@ function rewritten(statement: SqlStatement, plans: Plans, pads: ReadonlyMap<stri
   const keys = [...new Set([...plans.values()].flatMap((plan) => plan.keys))].sort()
   const named = keys.length === 0 ? statement : withNamedParameters(statement)
   const parameterOf = (key: string, side: 'ipad' | 'opad'): string => `sluice_k${keys.indexOf(key) + 1}_${side}`
-  const wraps = new Map(
-    [...plans].map(([resource, plan]) => [
-      resource,
-      wrappedTable(plan, (key) => ({ inner: `@${parameterOf(key, 'ipad')}`, outer: `@${parameterOf(key, 'opad')}` })),
-    ]),
-  )
-  const replaced = replaceReferences(named, (table, at) =>
-    at.fixed === undefined ? wraps.get(table.resource) : undefined,
-  )
+  const padsOf = (key: string) => ({ inner: `@${parameterOf(key, 'ipad')}`, outer: `@${parameterOf(key, 'opad')}` })
+  const replaced = replaceReferences(named, (table, at) => {
+    const plan = plans.get(table.resource)
+    return at.fixed === undefined && plan !== undefined ? wrappedTable(plan, padsOf, exportsOf(at)) : undefined
+  })
   if ('refused' in replaced) {
     const { message, line, column, fix } = replaced
     return unprovable(message, `${line}:${column}`, fix)

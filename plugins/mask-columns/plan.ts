@@ -1,5 +1,6 @@
 /** What is to be masked in the tables of one statement, and the query that takes a table's place. */
 import type { Masked, Reason, SqlField, SqlStatement, SqlType, Table } from '../../src/plugin.ts'
+import type { Export } from '../../src/statement/rewrite.ts'
 import { masked, maskNode, misfit, quote, type MaskNode, type Scope } from './expression.ts'
 import { strategyName, strongest, type Mask } from './strategy.ts'
 import type { ColumnMask } from './terms.ts'
@@ -160,8 +161,8 @@ export function touches(plan: TablePlan, column: string): boolean {
   })
 }
 
-/** The query that yields the table with its masked columns: same names, order and types. */
-export function wrappedTable(plan: TablePlan, pads: Scope['pads']): string {
+/** The query that yields the table with its masked columns: same names, order and types; then the pseudo-columns asked for. */
+export function wrappedTable(plan: TablePlan, pads: Scope['pads'], exported: readonly Export[] = []): string {
   const scope: Scope = { alias: aliases(plan.table), pads }
   const alias = scope.alias('t')
   const items = plan.table.columns.flatMap((column) => {
@@ -170,7 +171,8 @@ export function wrappedTable(plan: TablePlan, pads: Scope['pads']): string {
     return sql === undefined ? [] : [`${sql} AS ${quote(column.name)}`]
   })
   const { project, dataset, table } = plan.table.path
-  return `SELECT * REPLACE (${items.join(', ')}) FROM ${quote(`${project}.${dataset}.${table}`)} AS ${alias}`
+  const pseudo = exported.map((it) => `, ${alias}.${it.name} AS ${it.alias}`).join('')
+  return `SELECT * REPLACE (${items.join(', ')})${pseudo} FROM ${quote(`${project}.${dataset}.${table}`)} AS ${alias}`
 }
 
 /** Aliases that no column or field of the table has: inside UNNEST the fields of a struct are names as well. */

@@ -60,8 +60,15 @@ export interface Bound {
   readonly columnsRead: ReadonlySet<string>
   readonly functions: ReadonlySet<string>
   readonly features: readonly Feature[]
-  /** Offsets of tables of which a pseudo-column is used: no subquery has one. */
-  readonly pseudo: ReadonlySet<number>
+  /** By the offset of a table: where its pseudo-columns are used, which no subquery has. */
+  readonly pseudo: ReadonlyMap<number, PseudoUse>
+}
+
+/** Where the pseudo-columns of one table are named. `isFixed`: where no column of a subquery could stand for them. */
+export interface PseudoUse {
+  readonly isFixed: boolean
+  readonly names: readonly Name[]
+  readonly stars: readonly Star[]
 }
 
 /** A row source behind FROM under its alias. */
@@ -98,6 +105,10 @@ const EMPTY: Frame = { ranges: [], columns: [] }
 /** Steps, summed over everything; ends statements whose stars or recursion multiply. */
 const WORK = 400_000
 const COLUMNS = 20_000
+/** Those that a column of a subquery may stand for; the others belong to functions of changes. */
+const EXPORTED = /^_(partitiontime|partitiondate|file_name|table_suffix)$/i
+/** Pipe operators behind which the rows of FROM are named as before, and no column more is seen than named. */
+const TRANSPARENT = /^(where|order|limit|extend|set|drop|rename|join|project|aggregate|with)$/
 const PSEUDO: ReadonlyMap<string, SqlType> = new Map<string, SqlType>([
   ['_partitiontime', { kind: 'TIMESTAMP' }],
   ['_partitiondate', { kind: 'DATE' }],
@@ -139,7 +150,12 @@ class Binder {
   readonly #ctes = new Map<Cte, Result>()
   readonly #functions = new Set<string>()
   readonly #features: Feature[] = []
-  readonly #pseudo = new Set<number>()
+  /** By the offset of a table: where pseudo-columns of it are named, by the offsets of the names. */
+  readonly #pseudo = new Map<number, Map<number, Name>>()
+  /** Offsets of tables whose rows are used whole, so that a further column would be seen; and where `*` stands for one. */
+  #whole = new Set<number>()
+  readonly #stars = new Map<number, Set<Star>>()
+  readonly #rows = new Map<Value, number>()
   /** Tables that are divided (by a column, or into shards), and the columns by which rows are chosen. */
   readonly #divided: { readonly resource: string; readonly by: string; readonly start: number }[] = []
   readonly #filtered = new Set<string>()
@@ -164,7 +180,27 @@ class Binder {
       columnsRead: this.#reads,
       functions: this.#functions,
       features: this.#features,
-      pseudo: this.#pseudo,
+      pseudo: new Map(
+        [...this.#pseudo].map(([start, names]) => [
+          start,
+          {
+            isFixed: this.#whole.has(start),
+            names: [...names.values()],
+            stars: [...(this.#stars.get(start) ?? [])],
+          },
+        ]),
+      ),
+    }
+  }
+
+  /** Their rows are used as they are: a column more would change what comes out. */
+  #seenWhole(ranges: readonly Range[]): void {
+    for (const { table } of ranges) if (table !== undefined) this.#whole.add(table.start)
+  }
+
+  #starOver(star: Star, tables: readonly (number | undefined)[]): void {
+    for (const start of tables) {
+      if (start !== undefined) this.#stars.set(start, (this.#stars.get(start) ?? new Set()).add(star))
     }
   }
 
@@ -309,7 +345,7 @@ class Binder {
     this.#deepest = Math.max(this.#deepest, ++this.#depth)
     for (const cte of query.ctes)
       this.#ctes.set(cte, query.recursive ? this.#recursive(cte) : this.#query(cte.query, undefined))
-    const { result, scope } = this.#body(query.body, outer)
+    const { result, scope } = this.#body(query.body, outer, query.pipes.length > 0)
     const sees: Scope = scope ?? { ranges: [], columns: result.columns, parent: outer }
     this.#each(query.orderBy, { ...sees, aliases: result.columns })
     const piped = query.pipes.length === 0 ? result : this.#piped(query, result, scope, outer)
@@ -325,9 +361,11 @@ class Binder {
     let frame = body.is === 'from' && scope !== undefined ? scope : this.#queryFrame(result, undefined)
     for (const pipe of pipes) {
       this.#step(1 + frame.columns.length / 8, pipe.start)
+      if (!TRANSPARENT.test(pipe.is)) this.#seenWhole(frame.ranges)
       frame = this.#pipe(pipe, frame, outer)
       this.#bounded(frame.columns, pipe.start)
     }
+    this.#seenWhole(frame.ranges)
     return { columns: frame.columns, isValue: false, ...openOf(frame, EMPTY) }
   }
 
@@ -475,7 +513,8 @@ class Binder {
     }
   }
 
-  #body(body: Body, outer: Scope | undefined): { result: Result; scope?: Scope } {
+  /** `isPiped`: a pipe operator decides what of the rows of FROM is seen. */
+  #body(body: Body, outer: Scope | undefined, isPiped = false): { result: Result; scope?: Scope } {
     switch (body.is) {
       case 'select':
         return this.#select(body, outer)
@@ -483,6 +522,7 @@ class Binder {
         return { result: this.#query(body.query, outer) }
       case 'from': {
         const scope = this.#scope(this.#from(body.from, outer, EMPTY), outer)
+        if (!isPiped) this.#seenWhole(scope.ranges)
         return { result: { columns: scope.columns, isValue: false, ...openOf(scope, EMPTY) }, scope }
       }
       case 'set': {
@@ -577,13 +617,37 @@ class Binder {
 
   #item({ value, alias }: { value: Expression; alias?: Name }, scope: Scope): NamedValue {
     const bound = this.#expression(value, scope)
+    // The column would bear another name than it had.
+    if (alias === undefined) this.#unnamed(value)
     return { name: alias?.text ?? impliedName(value), value: bound }
+  }
+
+  #unnamed(value: Expression): void {
+    const last = value.is === 'path' ? value.names.at(-1) : undefined
+    if (last === undefined) return
+    for (const [start, names] of this.#pseudo) if (names.has(last.start)) this.#whole.add(start)
+  }
+
+  /** The row behind `row.*`, which of a table may be written without some columns. */
+  #starred(star: Star, of: Expression, scope: Scope): Value {
+    const before = new Set(this.#whole)
+    const value = this.#chain(of, scope)
+    const table = this.#rows.get(value)
+    if (table === undefined) return value
+    this.#whole = before
+    this.#starOver(star, [table])
+    return value
   }
 
   #star(star: Star, scope: Scope): NamedValue[] {
     this.#note('select-star', star.start)
     const isOpen = star.of === undefined && scope.open !== undefined
-    const columns = star.of === undefined ? scope.columns : fieldsOf(this.#chain(star.of, scope))
+    if (star.of === undefined)
+      this.#starOver(
+        star,
+        scope.ranges.map((range) => range.table?.start),
+      )
+    const columns = star.of === undefined ? scope.columns : fieldsOf(this.#starred(star, star.of, scope))
     if (columns === undefined) {
       return this.#stop(star.start, 'unsupported-star', '`.*` of a value whose fields are not known', 'name the fields')
     }
@@ -696,6 +760,7 @@ class Binder {
 
   #pivoted(pivot: Pivot, frame: Frame, alias: Name | undefined, scope: Scope): Frame {
     if (frame.open !== undefined) this.#openStar(pivot.start)
+    this.#seenWhole(frame.ranges)
     const columns = pivot.is === 'pivot' ? this.#pivotColumns(pivot, frame, scope) : this.#unpivotColumns(pivot, frame)
     return { columns, ranges: [this.#range1(alias?.text, { columns, ranges: [] })] }
   }
@@ -836,6 +901,7 @@ class Binder {
 
   #tableFrame(source: Source, name: string | undefined, start: number, wildcard: boolean): Frame {
     const row = rowOf(source.columns)
+    this.#rows.set(row, start)
     return { columns: source.columns, ranges: [{ name, row, table: { start, source, wildcard } }] }
   }
 
@@ -1103,6 +1169,7 @@ class Binder {
     const aliases = (scope.aliases ?? []).filter((column) => lower(column.name) === wanted)
     const row = range?.row
     if (row !== undefined && isQualified) return row
+    if (range !== undefined) this.#seenWhole([range])
     if (columns.length > 1 && row === undefined && aliases.length === 0) {
       return this.#stop(
         name.start,
@@ -1129,19 +1196,21 @@ class Binder {
     for (let s = scope; s !== undefined; s = s.parent) {
       const found = s.ranges.filter((range) => range.table !== undefined)
       const values = found.map((range) => this.#pseudoOf(range, name)).filter((value) => value !== undefined)
+      if (values.length > 1) this.#seenWhole(found)
       if (values.length > 0) return mixed(values, values[0]?.type)
     }
     return undefined
   }
 
-  /** A pseudo-column of a table; a subquery in the table's place would not have it. */
+  /** A pseudo-column of a table; a subquery in the table's place has it under another name only. */
   #pseudoOf({ table }: Range, name: Name): Value | undefined {
     const type = PSEUDO.get(lower(name.text))
     if (type === undefined || table === undefined) return undefined
     if (lower(name.text) === '_table_suffix' && !table.wildcard) return undefined
     const { source, start } = table
     if (source.columns.some((column) => lower(column.name) === lower(name.text))) return undefined
-    this.#pseudo.add(start)
+    this.#pseudo.set(start, (this.#pseudo.get(start) ?? new Map<number, Name>()).set(name.start, name))
+    if (!EXPORTED.test(name.text) || /VIEW/.test(source.table.kind)) this.#whole.add(start)
     return fromTable(`${source.table.resource}.${name.text.toUpperCase()}`, type)
   }
 

@@ -1,6 +1,6 @@
 /** Fetches the tables that a statement names, and expands views: their definitions are parsed and bound like any text. */
 import type { Reference, ResourceUse, Table, View } from '../exchange.ts'
-import { baseColumns, bindTree, pathKey, type Source } from './binder.ts'
+import { baseColumns, bindTree, pathKey, type Bound, type PseudoUse, type Source } from './binder.ts'
 import type { Schemas } from './contract.ts'
 import { Stop } from './grammar.ts'
 import { nearest } from './nearest.ts'
@@ -114,7 +114,7 @@ class Expander implements Expansion {
     })
   }
 
-  #reference(named: NamedTable, pseudo: ReadonlySet<number>): Reference {
+  #reference(named: NamedTable, pseudo: Bound['pseudo']): Reference {
     const resource = this.sources.get(pathKey(named.path))?.table.resource ?? named.resource
     return referenceOf({ ...named, resource }, pseudo)
   }
@@ -145,8 +145,30 @@ class Expander implements Expansion {
 }
 
 /** A named table as a place where a subquery may stand. */
-export function referenceOf(named: Omit<NamedTable, 'path'>, pseudo: ReadonlySet<number>): Reference {
-  const { resource, start, end, alias } = named
-  const fixed = named.fixed ?? (pseudo.has(start) ? 'pseudo-column' : undefined)
-  return { resource, start, end, ...(alias !== undefined && { alias }), ...(fixed !== undefined && { fixed }) }
+export function referenceOf(named: Omit<NamedTable, 'path'>, pseudo: Bound['pseudo']): Reference {
+  const { resource, start, end, alias, clauses } = named
+  const used = pseudo.get(start)
+  const fixed = named.fixed ?? (used?.isFixed === true ? 'pseudo-column' : undefined)
+  return {
+    resource,
+    start,
+    end,
+    ...(alias !== undefined && { alias }),
+    ...(fixed !== undefined && { fixed }),
+    ...(fixed === undefined && clauses !== undefined && { clauses }),
+    ...(fixed === undefined && used !== undefined && pseudoOf(used)),
+  }
+}
+
+/** In the order of the text, so that each place has the same name whoever asks. */
+function pseudoOf({ names, stars }: PseudoUse): Pick<Reference, 'pseudo' | 'stars'> {
+  const places = names.toSorted((a, b) => a.start - b.start)
+  const kinds = [...new Set(places.map((name) => name.text.toUpperCase()))]
+  return {
+    pseudo: kinds.map((kind) => ({
+      name: kind,
+      at: places.filter((name) => name.text.toUpperCase() === kind).map(({ start, end }) => ({ start, end })),
+    })),
+    stars: stars.map(({ behind, except }) => ({ at: behind, isList: except.length > 0 })),
+  }
 }

@@ -764,7 +764,9 @@ export class Grammar {
 
   #star(start: number, of?: Expression): Star {
     const from = this.peek().start
+    const asterisk = this.tokens[this.#at - 1]?.end ?? from
     const except = this.take('EXCEPT') ? this.names() : []
+    const behind = except.at(-1)?.end ?? asterisk
     const end = this.tokens[this.#at - 1]?.end ?? from
     if (except.length > 0 && this.is('REPLACE')) this.hidden.push({ start: from, end, shown: '' })
     const replace: { value: Expression; alias: Name }[] = []
@@ -777,7 +779,7 @@ export class Grammar {
       } while (this.take(','))
       this.need(')')
     }
-    return { is: 'star', start, except, replace, ...(of !== undefined && { of }) }
+    return { is: 'star', start, behind, except, replace, ...(of !== undefined && { of }) }
   }
 
   #groupBy(): Expression[] {
@@ -987,15 +989,21 @@ export class Grammar {
     const aliasEarly = this.alias()
     const offset = this.#offset()
     const extra: Expression[] = []
+    const clauses: { start: number; end: number }[] = []
     let fixed: string | undefined
+    let { start } = this.peek()
+    const clause = (): number => clauses.push({ start, end: this.tokens[this.#at - 1]?.end ?? start })
     if (this.take('FOR')) {
       fixed = 'time-travel'
       extra.push(this.asOf())
+      clause()
     }
     const alias = aliasEarly ?? (fixed === undefined ? undefined : this.alias())
+    start = this.peek().start
     if (this.take('TABLESAMPLE')) {
       fixed ??= 'tablesample'
       this.#sample()
+      clause()
     }
     return this.#pivoted({
       is: 'table',
@@ -1004,7 +1012,7 @@ export class Grammar {
       extra,
       ...(alias !== undefined && { alias }),
       ...(offset !== undefined && { offset }),
-      ...(fixed !== undefined && { fixed }),
+      ...(fixed !== undefined && { fixed, clauses }),
     })
   }
 

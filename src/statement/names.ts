@@ -1,7 +1,8 @@
 /** Which of the names behind FROM are tables: a scope walk over the tree, before any schema is known. */
 import type { ResourceUse, TablePath } from '../exchange.ts'
 import type { Defaults } from './contract.ts'
-import type { Grammar } from './grammar.ts'
+import { CONSTANTS } from './functions.ts'
+import { DATE_PARTS, type Grammar } from './grammar.ts'
 import { refuse } from './lexer.ts'
 import type {
   Body,
@@ -38,6 +39,8 @@ export interface NamedTable {
   /** What must be written behind a subquery in its place; absent where the text gives an alias. */
   readonly alias?: string
   readonly fixed?: string
+  /** Clauses behind it that are its own. */
+  readonly clauses?: TableItem['clauses']
 }
 
 export interface Names {
@@ -180,15 +183,15 @@ class NameWalk {
     if (!actions.includes('define')) this.#paths.set(JSON.stringify(place.path), place.path)
   }
 
-  #read(path: Path, fixed: string | undefined, alias: string | undefined): NamedTable {
+  #read(path: Path, fixed: string | undefined, alias: string | undefined, clauses?: TableItem['clauses']): NamedTable {
     const place = tablePath(path, this.#grammar, this.#defaults)
-    const why = place.path.table.endsWith('*') ? 'wildcard-suffix' : fixed
     const table = {
       ...place,
       start: path.start,
       end: path.end,
       ...(alias !== undefined && { alias }),
-      ...(why !== undefined && { fixed: why }),
+      ...(fixed !== undefined && { fixed }),
+      ...(clauses !== undefined && { clauses }),
     }
     this.#tables.push(table)
     this.#uses.push({ action: 'read', resource: place.resource })
@@ -475,7 +478,9 @@ class NameWalk {
     }
     if (item.offset !== undefined) this.#grammar.never(item.start, 'clause', '`WITH OFFSET` behind a table')
     const implied = item.alias === undefined ? names.at(-1)?.text : undefined
-    return { is: 'table', table: this.#read(item.path, item.fixed, implied) }
+    const { fixed, clauses } = item
+    const isMovable = item.extra.every(isConstant)
+    return { is: 'table', table: this.#read(item.path, isMovable ? undefined : fixed, implied, clauses) }
   }
 
   #called({ routine }: Call): void {
@@ -533,6 +538,16 @@ export function operands(e: Expression): readonly Expression[] {
     case 'struct':
       return e.items.map((item) => item.value)
   }
+}
+
+/** Whether it means the same wherever it stands: no column and no query is in it. */
+function isConstant(e: Expression): boolean {
+  if (e.is === 'subquery' || e.is === 'in' || e.is === 'lambda') return false
+  if (e.is !== 'path') return operands(e).every(isConstant)
+  const [only, more] = e.names
+  if (only === undefined || more !== undefined || only.quoted) return false
+  const word = only.text.toUpperCase()
+  return CONSTANTS.has(word) || DATE_PARTS.has(word)
 }
 
 /** How GoogleSQL compares aliases and columns. */

@@ -1,5 +1,5 @@
 /** Masking at the source: references to tables are replaced by subqueries at their token spans. Pure. */
-import type { Reference, SqlStatement, Table } from '../exchange.ts'
+import type { Reference, Span, SqlStatement, Table } from '../exchange.ts'
 import { pathKey } from './binder.ts'
 import type { Refusal } from './contract.ts'
 import { lex, refuse } from './lexer.ts'
@@ -8,8 +8,9 @@ import { reaches } from './verify.ts'
 
 /**
  * SQL that takes the place of a reference to `table`: a query (without parentheses) that yields the table's columns by
- * the same names, in the same order, of the same types, and names the table as one quoted path
- * (`` `project.dataset.table` ``) and no other table. `undefined` leaves the table as it is.
+ * the same names, in the same order, of the same types, then the reference's `exportsOf`, and names the table as one quoted
+ * path (`` `project.dataset.table` ``) and no other table, at its end, where the reference's clauses are put.
+ * `undefined` leaves the table as it is.
  */
 export type Wrap = (table: Table, reference: Reference) => string | undefined
 
@@ -43,6 +44,19 @@ export function withNamedParameters(statement: SqlStatement): SqlStatement {
   return { ...statement, ...splice(statement.text, statement.references, edits), parameters }
 }
 
+/** A pseudo-column that the wrapper of a reference must yield, and the name under which the text goes on to use it. */
+export interface Export {
+  readonly name: string
+  readonly alias: string
+}
+
+/** In order. The names are other ones for each place, so that none is ambiguous. */
+export function exportsOf({ start, pseudo = [] }: Reference): readonly Export[] {
+  return pseudo.map(({ name }) => ({ name, alias: `${EXPORT}${start}${name.toLowerCase()}` }))
+}
+
+const EXPORT = 'sluice_x'
+
 /** A table's path as one quoted name: `` `project.dataset.table` ``. */
 export function quotedPath({ path }: Pick<Table, 'path'>): string {
   return `\`${path.project}.${path.dataset}.${path.table}\``
@@ -73,12 +87,24 @@ class Rewriter {
   /** `isView`: the text stands in another place than it was written for, so every path is written whole. */
   text(text: string, references: readonly Reference[], isView: boolean): Text | Refusal {
     const edits: Edit[] = []
+    const stars = new Map<number, { isList: boolean; names: string[] }>()
     for (const reference of references) {
       const replaced = this.#replacement(text, reference)
       if (replaced !== undefined && 'refused' in replaced) return replaced
       const { start, end } = reference
-      if (replaced !== undefined) edits.push({ start, end, ...aliased(bracketed(replaced), reference) })
-      else if (isView) edits.push({ start, end, ...aliased(this.#whole(reference), reference) })
+      if (replaced !== undefined) {
+        if (exportsOf(reference).length > 0 && text.toLowerCase().includes(EXPORT)) return takenRefusal(text, reference)
+        edits.push({ start, end, ...aliased(bracketed(replaced), reference) }, ...moved(text, reference))
+        for (const { at, isList } of reference.stars ?? []) {
+          const names = exportsOf(reference).map(({ alias }) => alias)
+          stars.set(at, { isList, names: [...(stars.get(at)?.names ?? []), ...names] })
+        }
+      } else if (isView) edits.push({ start, end, ...aliased(this.#whole(reference), reference) })
+    }
+    for (const [at, { isList, names }] of stars) {
+      if (names.length === 0) continue
+      const list = names.join(', ')
+      edits.push({ start: at, end: at, text: isList ? `, ${list}` : ` EXCEPT (${list})`, references: [] })
     }
     const kept = references.filter((reference) => !edits.some((edit) => edit.start === reference.start))
     return splice(text, kept, edits)
@@ -93,8 +119,11 @@ class Rewriter {
     const isInlined = this.#isInlined(table)
     if (sql === undefined && !isInlined) return undefined
     if (reference.fixed !== undefined) return fixedRefusal(text, reference)
+    const clauses = (reference.clauses ?? []).map(({ start, end }) => text.slice(start, end))
+    // Of a view's tables each would have to be read so, which a definition cannot be made to.
+    if (isInlined && clauses.length > 0) return fixedRefusal(text, { ...reference, fixed: 'view-clause' })
     if (sql === undefined) return this.#inlined(table)
-    const wrapped = this.#wrapped(sql, table, reference)
+    const wrapped = this.#wrapped(sql, table, reference, clauses)
     if ('refused' in wrapped || !isInlined) return wrapped
     const inlined = this.#inlined(table)
     if ('refused' in inlined) return inlined
@@ -118,7 +147,7 @@ class Rewriter {
   }
 
   /** The wrapper with the place where it names its table, which it may name once only, and nothing else. */
-  #wrapped(sql: string, table: Table, reference: Reference): Text | Refusal {
+  #wrapped(sql: string, table: Table, reference: Reference, clauses: readonly string[]): Text | Refusal {
     const analysed = analyse(sql, { project: '' })
     const what = `the wrapper of \`${table.resource}\``
     if (analysed.refused) return refuse('', 0, 'unsupported-rewrite', `${what} is not understood: ${analysed.message}`)
@@ -131,8 +160,10 @@ class Rewriter {
       start,
       end,
       ...(alias !== undefined && { alias }),
+      // What goes with the table must not be parted from it by another wrapper.
+      ...((clauses.length > 0 || reference.pseudo !== undefined) && { fixed: 'wrapped' }),
     }))
-    return { text: analysed.text, references }
+    return { text: [analysed.text, ...clauses].join(' '), references }
   }
 
   #whole(reference: Reference): Text {
@@ -148,10 +179,17 @@ const WHY: Readonly<Record<string, string>> = {
   target: 'it is what the statement changes',
   copied: 'it is copied whole',
   'table-function': 'it is handed to a table function by `TABLE`',
-  'wildcard-suffix': 'it is a wildcard table',
-  'time-travel': 'it is read as of another time',
-  tablesample: 'it is sampled',
-  'pseudo-column': 'a pseudo-column of it is used',
+  'time-travel': 'the time as of which it is read is no constant',
+  'view-clause': 'it is a view over masked tables that is read as of another time, or sampled',
+  'pseudo-column': 'a pseudo-column of it is used without an alias, in two tables at once, or beside whole rows',
+  wrapped: 'it is masked already',
+}
+
+const FIXES: Readonly<Record<string, string>> = {
+  'time-travel': 'write the time as a literal, a parameter or a calculation from `CURRENT_TIMESTAMP()`',
+  'view-clause': 'read the tables of the view, or the view as it is now',
+  'pseudo-column':
+    'give the pseudo-column an alias in the select list, put the alias of its table before it, and name the columns you need',
 }
 
 function fixedRefusal(text: string, { resource, start, fixed = '' }: Reference): Refusal {
@@ -161,8 +199,26 @@ function fixedRefusal(text: string, { resource, start, fixed = '' }: Reference):
     start,
     `fixed-${fixed}`,
     `\`${resource}\` cannot be masked here: ${why}`,
-    'read the table plainly',
+    FIXES[fixed] ?? 'read the table plainly',
   )
+}
+
+function takenRefusal(text: string, { start }: Reference): Refusal {
+  const message = `names that begin with \`${EXPORT}\` are the gateway's own`
+  return refuse(text, start, 'unsupported-rewrite', message, 'give what bears one another name')
+}
+
+/** Its clauses go; its pseudo-columns are called as the wrapper names them. */
+function moved(text: string, reference: Reference): Edit[] {
+  const gone = (reference.clauses ?? []).map(({ start, end }): Edit => {
+    const before = text.slice(0, start).trimEnd().length
+    return { start: before, end, text: '', references: [] }
+  })
+  const named = exportsOf(reference).flatMap(({ name, alias }) => {
+    const at = reference.pseudo?.find((it) => it.name === name)?.at ?? []
+    return at.map(({ start, end }): Edit => ({ start, end, text: alias, references: [] }))
+  })
+  return [...gone, ...named]
 }
 
 function bracketed({ text, references }: Text): Text {
@@ -175,23 +231,39 @@ function aliased(text: Text, { alias }: Reference): Text {
 }
 
 function shifted(references: readonly Reference[], by: number): Reference[] {
-  return references.map((reference) => ({ ...reference, start: reference.start + by, end: reference.end + by }))
+  return references.map((reference) => placed(reference, (offset) => offset + by))
 }
 
 /** Makes the edits, which do not overlap, and moves the references that none of them replaces. */
 function splice(text: string, kept: readonly Reference[], edits: readonly Edit[]): Text {
+  const sorted = edits.toSorted((a, b) => a.start - b.start)
   const references: Reference[] = []
   let out = ''
   let at = 0
-  const marks = [
-    ...edits,
-    ...kept.map((r) => ({ ...r, text: text.slice(r.start, r.end), references: [r], isKept: true })),
-  ]
-  for (const mark of marks.toSorted((a, b) => a.start - b.start)) {
-    out += text.slice(at, mark.start)
-    references.push(...shifted(mark.references, out.length - ('isKept' in mark ? mark.start : 0)))
-    out += mark.text
-    at = mark.end
+  for (const edit of sorted) {
+    out += text.slice(at, edit.start)
+    references.push(...shifted(edit.references, out.length))
+    out += edit.text
+    at = edit.end
   }
-  return { text: out + text.slice(at), references }
+  const place = (offset: number): number =>
+    sorted.reduce(
+      (sum, { start, end, text: { length } }) => (end <= offset ? sum + length - (end - start) : sum),
+      offset,
+    )
+  references.push(...kept.map((reference) => placed(reference, place)))
+  return { text: out + text.slice(at), references: references.toSorted((a, b) => a.start - b.start) }
+}
+
+/** A reference with each of its places where it has come to be. */
+function placed(reference: Reference, place: (offset: number) => number): Reference {
+  const span = ({ start, end }: Span): Span => ({ start: place(start), end: place(end) })
+  const { clauses, pseudo, stars } = reference
+  return {
+    ...reference,
+    ...span(reference),
+    ...(clauses !== undefined && { clauses: clauses.map(span) }),
+    ...(pseudo !== undefined && { pseudo: pseudo.map(({ name, at }) => ({ name, at: at.map(span) })) }),
+    ...(stars !== undefined && { stars: stars.map(({ at, isList }) => ({ at: place(at), isList })) }),
+  }
 }

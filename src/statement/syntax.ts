@@ -135,6 +135,8 @@ export type Item = ({ readonly is: 'value' } & Aliased) | Star
 export interface Star extends Placed {
   readonly is: 'star'
   readonly of?: Expression
+  /** Right behind the `*`, or behind the last name of EXCEPT. */
+  readonly behind: number
   readonly except: readonly Name[]
   readonly replace: readonly { readonly value: Expression; readonly alias: Name }[]
 }
@@ -187,8 +189,10 @@ export interface TableItem extends Placed {
   readonly path: Path
   readonly alias?: Name
   readonly offset?: Name
-  /** Why no subquery may take its place. */
+  /** Why a subquery that takes its place must take its clauses with it. */
   readonly fixed?: string
+  /** Where `FOR SYSTEM_TIME AS OF …` and `TABLESAMPLE …` stand. */
+  readonly clauses?: readonly { readonly start: number; readonly end: number }[]
   readonly extra: readonly Expression[]
 }
 

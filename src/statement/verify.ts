@@ -4,7 +4,7 @@ import type { Defaults, Refusal } from './contract.ts'
 import { refuse } from './lexer.ts'
 import { lower, resourceOf } from './names.ts'
 import type { Analysed } from './parse.ts'
-import type { Select } from './syntax.ts'
+import type { Item, Select } from './syntax.ts'
 
 /** See `Statements.verify`. `read` parses as any text is parsed. */
 export function verifyNarrowed(
@@ -98,7 +98,10 @@ export function reaches(
   return view.references.some((r) => wanted.has(r.resource) || reaches(r.resource, { views }, wanted, deeper))
 }
 
-/** The queries `SELECT * REPLACE (…) FROM t` or `SELECT * EXCEPT (…) FROM t` of a tree, by where they name `t`. */
+/**
+ * The queries `SELECT * REPLACE (…)[, a._PARTITIONTIME AS p, …] FROM t AS a` (or EXCEPT) of a tree, by where they name `t`,
+ * with the columns replaced or left out.
+ */
 function wrappers(value: unknown, found = new Map<number, Set<string>>()): Map<number, Set<string>> {
   if (typeof value !== 'object' || value === null) return found
   if (isSelect(value)) note(value, found)
@@ -110,10 +113,26 @@ function isSelect(value: object): value is Select {
   return 'is' in value && value.is === 'select'
 }
 
-function note({ items, from, groupBy, as }: Select, found: Map<number, Set<string>>): void {
-  const [star, more] = items
-  if (from?.is !== 'table' || star?.is !== 'star' || more !== undefined || star.of !== undefined) return
-  if (groupBy.length > 0 || as !== undefined) return
+function note(select: Select, found: Map<number, Set<string>>): void {
+  const { from, items } = select
+  const [star, ...more] = items
+  if (from?.is !== 'table' || star?.is !== 'star' || star.of !== undefined || !isBare(select)) return
+  if (!more.every((item) => isExport(item, from.alias?.text))) return
   const columns = [...star.except, ...star.replace.map((r) => r.alias)].map((name) => lower(name.text))
   found.set(from.start, new Set(columns))
+}
+
+/** It has a list and FROM, and nothing else. */
+function isBare({ as, with: privacy, distinct, where, groupBy, having, qualify, windows }: Select): boolean {
+  const others = [as, privacy, where, having, qualify]
+  return !distinct && groupBy.length === 0 && windows.length === 0 && others.every((it) => it === undefined)
+}
+
+const PSEUDO = /^_(partitiontime|partitiondate|file_name|table_suffix)$/i
+
+/** `alias._PARTITIONTIME AS name`: what the table has beside its columns, and no column. */
+function isExport(item: Item, table: string | undefined): boolean {
+  if (item.is !== 'value' || item.value.is !== 'path' || item.alias === undefined || table === undefined) return false
+  const [first, second, ...more] = item.value.names
+  return first?.text === table && second !== undefined && PSEUDO.test(second.text) && more.length === 0
 }

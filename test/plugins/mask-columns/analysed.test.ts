@@ -92,7 +92,9 @@ describe('mask-columns on analysed statements', () => {
     ['CREATE TABLE shop.x AS SELECT * FROM customers', 'masked-value-write'],
     ['CREATE TABLE shop.x CLONE shop.customers', 'mask-unprovable'],
     ['CREATE VIEW shop.x AS SELECT id FROM customers', 'mask-unprovable'],
-    ["SELECT email FROM customers FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'", 'mask-unprovable'],
+    ["SELECT email FROM customers FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'", undefined],
+    ['SELECT email FROM customer_directory FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()', 'mask-unprovable'],
+    ['SELECT email, TO_JSON_STRING(customers) FROM customers WHERE _PARTITIONDATE IS NULL', 'mask-unprovable'],
     ["SELECT id FROM customers FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'", undefined],
   ])('%s: %s', async (sql, code) => {
     const answer = await masked(sql)

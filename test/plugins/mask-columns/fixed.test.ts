@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { maskStatement } from '../../../plugins/mask-columns/index.ts'
 import type { Pads } from '../../../plugins/mask-columns/keys.ts'
-import { bind, bound } from '../../src/statement/support.ts'
+import { bind, bound, DEFAULTS, statements } from '../../src/statement/support.ts'
 
 const MASKS = {
   name: 'mask-columns',
@@ -17,8 +17,9 @@ const MASKS = {
     },
   ],
 }
+const SECOND = statements()
 const NO_KEYS = new Map<string, Pads>()
-const T = `shop.customers AS x FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'`
+const T = `shop.customers AS x FOR SYSTEM_TIME AS OF (SELECT TIMESTAMP '2026-01-01')`
 
 /** Each is a STRING that tells of a masked value of `x`. */
 const VALUES = [
@@ -209,6 +210,26 @@ describe.each(PLACES)('%s', (place) => {
     expect(maskStatement(statement, MASKS, NO_KEYS)).toEqual({
       unfulfilled: expect.objectContaining({ code: 'mask-unprovable' }),
     })
+  })
+})
+
+describe.each([
+  `shop.customers AS x FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'`,
+  'shop.customers AS x TABLESAMPLE SYSTEM (50 PERCENT)',
+  '(SELECT * FROM shop.customers AS x WHERE x._PARTITIONDATE IS NULL) AS x',
+  '(SELECT x.* FROM shop.customers AS x FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP() JOIN shop.leads l ON x._PARTITIONDATE IS NULL) AS x',
+])('where a mask takes what belongs to the table along, each place is masked or refused: %s', (table) => {
+  // What `*` over a table function stands for is not known: the second lock refuses that.
+  const places = [...PLACES, ...NEWER_PLACES].filter((place) => !place.startsWith('SELECT * FROM ML.'))
+  test.each(places)('%s', async (place) => {
+    for (const value of VALUES.filter((_, i) => i % 8 === 0)) {
+      const statement = await bind(place.replaceAll(T, table).replace('?', () => value))
+      if ('refused' in statement) continue
+      const result = maskStatement(statement, MASKS, NO_KEYS)
+      if ('unfulfilled' in result) continue
+      expect(result.text).toContain("'[redacted]'")
+      expect(SECOND.verify(statement, result, DEFAULTS)).toBeUndefined()
+    }
   })
 })
 

@@ -8,6 +8,7 @@ import { customers, statedOf, statementOf, tableOf } from '../support.ts'
 
 // What the contract of rewriting says, for texts without views: this plugin's part of it is tested here.
 vi.mock('../../../src/statement/rewrite.ts', () => ({
+  exportsOf: () => [],
   replaceReferences(statement: SqlStatement, wrap: Wrap): SqlStatement {
     let text = statement.text
     for (const at of statement.references.toReversed()) {

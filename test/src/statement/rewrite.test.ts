@@ -1,16 +1,23 @@
 /** Replacing references at their places, and the second lock on what comes of it. */
 import { expect, test } from 'vitest'
-import type { SqlStatement, Table } from '../../../src/exchange.ts'
-import { quotedPath, replaceReferences, withNamedParameters } from '../../../src/statement/rewrite.ts'
+import type { Reference, SqlStatement, Table } from '../../../src/exchange.ts'
+import { exportsOf, quotedPath, replaceReferences, withNamedParameters } from '../../../src/statement/rewrite.ts'
 import { bound, DEFAULTS, statements } from './support.ts'
 
 /** Masks `email` of customers; nothing else. */
-function wrap(table: Table): string | undefined {
+function wrap(table: Table, at: Reference): string | undefined {
+  const pseudo = exportsOf(at).map(({ name, alias }) => `, t.${name} AS ${alias}`)
+  const alias = pseudo.length === 0 ? '' : ' AS t'
   return table.resource === 'shop.customers'
-    ? `SELECT * REPLACE ('x' AS \`email\`) FROM ${quotedPath(table)}`
+    ? `SELECT * REPLACE ('x' AS \`email\`)${pseudo.join('')} FROM ${quotedPath(table)}${alias}`
     : undefined
 }
 const W = "(SELECT * REPLACE ('x' AS `email`) FROM `own.shop.customers`)"
+/** `pseudo(14, 'date')`: with `_PARTITIONDATE`, for a reference at 14. */
+function pseudo(at: number, ...names: readonly string[]): string {
+  const more = names.map((name) => `, t._PARTITION${name.toUpperCase()} AS sluice_x${at}_partition${name}`)
+  return `(SELECT * REPLACE ('x' AS \`email\`)${more.join('')} FROM \`own.shop.customers\` AS t)`
+}
 const MASKS = [{ resource: 'shop.customers', column: 'email', strategy: 'redact' }]
 
 async function rewritten(sql: string): Promise<SqlStatement> {
@@ -80,6 +87,46 @@ const REWRITES: readonly (readonly [string, string])[] = [
     `SELECT email FROM shop.leads UNION ALL BY NAME SELECT email FROM ${W} AS \`customers\``,
   ],
   [
+    "SELECT c.email FROM shop.customers AS c FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01' WHERE id = 1",
+    `SELECT c.email FROM ${W.slice(0, -1)} FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01') AS c WHERE id = 1`,
+  ],
+  [
+    'SELECT email FROM shop.customers FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR)',
+    `SELECT email FROM ${W.slice(0, -1)} FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR)) AS \`customers\``,
+  ],
+  [
+    'SELECT email FROM shop.customers TABLESAMPLE SYSTEM (1 PERCENT) JOIN shop.leads USING (email)',
+    `SELECT email FROM ${W.slice(0, -1)} TABLESAMPLE SYSTEM (1 PERCENT)) AS \`customers\` JOIN shop.leads USING (email)`,
+  ],
+  [
+    'SELECT email FROM shop.customers c TABLESAMPLE SYSTEM (1 PERCENT)',
+    `SELECT email FROM ${W.slice(0, -1)} TABLESAMPLE SYSTEM (1 PERCENT)) c`,
+  ],
+  [
+    'SELECT * FROM shop.customers c WHERE _PARTITIONTIME IS NULL AND c._PARTITIONDATE = _partitiondate',
+    `SELECT * EXCEPT (sluice_x14_partitiontime, sluice_x14_partitiondate) FROM ${pseudo(14, 'time', 'date')} c WHERE sluice_x14_partitiontime IS NULL AND c.sluice_x14_partitiondate = sluice_x14_partitiondate`,
+  ],
+  [
+    'SELECT c.* EXCEPT (id) REPLACE (1 AS name), _PARTITIONDATE AS day FROM shop.customers c',
+    `SELECT c.* EXCEPT (id, sluice_x71_partitiondate) REPLACE (1 AS name), sluice_x71_partitiondate AS day FROM ${pseudo(71, 'date')} c`,
+  ],
+  [
+    'SELECT * FROM shop.customers a JOIN shop.customers b USING (id) WHERE a._PARTITIONDATE = b._PARTITIONDATE',
+    `SELECT * EXCEPT (sluice_x14_partitiondate, sluice_x36_partitiondate) FROM ${pseudo(14, 'date')} a JOIN ${pseudo(36, 'date')} b USING (id) WHERE a.sluice_x14_partitiondate = b.sluice_x36_partitiondate`,
+  ],
+  [
+    'SELECT email FROM shop.leads l WHERE EXISTS (SELECT 1 FROM shop.customers c WHERE c.email = l.email AND _PARTITIONDATE IS NULL)',
+    `SELECT email FROM shop.leads l WHERE EXISTS (SELECT 1 FROM ${pseudo(59, 'date')} c WHERE c.email = l.email AND sluice_x59_partitiondate IS NULL)`,
+  ],
+  [
+    'FROM shop.customers |> WHERE _PARTITIONDATE IS NULL |> SELECT email',
+    `FROM ${pseudo(5, 'date')} AS \`customers\` |> WHERE sluice_x5_partitiondate IS NULL |> SELECT email`,
+  ],
+  [
+    'SELECT MAX(_PARTITIONTIME) AS last, COUNT(*) FROM shop.customers FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP GROUP BY _PARTITIONDATE',
+    `SELECT MAX(sluice_x50_partitiontime) AS last, COUNT(*) FROM ${pseudo(50, 'time', 'date').slice(0, -1)} FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP) AS \`customers\` GROUP BY sluice_x50_partitiondate`,
+  ],
+  [
     'INSERT shop.leads (email) SELECT email FROM shop.customers',
     `INSERT shop.leads (email) SELECT email FROM ${W} AS \`customers\``,
   ],
@@ -108,9 +155,10 @@ test('a rewritten statement can be rewritten again, inside', async () => {
 
 test.each([
   ['DELETE FROM shop.customers WHERE email = "a"', 'fixed-target'],
-  ['SELECT id FROM shop.customers FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()', 'fixed-time-travel'],
-  ['SELECT id FROM shop.customers TABLESAMPLE SYSTEM (1 PERCENT)', 'fixed-tablesample'],
-  ['SELECT id FROM shop.customers WHERE _PARTITIONTIME IS NULL', 'fixed-pseudo-column'],
+  ['SELECT id FROM shop.customers FOR SYSTEM_TIME AS OF (SELECT CURRENT_TIMESTAMP())', 'fixed-time-travel'],
+  ['SELECT id FROM shop.directory FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()', 'fixed-view-clause'],
+  ['SELECT TO_JSON_STRING(c) FROM shop.customers c WHERE c._PARTITIONTIME IS NULL', 'fixed-pseudo-column'],
+  ['SELECT id AS sluice_x1 FROM shop.customers WHERE _PARTITIONTIME IS NULL', 'unsupported-rewrite'],
   ['CREATE TABLE shop.x COPY shop.customers', 'fixed-copied'],
   ['SELECT x FROM ML.PREDICT(MODEL shop.m, TABLE shop.customers)', 'fixed-table-function'],
   ['SELECT x FROM APPENDS(TABLE shop.directory)', 'fixed-table-function'],
