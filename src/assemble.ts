@@ -25,12 +25,15 @@ import { isProblems, loadPolicies, renderProblem, type SourceFile, type Vocabula
 import type { PolicySet } from './policy/contract.ts'
 import type { Runtime } from './runtime.ts'
 import { createStatements } from './statement/index.ts'
+import type { TableLister } from './statement/third-reader.ts'
 
 /** What the entry makes for its machine. */
 export interface Machine {
   readonly runtime: Runtime
   /** The parser of GoogleSQL, compiled. */
   readonly parser: WebAssembly.Module
+  /** The parser of the third reader, where there is one. */
+  readonly listTables?: TableLister
   readonly plugins: readonly Plugin[]
   /** Names this gateway; the same after a restart over the same data. */
   readonly writer: string
@@ -79,7 +82,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const connections = new Map(
     Object.entries(config.connections).map(([name, options]) => [name, connect(machine, name, options)]),
   )
-  const statements = createStatements(machine.parser)
+  const statements = createStatements(machine.parser, machine.listTables)
   const { maxConcurrent, requestTimeout, maxConcurrentPerPrincipal } = config.listeners.gateway
   const inflight = new Inflight(maxConcurrent, requestTimeout, maxConcurrentPerPrincipal)
   const door = new Door({ runtime, identity, audit, inflight })

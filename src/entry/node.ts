@@ -19,6 +19,7 @@ import { connectBigQuery } from '../connection/bigquery/client.node.ts'
 import { openSqliteStore } from '../hold/sqlite.node.ts'
 import { isCasesFile, type SourceFile } from '../policy/index.ts'
 import type { LogLevel, Runtime } from '../runtime.ts'
+import { nodeSqlParser } from '../statement/node-sql-parser.ts'
 import { createRuntime } from './runtime.ts'
 
 /** A configuration file, read and checked, and the folder that its relative paths start from. */
@@ -163,6 +164,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
     runtime,
     writer,
     parser: await parserModule(),
+    listTables: nodeSqlParser(),
     plugins,
     version: await versionOf(),
     readPolicies: async () => (await readPolicyFiles(loaded)).filter((file) => !isCasesFile(file.path)),

@@ -1,5 +1,5 @@
 /** What the gateway asks of statement analysis. */
-import type { Bounds, Parameter, SqlStatement, Table, TablePath, ResourceUse } from '../exchange.ts'
+import type { Bounds, Feature, Parameter, SqlStatement, Table, TablePath, ResourceUse } from '../exchange.ts'
 
 /** Where unqualified names resolve. */
 export interface Defaults {
@@ -43,6 +43,12 @@ export interface Parsed {
 export interface Statements {
   /** Pure and bounded in time and memory; never throws on any input. */
   parse(sql: string, defaults: Defaults): Parsed | Refusal
+  /**
+   * `advisory-reader` where a third reader, often wrong, takes another table from a text that `parse` gave. Advice for whoever
+   * weighs risk: it opens nothing, and silence means nothing. Synchronous, some tens of milliseconds at most, once per text;
+   * never throws. Absent where the runtime has no third reader.
+   */
+  advise?(parsed: Parsed): readonly Feature[]
   /**
    * Resolves every name against `schemas`, expands views, and says what flows where. A Refusal where a table or
    * column is unknown, or where a construct cannot be proven.

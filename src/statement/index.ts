@@ -12,6 +12,7 @@ import { scanNames } from './scan.ts'
 import { shapeOf } from './shape.ts'
 import { SecondReader } from './second-reader.ts'
 import { UNKNOWN_TYPE } from './value.ts'
+import { advice, type TableLister } from './third-reader.ts'
 import { verifyNarrowed } from './verify.ts'
 
 export type { Defaults, Parsed, Refusal, Schemas, Statements } from './contract.ts'
@@ -23,10 +24,10 @@ type Analysis = Omit<SqlStatement, 'parameters' | 'bounds' | 'masks'>
 
 /**
  * Statement analysis over a compiled `bq2cst` module (on Node, read from its package; on workerd, imported). Instances share
- * nothing.
+ * nothing. With `list`, a third reader gives advice.
  */
-export function createStatements(wasm: WebAssembly.Module): Statements {
-  return new GoogleSql(wasm)
+export function createStatements(wasm: WebAssembly.Module, list?: TableLister): Statements {
+  return new GoogleSql(wasm, list)
 }
 
 class GoogleSql implements Statements {
@@ -41,9 +42,12 @@ class GoogleSql implements Statements {
   readonly #bound = new WeakMap<Analysed, Analysis>()
   /** The tree behind what `parse` answered. */
   readonly #trees = new WeakMap<Parsed, { readonly analysed: Analysed; readonly defaults: Defaults }>()
+  readonly #list: TableLister | undefined
+  readonly #advice = new WeakMap<Analysed, readonly Feature[]>()
 
-  constructor(wasm: WebAssembly.Module) {
+  constructor(wasm: WebAssembly.Module, list: TableLister | undefined) {
     this.#second = new SecondReader(wasm)
+    this.#list = list
   }
 
   parse(sql: string, defaults: Defaults): Parsed | Refusal {
@@ -53,6 +57,18 @@ class GoogleSql implements Statements {
     const parsed: Parsed = { refused, kind, text, uses, paths }
     this.#trees.set(parsed, { analysed, defaults })
     return parsed
+  }
+
+  advise(parsed: Parsed): readonly Feature[] {
+    const analysed = this.#trees.get(parsed)?.analysed
+    if (analysed === undefined || this.#list === undefined) return []
+    const known = this.#advice.get(analysed)
+    if (known !== undefined) return known
+    const { text, grammar, names } = analysed
+    const tokens = grammar.tokens.filter((token) => token.kind !== 'end' && token.end <= text.length)
+    const features = advice({ text, tokens, places: names.places }, this.#list)
+    this.#advice.set(analysed, features)
+    return features
   }
 
   async bind(

@@ -29,15 +29,27 @@ export async function state(
   const { parameters, bounds } = asked
   const schemas = seenBy(unstated, connection, force)
   const statement = understood(await statements.bind(parsed, connector.defaults, schemas, parameters, bounds, signal))
-  const [estimate, past] = await Promise.all([
+  const [estimate, past, advice] = await Promise.all([
     connector.estimate(statement, unstated.principal, signal),
     history?.past(unstated, statement, signal),
+    aside(() => statements.advise?.(parsed) ?? []),
   ])
   return {
     ...unstated,
-    statement: { ...statement, estimate, output: settled(statement.output, estimate) },
+    statement: {
+      ...statement,
+      estimate,
+      output: settled(statement.output, estimate),
+      features: advice.length === 0 ? statement.features : [...statement.features, ...advice],
+    },
     ...(past !== undefined && { past }),
   }
+}
+
+/** Runs `work` once what was asked before it is on its way: the warehouse takes far longer to answer. */
+async function aside<T>(work: () => T): Promise<T> {
+  await new Promise((resolve) => setTimeout(resolve, 0))
+  return work()
 }
 
 /** The parsed or bound text; a refusal is thrown with its place. */
