@@ -47,10 +47,8 @@ export type Beyond =
   | 'set operation in brackets'
   | 'bracketed INSERT query'
   | 'DDL'
-  | 'lambda'
   | 'chained call'
   | 'nested join'
-  | 'name that begins with a digit'
   | 'never bound'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -185,7 +183,9 @@ export class Grammar {
     const bare = token.kind === 'name' && (afterPoint || !RESERVED.has(token.word))
     if (!bare && token.kind !== 'quoted') this.unexpected(expected)
     this.next()
-    if (token.kind === 'name' && /^[0-9]/.test(token.value)) this.beyond.push('name that begins with a digit')
+    if (token.kind === 'name' && /^[0-9]/.test(token.value)) {
+      this.hidden.push({ start: token.start, end: token.end, shown: `F${token.value.slice(1)}` })
+    }
     return { text: token.value, quoted: token.kind === 'quoted', start: token.start, end: token.end }
   }
 
@@ -208,7 +208,6 @@ export class Grammar {
   #opensClause(token: Token): boolean {
     const bracket = this.peek(1).word === '('
     if (bracket && /^(UN)?PIVOT$|^MATCH_RECOGNIZE$/.test(token.word)) return true
-    if (token.word === 'ASSERT_ROWS_MODIFIED') return true
     return token.word === 'OFFSET' || (token.word === 'UNPIVOT' && /^(INCLUDE|EXCLUDE)$/.test(this.peek(1).word))
   }
 
@@ -322,9 +321,10 @@ export class Grammar {
   /** `(SELECT …) AS t |> …` */
   #namedQuery(): Pipe {
     if (this.peek(2).word !== '|>') this.unexpected('the end of the query')
-    this.beyond.push('pipe operator')
     const { start } = this.need('AS')
-    return { is: 'as', start, alias: this.#plain(this.name('an alias')) }
+    const alias = this.#plain(this.name('an alias'))
+    this.hidden.push({ start, end: alias.end, shown: '' })
+    return { is: 'as', start, alias }
   }
 
   #pipes(): Pipe[] {
@@ -1633,13 +1633,14 @@ export class Grammar {
 
   #lambda(of: string): Expression {
     const { start } = this.peek()
-    this.beyond.push('lambda')
     if (!WITH_LAMBDA.has(of)) this.never(start, 'lambda', 'a lambda in a call of this function')
     const parameters: Name[] = []
     if (this.is('(', ')')) this.take('(', ')')
     else if (this.is('(')) parameters.push(...this.names())
     else parameters.push(this.name('the name of an argument'))
-    this.need('->')
+    const { end } = this.need('->')
+    // Names of arguments and no more: the second reader is shown the body alone.
+    this.hidden.push({ start, end, shown: '' })
     return { is: 'lambda', start, parameters, body: this.expression() }
   }
 
@@ -1789,7 +1790,7 @@ function isOpen(on: Expression | undefined, using: readonly Name[]): boolean {
 }
 
 /** Words that lead to a table, a model or a query. */
-const NAMING = new Set(['SELECT', 'FROM', 'TABLE', 'MODEL', 'JOIN', ';'])
+const NAMING = new Set(['SELECT', 'FROM', 'TABLE', 'MODEL', 'JOIN', 'GRAPH', 'GRAPH_TABLE', ';'])
 
 /** Functions of which we know what their lambdas are given: elements of the array, and their places in it. */
 const WITH_LAMBDA = new Set([

@@ -3,7 +3,7 @@ import { Stop } from './stop.ts'
 import { refuse, type Token } from './lexer.ts'
 
 /** In a hint, these could name a table or call code. */
-const NAMING = new Set(['SELECT', 'FROM', 'JOIN', 'TABLE', 'MODEL', 'WITH', ';'])
+const NAMING = new Set(['SELECT', 'FROM', 'JOIN', 'TABLE', 'MODEL', 'WITH', 'GRAPH', ';'])
 
 /** All other tokens, and where the first hint stands. Throws Stop where a hint is not closed or holds more than values. */
 export function withoutHints(text: string, all: readonly Token[]): { tokens: readonly Token[]; hint?: number } {

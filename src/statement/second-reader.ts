@@ -71,7 +71,7 @@ export class SecondReader {
     if (ours !== reading.text()) return no(0, 'a second parser reads other words')
     const theirs = reading.sources()
     for (const [i, { start, end }] of first.sources.entries()) {
-      const words = text.slice(start, end).replace(/\s/g, '')
+      const words = shown.slice(start, end).replace(/\s/g, '')
       if (theirs[i] !== words) return no(start, 'a second parser reads another table here')
     }
     if (theirs.length !== first.sources.length) return no(0, 'a second parser reads other tables')
