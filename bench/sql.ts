@@ -8,6 +8,7 @@ import NodeSqlParser from 'node-sql-parser/build/bigquery.js'
 import type { Bounds, SqlType, Table, TablePath } from '../src/exchange.ts'
 import type { Schemas, Statements } from '../src/statement/contract.ts'
 import { createStatements } from '../src/statement/index.ts'
+import { nodeSqlParser } from '../src/statement/node-sql-parser.ts'
 
 const DEFAULTS = { project: 'own' }
 const BOUNDS: Bounds = { maxRows: 1000, timeoutMs: 1000, maxBytesBilled: 1 }
@@ -78,11 +79,12 @@ interface Spread {
   readonly p99: number
 }
 
-type Row = 'parser' | 'cold' | 'repeated' | 'cached'
+type Row = 'parser' | 'cold' | 'advice' | 'repeated' | 'cached'
 
 const TITLES: Readonly<Record<Row, string>> = {
   parser: 'node-sql-parser, parse alone',
   cold: 'Sluice, cold',
+  advice: 'Sluice, third reader (while the dry run is under way)',
   repeated: 'Sluice, repeated shape',
   cached: 'Sluice, cached',
 }
@@ -91,8 +93,8 @@ const TITLES: Readonly<Record<Row, string>> = {
 export async function benchSql(rounds: number): Promise<Readonly<Record<Row, Spread>>> {
   const wasm = new WebAssembly.Module(readFileSync('node_modules/bq2cst/bq2cst_bg.wasm'))
   const parser = new NodeSqlParser.Parser()
-  const statements = createStatements(wasm)
-  const times: Record<Row, number[]> = { parser: [], cold: [], repeated: [], cached: [] }
+  const statements = createStatements(wasm, nodeSqlParser())
+  const times: Record<Row, number[]> = { parser: [], cold: [], advice: [], repeated: [], cached: [] }
   // The first rounds warm the engine and are not counted.
   for (let round = -rounds; round < rounds; round++) {
     for (const [i, text] of TEXTS.entries()) {
@@ -103,6 +105,7 @@ export async function benchSql(rounds: number): Promise<Readonly<Record<Row, Spr
       const took = {
         parser: timed(() => parser.astify(fresh, { database: 'bigquery' })),
         cold: await timedAsync(() => analyse(statements, fresh)),
+        advice: timedAdvice(statements, fresh),
         repeated: await timedAsync(() => analyse(statements, again)),
         cached: await timedAsync(() => analyse(statements, again)),
       }
@@ -113,6 +116,7 @@ export async function benchSql(rounds: number): Promise<Readonly<Record<Row, Spr
   const result = {
     parser: spread(times.parser),
     cold: spread(times.cold),
+    advice: spread(times.advice),
     repeated: spread(times.repeated),
     cached: spread(times.cached),
   }
@@ -132,6 +136,11 @@ async function analyse(statements: Statements, sql: string): Promise<void> {
   if (parsed.refused) throw new Error(`${parsed.code}: ${parsed.message} in ${sql}`)
   const bound = await statements.bind(parsed, DEFAULTS, schemas, [], BOUNDS, new AbortController().signal)
   if ('refused' in bound) throw new Error(`${bound.code}: ${bound.message} in ${sql}`)
+}
+
+function timedAdvice(statements: Statements, sql: string): number {
+  const parsed = statements.parse(sql, DEFAULTS)
+  return parsed.refused ? 0 : timed(() => statements.advise?.(parsed))
 }
 
 function timed(work: () => unknown): number {

@@ -21,7 +21,8 @@ export interface Connector {
   estimate(statement: Statement, principal: Principal, signal: AbortSignal): Promise<Estimate>
   /**
    * Runs it as job `jobId(exchange.id)`. An undecided or denied exchange does not compile. Aborting `signal` cancels the
-   * upstream job. `statement` is what obligations made of `exchange.statement`.
+   * upstream job. `statement` is what obligations made of `exchange.statement`. Before a row leaves, the finished job is asked
+   * what it did: kind, tables and columns must be those that were decided. Rejects with `upstream-differs` where they are not.
    */
   run(statement: Statement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
   /** Reads the answer of a job that was run before for this exchange, running nothing. */

@@ -333,6 +333,35 @@ describe('the answer', () => {
   })
 })
 
+describe('a job that did something else than was decided', () => {
+  it('answers with no row, and is on record', async () => {
+    const differs = new Failure('upstream-differs', 'what ran is not what was decided: it read another table')
+    const { gateway, events, records, knock, inflight } = journey({ connector: { run: () => Promise.reject(differs) } })
+    await expect(gateway.handle(knock(), read)).rejects.toMatchObject({ code: 'upstream-differs', status: 502 })
+    expect(events).toEqual(['catalog', 'estimate', 'audit decided', 'audit failed'])
+    expect(records.at(-1)).toMatchObject({ failure: { code: 'upstream-differs', message: differs.message } })
+    expect(inflight.count).toBe(0)
+  })
+})
+
+describe('advice of a third reader', () => {
+  const doubtful = { advise: () => [{ name: 'advisory-reader' }] }
+
+  it('is a feature of the statement, for policies and plugins to weigh', async () => {
+    const { gateway, knock } = journey({ statements: doubtful })
+    const { exchange } = answered(await gateway.handle(knock(), read))
+    expect(exchange.statement.features).toEqual([{ name: 'advisory-reader' }])
+  })
+
+  it('is not asked for a statement that names alone deny', async () => {
+    const advise = () => {
+      throw new Error('it was asked')
+    }
+    const { gateway, knock } = journey({ denyByName: () => DENY, statements: { advise } })
+    expect(await gateway.handle(knock(), read)).toMatchObject({ kind: 'denied' })
+  })
+})
+
 describe('a busy gateway', () => {
   it('refuses early what is over its bound, and takes the next once there is room', async () => {
     const { gateway, events, knock, inflight } = journey({ inflight: 1 })
