@@ -225,6 +225,9 @@ export interface SqlStatement {
   /** `shop.customers.email`, `shop.customers.address.street`: every column whose value is used anywhere, filters and DML
    * targets included (not those that are only assigned). A parent stands for all its fields. Sorted. */
   readonly columnsRead: readonly string[]
+  /** As `columnsRead`, but of a view only what chooses its rows and what flows into the columns that are used of it; those
+   * columns of the view (`shop.directory.email`), too. Absent where it is the same. */
+  readonly columnsUsed?: readonly string[]
   readonly output: readonly OutputColumn[]
   readonly parameters: readonly Parameter[]
   /** Functions called, upper case, sorted, each once. */

@@ -11,6 +11,7 @@ import type {
   Reason,
   Reference,
   SqlStatement,
+  SqlType,
   Unfulfilled,
 } from '../../src/plugin.ts'
 import { exportsOf, replaceReferences, withNamedParameters } from '../../src/statement/rewrite.ts'
@@ -122,6 +123,20 @@ function related(a: string, b: string): boolean {
 
 // ── what cannot be masked, or cannot be proven to be ─────────────────────────────────────────────────────────────
 
+/** A masked column that is used. Of a view's nested column it is not known which field is. */
+function usedMasked(statement: SqlStatement, plan: TablePlan): string | undefined {
+  const { resource, columns } = plan.table
+  const isView = statement.views.some((view) => view.resource === resource)
+  const nested = new Set(columns.flatMap(({ name, type }) => (isNested(type) ? [name.toLowerCase()] : [])))
+  if (isView && [...plan.columns.keys()].some((column) => nested.has(column))) return resource
+  const used = statement.columnsUsed ?? statement.columnsRead
+  return used.find((column) => isColumnOf(column, plan) && touches(plan, column))
+}
+
+function isNested({ kind }: SqlType): boolean {
+  return kind === 'STRUCT' || kind === 'ARRAY' || kind === 'JSON' || kind === 'RANGE'
+}
+
 /** A masked column that is read. Lineage passes through views to their tables, so of a masked view all may be. */
 function readMasked({ views, columnsRead }: SqlStatement, plan: TablePlan): string | undefined {
   const { resource } = plan.table
@@ -161,7 +176,7 @@ function barredReference(statement: SqlStatement, plans: Plans): Reason | undefi
 function barredWrite(statement: SqlStatement, plans: Plans): Reason | undefined {
   if (!statement.uses.some(({ action }) => /^(write|define|export)$/.test(action))) return undefined
   for (const plan of plans.values()) {
-    const read = readMasked(statement, plan)
+    const read = usedMasked(statement, plan)
     if (read === undefined) continue
     return {
       code: 'masked-value-write',

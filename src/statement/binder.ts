@@ -58,6 +58,8 @@ export type Sources = ReadonlyMap<string, Source>
 export interface Bound {
   readonly output: readonly NamedValue[]
   readonly columnsRead: ReadonlySet<string>
+  /** Those of `columnsRead` that choose the rows of the answer, or may: all but what is only listed in a plain SELECT. */
+  readonly choosing: ReadonlySet<string>
   readonly functions: ReadonlySet<string>
   readonly features: readonly Feature[]
   /** By the offset of a table: where its pseudo-columns are used, which no subquery has. */
@@ -160,6 +162,8 @@ class Binder {
   readonly #divided: { readonly resource: string; readonly by: string; readonly start: number }[] = []
   readonly #filtered = new Set<string>()
   #reads = new Set<string>()
+  /** What only the columns of the statement's own SELECT read. */
+  readonly #listed = new Set<string>()
   #work = 0
   #depth = 0
   #deepest = 0
@@ -177,7 +181,8 @@ class Binder {
     this.#noteWhole()
     return {
       output,
-      columnsRead: this.#reads,
+      columnsRead: new Set([...this.#reads, ...this.#listed]),
+      choosing: this.#reads,
       functions: this.#functions,
       features: this.#features,
       pseudo: new Map(
@@ -592,7 +597,9 @@ class Binder {
       this.#stop(select.start, 'unsupported-clause', `\`SELECT WITH ${select.with}\` is not supported`)
     }
     if (select.where !== undefined) this.#filter(select.where, scope)
-    const columns = this.#items(select.items, scope)
+    const columns = this.#isPlain(select)
+      ? select.items.flatMap((item) => this.#listedItem(item, scope))
+      : this.#items(select.items, scope)
     this.#bounded(columns, select.start)
     const later: Scope = { ...scope, aliases: columns }
     this.#each(select.groupBy, later)
@@ -606,6 +613,27 @@ class Binder {
     const open = hasStar ? scope.open : undefined
     if (open !== undefined && select.as !== undefined) this.#openStar(select.start)
     return { result: { ...this.#shaped(select, columns), ...(open !== undefined && { open }) }, scope }
+  }
+
+  /** The statement's own SELECT, of which no column chooses rows by being listed. */
+  #isPlain(select: Select): boolean {
+    const { tree, grammar } = this.#analysed
+    if (tree.does.is !== 'query' || tree.does.query.body !== select || tree.does.query.pipes.length > 0) return false
+    // `GROUP BY ALL` leaves no trace in the tree.
+    return !select.distinct && select.as === undefined && !grammar.tokens.some((token) => token.word === 'GROUP')
+  }
+
+  /** What is read beyond what flows into the columns (a subquery's filter) belongs to none of them: it may choose rows. */
+  #listedItem(item: Item, scope: Scope): NamedValue[] {
+    const outside = this.#reads
+    const read = new Set<string>()
+    this.#reads = read
+    const columns = this.#items([item], scope)
+    this.#reads = outside
+    for (const source of read) this.#listed.add(source)
+    const flowing = unionOf(columns.map((column) => column.value))
+    for (const source of read) if (!flowing.has(source)) outside.add(source)
+    return columns
   }
 
   #shaped(select: Select, columns: readonly NamedValue[]): Result {
@@ -1305,14 +1333,22 @@ function alwaysTrue(e: Expression): boolean {
   const [a, b] = e.operands
   if (e.operator === 'OR') return e.operands.some(alwaysTrue)
   if (e.operator === 'AND') return e.operands.every(alwaysTrue)
-  if (/^[<>]?=$/.test(e.operator) && a?.is === 'path' && b?.is === 'path') return isSamePath(a.names, b.names)
+  if (/^[<>]?=$/.test(e.operator) && a?.is !== 'literal' && isSame(a, b)) return true
   if (e.operator !== '=' || a?.is !== 'literal' || b?.is !== 'literal') return false
   return a.text !== '' && a.text === b.text
 }
 
-/** `id = id`: true of every row, but for NULL. */
-function isSamePath(a: readonly Name[], b: readonly Name[]): boolean {
-  return a.length === b.length && a.every(({ text }, i) => lower(text) === lower(b[i]?.text ?? ''))
+/** `id = id`, `LENGTH(id) = LENGTH(ID)`: true of every row, but for NULL. */
+function isSame(a: Expression | undefined, b: Expression | undefined): boolean {
+  return a !== undefined && b !== undefined && a.is === b.is && wordsOf(a) === wordsOf(b)
+}
+
+/** What an expression says, wherever it stands. */
+function wordsOf(e: Expression): string {
+  return JSON.stringify(e, (key: string, value: unknown) => {
+    if (key === 'start' || key === 'end') return undefined
+    return key === 'names' && Array.isArray(value) ? value.map(({ text }: Name) => lower(text)) : value
+  })
 }
 
 function extractType(part: string): SqlType {

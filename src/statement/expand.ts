@@ -6,7 +6,7 @@ import { Stop } from './grammar.ts'
 import { nearest } from './nearest.ts'
 import type { NamedTable } from './names.ts'
 import { analyse, type Analysed } from './parse.ts'
-import { mixed, type NamedValue } from './value.ts'
+import { mixed, VIEW_MARK, type NamedValue } from './value.ts'
 
 /** Views within views. */
 const DEPTH = 8
@@ -21,6 +21,8 @@ export interface Expansion {
   readonly uses: readonly ResourceUse[]
   /** Columns, functions and features of the views' own texts. */
   readonly columnsRead: ReadonlySet<string>
+  /** Of those, what chooses the rows of views. */
+  readonly choosing: ReadonlySet<string>
   readonly functions: ReadonlySet<string>
 }
 
@@ -36,6 +38,7 @@ class Expander implements Expansion {
   readonly views: View[] = []
   readonly uses: ResourceUse[] = []
   readonly columnsRead = new Set<string>()
+  readonly choosing = new Set<string>()
   readonly functions = new Set<string>()
   readonly #root: Analysed
   readonly #schemas: Schemas
@@ -106,11 +109,14 @@ class Expander implements Expansion {
     this.views.push({ resource: table.resource, text: analysed.text, references })
     for (const { resource } of references) this.uses.push({ action: 'read', resource, via: table.resource })
     for (const column of bound.columnsRead) this.columnsRead.add(column)
+    for (const column of bound.choosing) this.choosing.add(column)
     for (const name of bound.functions) this.functions.add(name)
     return table.columns.map(({ name, type }, i) => {
       const value = bound.output[i]?.value
       if (value === undefined) throw new Error('a view lost a column')
-      return { name, value: value.type === undefined ? mixed([value], type) : value }
+      const known = value.type === undefined ? mixed([value], type) : value
+      const sources = new Set([...known.sources, `${VIEW_MARK}${table.resource}.${name}`])
+      return { name, value: { ...known, sources } }
     })
   }
 

@@ -11,7 +11,7 @@ import { analyse, type Analysed } from './parse.ts'
 import { scanNames } from './scan.ts'
 import { shapeOf } from './shape.ts'
 import { SecondReader } from './second-reader.ts'
-import { UNKNOWN_TYPE } from './value.ts'
+import { UNKNOWN_TYPE, VIEW_MARK } from './value.ts'
 import { advice, type TableLister } from './third-reader.ts'
 import { verifyNarrowed } from './verify.ts'
 
@@ -204,7 +204,8 @@ function checkParameters({ grammar, marks }: Analysed, given: readonly Parameter
 
 function describe(analysed: Analysed, expansion: Expansion, bound: Bound): Analysis {
   const { kind, text, uses, names } = analysed
-  const columnsRead = [...new Set([...bound.columnsRead, ...expansion.columnsRead])].sort()
+  const columnsRead = ofTables([...bound.columnsRead, ...expansion.columnsRead])
+  const used = [...bound.columnsRead, ...expansion.choosing].map((column) => column.replace(VIEW_MARK, ''))
   const functions = [...new Set([...bound.functions, ...expansion.functions])].sort()
   return {
     language: 'googlesql',
@@ -218,6 +219,7 @@ function describe(analysed: Analysed, expansion: Expansion, bound: Bound): Analy
     }),
     views: expansion.views,
     columnsRead,
+    ...(expansion.views.length > 0 && { columnsUsed: [...new Set(used)].sort() }),
     output: outputOf(bound),
     functions,
     features: featuresOf(analysed, bound, uses),
@@ -245,13 +247,18 @@ function readTargets({ tables }: Names, expansion: Expansion, columnsRead: reado
     .map(({ resource }): ResourceUse => ({ action: 'read', resource }))
 }
 
+/** The columns of tables, sorted, each once. */
+function ofTables(sources: Iterable<string>): string[] {
+  return [...new Set(sources)].filter((source) => !source.startsWith(VIEW_MARK)).sort()
+}
+
 /** Unnamed columns are `f0_`, `f1_`, … as BigQuery names them. */
 function outputOf(bound: Bound): OutputColumn[] {
   let unnamed = 0
   return bound.output.map(({ name, value }) => ({
     name: name === '' ? `f${unnamed++}_` : name,
     type: value.type ?? UNKNOWN_TYPE,
-    sources: [...value.sources].sort(),
+    sources: ofTables(value.sources),
   }))
 }
 

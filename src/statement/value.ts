@@ -19,6 +19,9 @@ export interface NamedValue {
   readonly value: Value
 }
 
+/** Stands before the name of a view's column among the sources of a value: `^shop.directory.email`. */
+export const VIEW_MARK = '^'
+
 export const NOTHING: Value = { sources: new Set() }
 
 /** What an unknown type looks like outside: the dry run fills it. */

@@ -14,7 +14,23 @@ const directory = tableOf(
   { id: 'INT64', email: 'STRING' },
   { kind: 'VIEW', definition: 'SELECT id, email FROM `demo.shop.customers`' },
 )
-const tables = [customers, orders, leads, directory]
+const view = (name: string, columns: Readonly<Record<string, string>>, definition: string) =>
+  tableOf(`shop.${name}`, columns, { kind: 'VIEW', definition })
+const IDS = { id: 'INT64', email: 'STRING' }
+const tables = [
+  customers,
+  orders,
+  leads,
+  directory,
+  view('known_customers', { id: 'INT64' }, "SELECT id FROM `demo.shop.customers` WHERE email LIKE '%a'"),
+  view('distinct_customers', IDS, 'SELECT DISTINCT id, email FROM `demo.shop.customers`'),
+  view('grouped_customers', IDS, 'SELECT id, email FROM `demo.shop.customers` GROUP BY ALL'),
+  view(
+    'subquery_customers',
+    { id: 'INT64', m: 'STRING' },
+    "SELECT id, (SELECT MAX(source) FROM `demo.shop.leads` WHERE email = 'a' AND c.email = 'b') AS m FROM `demo.shop.customers` c",
+  ),
+]
 const schemas = {
   table: ({ dataset, table }: { readonly dataset: string; readonly table: string }) =>
     Promise.resolve(tables.find(({ path }) => path.dataset === dataset && path.table === table)),
@@ -83,12 +99,32 @@ describe('mask-columns on analysed statements', () => {
   })
 
   it.each([
+    ['SELECT CAST(id AS STRING) FROM customer_directory', 'masked-value-write'],
+    ['SELECT email FROM customer_directory', undefined],
+    ['SELECT TO_JSON_STRING(d) FROM customer_directory d', 'masked-value-write'],
+    ['SELECT a.email FROM customer_directory a JOIN customer_directory b USING (id)', 'masked-value-write'],
+  ])('a mask on a view binds what is used of its column: INSERT … %s', async (sql, code) => {
+    const answer = await masked(`INSERT INTO shop.leads (email) ${sql}`, { 'shop.customer_directory.id': 'redact' })
+    expect('unfulfilled' in answer ? answer.unfulfilled : undefined).toBe(code)
+  })
+
+  it.each([
     ["UPDATE shop.customers SET name = 'x' WHERE id = 5", undefined],
     ["UPDATE shop.customers SET name = 'x' WHERE email = 'a'", 'mask-unprovable'],
     ["DELETE FROM shop.customers WHERE email = 'a'", 'mask-unprovable'],
     ["INSERT INTO shop.leads (email, source) SELECT name, 'x' FROM customers", undefined],
     ["INSERT INTO shop.leads (email, source) SELECT email, 'x' FROM customers", 'masked-value-write'],
     ["INSERT INTO shop.leads (email, source) SELECT email, 'x' FROM customer_directory", 'masked-value-write'],
+    ['INSERT INTO shop.leads (source) SELECT CAST(id AS STRING) FROM customer_directory', undefined],
+    ['INSERT INTO shop.leads (source) SELECT CAST(COUNT(*) AS STRING) FROM customer_directory', undefined],
+    ['INSERT INTO shop.leads (source) SELECT CAST(id AS STRING) FROM known_customers', 'masked-value-write'],
+    ['INSERT INTO shop.leads (source) SELECT CAST(id AS STRING) FROM distinct_customers', 'masked-value-write'],
+    ['INSERT INTO shop.leads (source) SELECT CAST(id AS STRING) FROM grouped_customers', 'masked-value-write'],
+    ['INSERT INTO shop.leads (source) SELECT m FROM subquery_customers', 'masked-value-write'],
+    ['INSERT INTO shop.leads (source) SELECT CAST(id AS STRING) FROM subquery_customers', 'masked-value-write'],
+    ['INSERT INTO shop.leads (source) SELECT TO_JSON_STRING(d) FROM customer_directory d', 'masked-value-write'],
+    ['CREATE TABLE shop.x AS SELECT id FROM customer_directory', undefined],
+    ['CREATE TABLE shop.x AS SELECT * FROM customer_directory', 'masked-value-write'],
     ['CREATE TABLE shop.x AS SELECT * FROM customers', 'masked-value-write'],
     ['CREATE TABLE shop.x CLONE shop.customers', 'mask-unprovable'],
     ['CREATE VIEW shop.x AS SELECT id FROM customers', 'mask-unprovable'],
