@@ -65,6 +65,7 @@ class Remembered implements History {
   readonly #known = new Map<string, Known>()
   readonly #readings = new Map<string, Promise<Known>>()
   #failing = false
+  #quietUntil = Number.NEGATIVE_INFINITY
 
   constructor(reader: HabitReader, runtime: Pick<Runtime, 'clock' | 'log'>, limits: HistoryLimits) {
     this.#reader = reader
@@ -82,7 +83,8 @@ class Remembered implements History {
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(this.#limits.waitMs)])
       return pastOf(await orAbort(reading, inTime), statement)
     } catch (error) {
-      this.#failed('late', error)
+      // Who has left has nothing to say about it.
+      if (!signal.aborted) this.#failed('late', error)
       return undefined
     }
   }
@@ -123,10 +125,12 @@ class Remembered implements History {
     if (this.#known.size > this.#limits.entries && oldest !== undefined) this.#known.delete(oldest)
   }
 
-  /** Once, until it works again. */
+  /** Once, until it works again; and where it is late again and again, once a while. */
   #failed(how: string, error: unknown): void {
-    if (this.#failing) return
+    const now = this.#runtime.clock.monotonic()
+    if (this.#failing || now < this.#quietUntil) return
     this.#failing = true
+    this.#quietUntil = now + this.#limits.keptMs
     this.#runtime.log('warn', 'what principals did before is not known; risk is weighed without it', { how }, error)
   }
 }

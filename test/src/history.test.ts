@@ -142,13 +142,37 @@ describe('where nobody can say', () => {
     expect(asked).toEqual(['a - warehouse', 'b - warehouse'])
   })
 
-  test('who has left waits no longer', async () => {
-    const { promise } = Promise.withResolvers<Habits>()
-    const history = createHistory(
-      { habits: () => promise },
-      { clock: { now: () => NOW, monotonic: () => 0 }, log: () => {} },
+  test('being late again and again is said once a minute', async () => {
+    const answers = new Map<string, PromiseWithResolvers<Habits>>()
+    const { logged, clock, past } = scene(
+      ({ principal }) => {
+        const answer = Promise.withResolvers<Habits>()
+        answers.set(principal.subject, answer)
+        return answer.promise
+      },
+      { waitMs: 1 },
     )
+    const late = async (subject: string): Promise<void> => {
+      expect(await past(about(subject))).toBeUndefined()
+      answers.get(subject)?.resolve(HABITS)
+      await vi.waitFor(async () => expect(await past(about(subject))).toEqual(PAST))
+    }
+    await late('a')
+    clock.at = 59_999
+    await late('b')
+    expect(logged.map((line) => line.split(' ')[0])).toEqual(['warn', 'info'])
+    clock.at = 60_000
+    await late('c')
+    expect(logged.map((line) => line.split(' ')[0])).toEqual(['warn', 'info', 'warn', 'info'])
+  })
+
+  test('who has left waits no longer, and nothing is said of it', async () => {
+    const { promise } = Promise.withResolvers<Habits>()
+    const logged: string[] = []
+    const log = (_: string, message: string): void => void logged.push(message)
+    const history = createHistory({ habits: () => promise }, { clock: { now: () => NOW, monotonic: () => 0 }, log })
     expect(await history.past(about(), statement, AbortSignal.abort())).toBeUndefined()
+    expect(logged).toEqual([])
   })
 })
 
