@@ -1,9 +1,11 @@
 /** The second lock: what obligations made of a statement is read again, and compared with what was decided about. */
 import type { SqlStatement, SqlType } from '../exchange.ts'
+import { baseColumns, bindTree, pathKey, type Source } from './binder.ts'
 import type { Defaults, Refusal } from './contract.ts'
 import { refuse } from './lexer.ts'
 import { lower, resourceOf } from './names.ts'
 import type { Analysed } from './parse.ts'
+import { Stop } from './stop.ts'
 import type { Item, Select } from './syntax.ts'
 
 /** See `Statements.verify`. `read` parses as any text is parsed. */
@@ -27,7 +29,12 @@ export function verifyNarrowed(
   }
   if (isUntold(original, narrowed))
     return no('a masked table is read, and what `*` stands for is not known: select columns by name')
-  return changedOutput(original, narrowed, no) ?? unmasked(narrowed, again, defaults, no)
+  return (
+    changedOutput(original, narrowed, no) ??
+    unmasked(narrowed, again, defaults, no) ??
+    untold(narrowed, no) ??
+    changedColumns(original, narrowed, again, no)
+  )
 }
 
 /** `SELECT *` from a table function answers with columns of which no mask can be told. */
@@ -48,6 +55,52 @@ function changedOutput(
 
 function sameType(a: SqlType, b: SqlType | undefined): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** A column of the answer into which a masked column flows must say so. */
+function untold({ output, masks }: SqlStatement, no: (message: string) => Refusal): Refusal | undefined {
+  const paths = masks.map(({ resource, column }) => lower(`${resource}.${column.split('.$')[0] ?? ''}`))
+  const silent = output.find(
+    ({ masked, sources }) =>
+      masked === undefined && sources.some((source) => paths.some((path) => isWithin(lower(source), path))),
+  )
+  return silent && no(`a masked column flows into \`${silent.name}\` of the answer, which does not tell`)
+}
+
+/** Same column, or one holds the other. */
+function isWithin(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}.`) || b.startsWith(`${a}.`)
+}
+
+/** What a `*` stands for must be what it stood for: the rewritten text is bound anew, its views taken for tables. */
+function changedColumns(
+  { kind, output, tables }: SqlStatement,
+  { masks }: SqlStatement,
+  again: Analysed,
+  no: (message: string) => Refusal,
+): Refusal | undefined {
+  if (kind !== 'SELECT' || output.length === 0 || masks.length === 0) return undefined
+  const byPath = new Map(tables.map((table) => [lower(pathKey(table.path)), table]))
+  const sources = new Map<string, Source>()
+  for (const path of again.paths) {
+    const table = byPath.get(lower(pathKey(path)))
+    if (table !== undefined) sources.set(pathKey(path), { table, columns: baseColumns(table) })
+  }
+  try {
+    const bound = bindTree(again, sources).output
+    const same =
+      bound.length === output.length &&
+      bound.every(({ name }, i) => name === '' || isNamed(lower(output[i]?.name ?? ''), lower(name)))
+    return same ? undefined : no('the columns of the answer have changed')
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error
+    return no(`the rewritten statement is not understood: ${error.refusal.message}`)
+  }
+}
+
+/** The warehouse counts columns of one name: `id`, `id_1`. */
+function isNamed(told: string, name: string): boolean {
+  return told === name || (told.startsWith(`${name}_`) && /^\d+$/.test(told.slice(name.length + 1)))
 }
 
 /** Each table with masks must be read inside a subquery of its own, and a view that reads one must be gone. */

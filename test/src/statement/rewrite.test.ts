@@ -23,7 +23,10 @@ const MASKS = [{ resource: 'shop.customers', column: 'email', strategy: 'redact'
 async function rewritten(sql: string): Promise<SqlStatement> {
   const result = replaceReferences(await bound(sql), wrap)
   if ('refused' in result) throw new Error(result.code)
-  return { ...result, masks: MASKS }
+  const output = result.output.map((column) =>
+    column.sources.includes('shop.customers.email') ? { ...column, masked: 'redact' } : column,
+  )
+  return { ...result, masks: MASKS, output }
 }
 
 const REWRITES: readonly (readonly [string, string])[] = [
@@ -219,9 +222,64 @@ const TAMPERED: readonly (readonly [string, (s: SqlStatement) => SqlStatement])[
   ['text that does not parse', (s) => ({ ...s, text: `${s.text})` })],
   ['another output name', (s) => ({ ...s, output: s.output.map((column) => ({ ...column, name: 'other' })) })],
   ['another output type', (s) => ({ ...s, output: s.output.map((column) => ({ ...column, type: { kind: 'JSON' } })) })],
+  [
+    'a column of the answer that does not tell',
+    (s) => ({ ...s, output: s.output.map((c) => ({ ...c, masked: undefined! })) }),
+  ],
+  [
+    'a wrapper with a filter',
+    (s) => ({ ...s, text: s.text.replace('`own.shop.customers`', "`own.shop.customers` WHERE email > 'm'") }),
+  ],
+  ['a wrapper that groups', (s) => ({ ...s, text: s.text.replace('SELECT * REPLACE', 'SELECT DISTINCT * REPLACE') })],
+  [
+    'a wrapper that exports a column as if it were a pseudo-column',
+    (s) => ({
+      ...s,
+      text: s.text.replace(') FROM `own.shop.customers`', '), t.email AS p FROM `own.shop.customers` AS t'),
+    }),
+  ],
+  [
+    'a wrapper that exports a field of a pseudo-column, or makes something of it',
+    (s) => ({
+      ...s,
+      text: s.text.replace(
+        ') FROM `own.shop.customers`',
+        '), CONCAT(t._FILE_NAME, email) AS p FROM `own.shop.customers` AS t',
+      ),
+    }),
+  ],
+  [
+    'a wrapper that exports a pseudo-column under no name',
+    (s) => ({
+      ...s,
+      text: s.text.replace(') FROM `own.shop.customers`', '), t._FILE_NAME FROM `own.shop.customers` AS t'),
+    }),
+  ],
+  ['a column more in the answer', (s) => ({ ...s, text: s.text.replace('SELECT c.email', 'SELECT c.*') })],
+  [
+    'the time of a table in a query of its own',
+    (s) => ({
+      ...s,
+      text: s.text.replace(
+        '`own.shop.customers`',
+        '`own.shop.customers` FOR SYSTEM_TIME AS OF (SELECT MAX(email) FROM shop.customers)',
+      ),
+    }),
+  ],
   ['fewer outputs', (s) => ({ ...s, output: [] })],
   ['a view that reads the table', (s) => ({ ...s, text: 'SELECT email FROM shop.directory' })],
 ]
+
+test('the second lock finds a helper column that comes out with a `*`', async () => {
+  const sql = 'SELECT * FROM shop.customers c WHERE c._PARTITIONDATE IS NULL'
+  const right = await rewritten(sql)
+  const wrong = { ...right, text: right.text.replace(' EXCEPT (sluice_x14_partitiondate)', '') }
+  expect(wrong.text).not.toBe(right.text)
+  expect(statements().verify(await bound(sql), wrong, DEFAULTS)).toMatchObject({
+    code: 'unproven',
+    message: 'the columns of the answer have changed',
+  })
+})
 
 test.each(TAMPERED)('the second lock finds %s', async (_, tamper) => {
   const sql = 'SELECT c.email FROM shop.customers c, shop.directory d'
