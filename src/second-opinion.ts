@@ -55,10 +55,13 @@ function isSame(ours: SqlField, theirs: SqlField): boolean {
   return ours.name === theirs.name && typeText(ours.type) === typeText(theirs.type)
 }
 
-/** Letter case is the warehouse's, and so is the number behind a name that came before: `id`, `id_1`. */
+/** As the warehouse names columns that have no name. */
+const UNNAMED = /^f\d+_$/
+
+/** Letter case is the warehouse's, and so are the number of a column without a name, and the number behind a name that came before: `id`, `id_1`. */
 function isSameName(ours: readonly OutputColumn[], at: number, theirs: string): boolean {
   const name = ours[at]?.name.toLowerCase() ?? ''
-  if (theirs.toLowerCase() === name) return true
+  if (theirs.toLowerCase() === name || (UNNAMED.test(name) && UNNAMED.test(theirs))) return true
   const isRepeated = ours.slice(0, at).some((column) => column.name.toLowerCase() === name)
   return isRepeated && theirs.toLowerCase().startsWith(`${name}_`) && /^\d+$/.test(theirs.slice(name.length + 1))
 }

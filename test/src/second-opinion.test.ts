@@ -28,6 +28,7 @@ describe('columns, position by position', () => {
       [column('a', { kind: 'ARRAY', of: UNKNOWN })],
       [column('a', { kind: 'ARRAY', of: INT64 })],
     ],
+    ['without names', [column('f0_'), column('f1_')], [column('f1_'), column('f2_')]],
     ['of a name that stands twice', [column('id'), column('id')], [column('id'), column('id_1')]],
     [
       'whose anonymous fields have names in the answer',
