@@ -1,0 +1,281 @@
+/** Queries: WITH, set operations, SELECT and what follows it. */
+import { invalidQuery, unsupported } from '../errors.ts'
+import { From } from './from.ts'
+import { quote, type Item, type Scope } from './reader.ts'
+
+export abstract class Queries extends From {
+  protected query(asValue = false): string {
+    return this.deeper(() => {
+      const withs = this.with.length
+      const ctes = this.ctes.length
+      let head = ''
+      if (this.word('WITH')) {
+        const recursive = this.word('RECURSIVE')
+        const parts: string[] = []
+        do {
+          const name = this.name()
+          if (recursive) this.ctes.push(new Set([name.toLowerCase()]))
+          this.needWord('AS')
+          const sql = `${quote(name)} AS (${this.inParens(() => this.query())})`
+          parts.push(sql)
+          if (!recursive) this.ctes.push(new Set([name.toLowerCase()]))
+          this.with.push(sql)
+        } while (this.mark(','))
+        head = `WITH ${recursive ? 'RECURSIVE ' : ''}${parts.join(', ')} `
+      }
+      this.selected = undefined
+      let sql = this.operand(asValue)
+      // ORDER BY sees the tables of a lone SELECT.
+      let scope = this.selected as Scope | undefined
+      for (;;) {
+        const operator = this.setOperator()
+        if (operator === undefined) break
+        scope = undefined
+        sql = `${sql} ${operator} ${this.operand(asValue)}`
+      }
+      sql += scope === undefined ? this.orderLimit() : this.within(scope, () => this.orderLimit())
+      this.selected = undefined
+      this.with.length = withs
+      this.ctes.length = ctes
+      if (this.isMark('|>')) throw unsupported('Pipe syntax', this.token)
+      return head + sql
+    })
+  }
+
+  protected setOperator(): string | undefined {
+    const operator = ['UNION', 'INTERSECT', 'EXCEPT'].find((word) => this.word(word))
+    if (operator === undefined) return undefined
+    if (this.word('ALL')) return `${operator} ALL`
+    this.needWord('DISTINCT')
+    return operator
+  }
+
+  protected operand(asValue: boolean): string {
+    if (this.isMark('(')) {
+      const sql = `(${this.inParens(() => this.query(asValue))})`
+      this.selected = undefined
+      return sql
+    }
+    return this.select(asValue)
+  }
+
+  protected orderLimit(): string {
+    let sql = this.order()
+    if (this.word('LIMIT')) {
+      sql += ` LIMIT ${this.count()}`
+      if (this.word('OFFSET')) sql += ` OFFSET ${this.count()}`
+    }
+    return sql
+  }
+
+  /** Stands on the word asked for at this depth, or at the end of this query. */
+  protected skipTo(...words: string[]): boolean {
+    let depth = 0
+    for (; this.token.kind !== 'end'; this.at++) {
+      if (this.isMark('(') || this.isMark('[')) depth++
+      else if (this.isMark(')') || this.isMark(']')) {
+        if (depth === 0) return false
+        depth--
+      } else if (depth === 0) {
+        if (this.isMark(';')) return false
+        const distinct =
+          this.tokens[this.at - 1]?.text.toUpperCase() === 'DISTINCT' &&
+          /^(is|not)$/i.test(this.tokens[this.at - 2]?.text ?? '')
+        const dotted = this.tokens[this.at - 1]?.text === '.'
+        if (!dotted && words.some((word) => this.isWord(word)) && !(distinct && this.isWord('FROM'))) return true
+        // The next operand of a set operation has a FROM of its own.
+        if (this.isWord('UNION') || this.isWord('INTERSECT') || (this.isWord('EXCEPT') && !this.isMark('(', 1)))
+          return false
+      }
+    }
+    return false
+  }
+
+  protected select(asValue: boolean): string {
+    this.needWord('SELECT')
+    return this.within(this.newScope(), (scope) => {
+      const distinct = this.word('DISTINCT')
+      if (!distinct) this.word('ALL')
+      let struct = false
+      if (this.word('AS')) {
+        if (this.word('STRUCT')) struct = true
+        else {
+          this.needWord('VALUE')
+          if (!asValue) throw unsupported('SELECT AS VALUE outside ARRAY and scalar subqueries', this.token)
+        }
+      }
+      const list = this.at
+      // FROM is read first: what a name or `*` means depends on it.
+      let after = -1
+      if (this.skipTo('FROM')) {
+        this.at++
+        this.fromList(scope)
+        after = this.at
+      }
+      this.at = list
+      const items: Item[] = []
+      do {
+        if (items.length > 0 && (this.isWord('FROM') || this.token.kind === 'end' || this.isMark(')'))) break
+        items.push(this.item())
+      } while (this.mark(','))
+      if (after >= 0) {
+        this.needWord('FROM')
+        this.at = after
+      }
+      let tail = scope.from === '' ? '' : ` FROM ${scope.from}`
+      if (this.word('WHERE')) tail += ` WHERE ${this.expression().sql}`
+      if (this.word('GROUP', 'BY')) tail += ` GROUP BY ${this.grouping()}`
+      if (this.word('HAVING')) tail += ` HAVING ${this.expression().sql}`
+      if (this.word('QUALIFY')) tail += ` QUALIFY ${this.expression().sql}`
+      if (this.isWord('WINDOW')) {
+        this.at++
+        tail += ` WINDOW ${this.list(() => {
+          const name = this.name()
+          this.needWord('AS')
+          return `${quote(name)} AS ${this.window()}`
+        }).join(', ')}`
+      }
+      const head = `SELECT ${distinct ? 'DISTINCT ' : ''}`
+      if (struct && asValue) {
+        const sql = this.structQuery(items, head, tail)
+        this.selected = scope
+        return sql
+      }
+      const sql = `${head}${this.items(items)}${tail}`
+      // In ORDER BY, what SELECT names comes before what FROM names.
+      for (const { expression } of items)
+        if (expression?.name !== undefined) scope.implicit.delete(expression.name.toLowerCase())
+      this.selected = scope
+      return sql
+    })
+  }
+
+  protected grouping(): string {
+    if (this.word('ALL')) return 'ALL'
+    return this.list(() => {
+      for (const word of ['ROLLUP', 'CUBE']) {
+        if (this.isWord(word) && this.isMark('(', 1)) {
+          this.at++
+          return `${word} (${this.inParens(() => this.list(() => this.expression().sql)).join(', ')})`
+        }
+      }
+      if (this.word('GROUPING', 'SETS')) {
+        return `GROUPING SETS (${this.inParens(() => this.list(() => this.groupingSet())).join(', ')})`
+      }
+      return this.ordinal()
+    }).join(', ')
+  }
+
+  /** `(a, b)`, `()` or one expression. */
+  protected groupingSet(): string {
+    if (!this.isMark('(')) return this.expression().sql
+    const parts = this.inParens(() => (this.isMark(')') ? [] : this.list(() => this.expression().sql)))
+    return `(${parts.join(', ')})`
+  }
+
+  protected item(): Item {
+    if (this.mark('*')) return { star: this.starTail(undefined) }
+    // `path.*`
+    let ahead = 0
+    while ((this.peek(ahead).kind === 'name' || this.peek(ahead).kind === 'quoted') && this.isMark('.', ahead + 1))
+      ahead += 2
+    if (ahead > 0 && this.isMark('*', ahead)) {
+      const path = [this.field()]
+      while (this.mark('.') && !this.isMark('*')) path.push(this.field())
+      this.need('*')
+      return { star: this.starTail(this.column(path).sql) }
+    }
+    const expression = this.expression()
+    if (this.isMark('.') && this.isMark('*', 1)) throw unsupported('.* after an expression', this.token)
+    const alias = this.alias()
+    return { expression: alias === undefined ? expression : { ...expression, name: alias } }
+  }
+
+  protected starTail(base: string | undefined): NonNullable<Item['star']> {
+    const except =
+      this.isWord('EXCEPT') && this.isMark('(', 1) && (this.at++, true)
+        ? this.inParens(() => this.list(() => this.field()))
+        : []
+    const replace =
+      this.isWord('REPLACE') && this.isMark('(', 1) && (this.at++, true)
+        ? this.inParens(() =>
+            this.list(() => {
+              const { sql } = this.expression()
+              this.word('AS')
+              return { sql, name: this.field() }
+            }),
+          )
+        : []
+    return { ...(base === undefined ? {} : { base }), except, replace }
+  }
+
+  protected items(items: readonly Item[]): string {
+    let unnamed = 0
+    const names = new Set<string>()
+    return items
+      .map((item) => {
+        if (item.star) return this.star(item.star)
+        const name = item.expression?.name ?? `f${unnamed++}_`
+        if (names.has(name.toLowerCase()) && this.scope?.parent === undefined && this.with.length === 0) {
+          throw invalidQuery(`Duplicate column names in the result are not supported. Found duplicate(s): ${name}`)
+        }
+        names.add(name.toLowerCase())
+        return `${item.expression?.sql} AS ${quote(name)}`
+      })
+      .join(', ')
+  }
+
+  protected star(star: NonNullable<Item['star']>): string {
+    const tail =
+      (star.except.length > 0 ? ` EXCLUDE (${star.except.map(quote).join(', ')})` : '') +
+      (star.replace.length > 0
+        ? ` REPLACE (${star.replace.map((item) => `${item.sql} AS ${quote(item.name)}`).join(', ')})`
+        : '')
+    const sources = this.scope?.sources ?? []
+    if (star.base !== undefined) {
+      const source = sources.find((source) => quote(source.alias) === star.base)
+      if (source && !source.plain) {
+        if (tail !== '') throw unsupported('EXCEPT or REPLACE on this .*', this.token)
+        return source.star
+      }
+      return `${star.base}.*${tail}`
+    }
+    if (sources.length === 0) throw invalidQuery('SELECT * must have a FROM clause')
+    if (sources.every((source) => source.plain)) return `*${tail}`
+    if (tail !== '' || this.scope?.using)
+      throw unsupported(
+        'EXCEPT, REPLACE or USING with * over an array of structs, an offset or a wildcard table',
+        this.token,
+      )
+    return sources.map((source) => source.star).join(', ')
+  }
+
+  /** `SELECT AS STRUCT` where one value is wanted: a query of one column that holds the struct. */
+  protected structQuery(items: readonly Item[], head: string, tail: string): string {
+    const stars = items.filter((item) => item.star)
+    const [first] = items
+    if (stars.length === 0) {
+      const fields = items.map(
+        (item, at) => `${quote(item.expression?.name ?? `_field_${at + 1}`)} := ${item.expression?.sql}`,
+      )
+      return `${head}struct_pack(${fields.join(', ')})${tail}`
+    }
+    const star = first?.star
+    if (stars.length === 1 && star?.base !== undefined && star.except.length === 0) {
+      const added = items.slice(1).map((item) => `${quote(item.expression?.name ?? '')} := ${item.expression?.sql}`)
+      if (items.slice(1).every((item) => item.expression?.name !== undefined)) {
+        const replaced = star.replace.map((item) => `${quote(item.name)} := ${item.sql}`)
+        let sql = star.base
+        if (replaced.length > 0) sql = `struct_update(${sql}, ${replaced.join(', ')})`
+        if (added.length > 0) sql = `struct_insert(${sql}, ${added.join(', ')})`
+        return `${head}${sql}${tail}`
+      }
+    }
+    if (tail === '') {
+      // Without FROM, DuckDB expands a struct only where its value is a column.
+      if (star?.base === undefined || items.length > 1) throw unsupported('This SELECT AS STRUCT', this.token)
+      return `SELECT _r FROM (SELECT ${this.star({ ...star, base: '_b._v' })} FROM (SELECT ${star.base} AS _v) AS _b) AS _r`
+    }
+    return `SELECT _r FROM (${head}${this.items(items)}${tail}${this.orderLimit()}) AS _r`
+  }
+}
