@@ -6,6 +6,7 @@ import { NAMESPACES, RESERVED, TYPES } from './words.ts'
 import { FIELDS, type Mutable, splitQuoted } from './grammar-tokens.ts'
 import { Types } from './grammar-types.ts'
 
+/** Operators by their rank, from OR down; what needs a query asks `query`. */
 export abstract class Expressions extends Types {
   abstract query(): Query
 

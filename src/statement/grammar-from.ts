@@ -7,6 +7,7 @@ import type { Mutable } from './grammar-tokens.ts'
 /** A join whose left side is what stands before it. */
 type Joined = Mutable<Omit<JoinItem, 'is' | 'left'>>
 
+/** `from` is what stands behind the word, `source` one item of it. */
 export abstract class From extends Expressions {
   /** Commas and joins bind alike, from the left: `a, b JOIN c ON …` may name `a` in its condition. */
   from(commas = true): FromItem {

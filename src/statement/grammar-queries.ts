@@ -3,6 +3,7 @@ import type { Body, ByName, Cte, Expression, Item, Name, Pipe, Query, Select, St
 import { From } from './grammar-from.ts'
 import type { Mutable } from './grammar-tokens.ts'
 
+/** A query with all that belongs to it, but for its pipes. */
 export abstract class Queries extends From {
   protected abstract pipes(): Pipe[]
 

@@ -4,6 +4,7 @@ import type { Token } from './lexer.ts'
 import { TYPES } from './words.ts'
 import { Tokens } from './grammar-tokens.ts'
 
+/** A type that BigQuery lacks is read, and noted as `never`. */
 export class Types extends Tokens {
   type(): SqlType {
     return this.nest(() => {
