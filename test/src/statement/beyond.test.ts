@@ -3,7 +3,9 @@
  * known by every name in it, so that a policy can judge it, and is never bound.
  */
 import { expect, test } from 'vitest'
-import { bind, bound, DEFAULTS, flow, statements } from './support.ts'
+import type { Table, TablePath } from '../../../src/exchange.ts'
+import { replaceReferences } from '../../../src/statement/rewrite.ts'
+import { bind, bound, BOUNDS, DEFAULTS, flow, statements } from './support.ts'
 
 /** SQL, then `output<sources | columns read`; resources without `shop.`. */
 const FLOWS: readonly (readonly [string, string])[] = [
@@ -268,4 +270,68 @@ test('a part of a path may begin with a digit, unless a word stands before it', 
   expect(flow(await bind('SELECT metadata.1 AS m FROM shop.customers'))).toBe(
     'm<customers.metadata | customers.metadata',
   )
+})
+
+/** Masks `email` of customers where it stands. */
+async function masked(sql: string): Promise<string> {
+  const original = await bound(sql)
+  const narrowed = replaceReferences(original, ({ resource }) =>
+    resource === 'shop.customers' ? "SELECT * REPLACE ('x' AS `email`) FROM `own.shop.customers`" : undefined,
+  )
+  if ('refused' in narrowed) return narrowed.code
+  const masks = [{ resource: 'shop.customers', column: 'email', strategy: 'redact' }]
+  const output = narrowed.output.map((column) =>
+    column.sources.includes('shop.customers.email') ? { ...column, masked: 'redact' } : column,
+  )
+  const refusal = statements().verify(original, { ...narrowed, masks, output }, DEFAULTS)
+  return refusal === undefined
+    ? narrowed.text.replaceAll("(SELECT * REPLACE ('x' AS `email`) FROM `own.shop.customers`)", 'W')
+    : `${refusal.code}: ${refusal.message}`
+}
+
+test('masks reach into all that is followed', async () => {
+  expect(
+    await masked(
+      'SELECT c.email FROM shop.orders o JOIN shop.customers c JOIN shop.leads l USING (email) ON c.id = o.id',
+    ),
+  ).toBe('SELECT c.email FROM shop.orders o JOIN W c JOIN shop.leads l USING (email) ON c.id = o.id')
+  expect(await masked('SELECT ARRAY_TRANSFORM([1], x -> (SELECT MAX(email) FROM shop.customers)) AS e')).toBe(
+    'SELECT ARRAY_TRANSFORM([1], x -> (SELECT MAX(email) FROM W AS `customers`)) AS e',
+  )
+  expect(await masked('SELECT (email).UPPER().SUBSTR(1, 2) AS e FROM shop.customers')).toBe(
+    'SELECT (email).UPPER().SUBSTR(1, 2) AS e FROM W AS `customers`',
+  )
+  expect(await masked('(SELECT email FROM shop.customers) AS x |> SELECT x.email')).toBe(
+    '(SELECT email FROM W AS `customers`) AS x |> SELECT x.email',
+  )
+})
+
+test('the second lock lets nothing pass that is never bound', async () => {
+  const original = await bound('SELECT email FROM shop.customers')
+  for (const text of [
+    'SELECT email FROM shop.customers @{a=1}',
+    'SELECT email FROM a.b.c.d',
+    'SELECT @@a FROM shop.customers',
+  ]) {
+    expect(statements().verify(original, { ...original, text }, DEFAULTS)).toMatchObject({ code: 'unproven' })
+  }
+})
+
+test('a view that holds what is never bound is not read', async () => {
+  const definition = 'SELECT id FROM shop.orders TABLESAMPLE BERNOULLI (5 PERCENT)'
+  const columns = [{ name: 'id', type: { kind: 'INT64' as const }, nullable: true }]
+  const by = statements()
+  const parsed = by.parse('SELECT id FROM shop.sample', DEFAULTS)
+  if (parsed.refused) throw new Error(parsed.message)
+  const table = (path: TablePath): Promise<Table> =>
+    Promise.resolve({
+      path,
+      resource: `shop.${path.table}`,
+      kind: path.table === 'sample' ? 'VIEW' : 'TABLE',
+      version: '1',
+      columns,
+      ...(path.table === 'sample' && { definition }),
+    })
+  const refusal = await by.bind(parsed, DEFAULTS, { table }, [], BOUNDS, AbortSignal.timeout(5000))
+  expect(refusal).toMatchObject({ refused: true, code: 'unsupported-view' })
 })

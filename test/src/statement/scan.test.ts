@@ -13,6 +13,8 @@ function scanned(sql: string): string {
 }
 
 const CASES: readonly (readonly [string, string])[] = [
+  ['MERGE s.t USING s.u ON TRUE WHEN NOT MATCHED THEN INSERT ROW WHEN MATCHED THEN DELETE', 'write s.t, read s.u'],
+  ['IF TRUE THEN INSERT row VALUES (1)', 'write row'],
   ['SELECT a, b FROM s.t, `p-1.s.u` x JOIN a-b.c.d USING (k), y', 'read s.t, read `p-1.s.u`, read a-b.c.d, read y'],
   ['SELECT EXTRACT(YEAR FROM d), a IS NOT DISTINCT FROM b FROM s.t', 'read s.t'],
   ['SELECT x.from, y.join FROM s.t WHERE c LIKE d', 'read s.t'],
