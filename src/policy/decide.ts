@@ -196,11 +196,13 @@ type Places = Map<CompiledRule, string>
 /** The rule's own reason. It names the function, column or first resource met, unless it is about the statement as a whole. */
 function reasonOf(rule: CompiledRule, uses: readonly ResourceUse[], places: Places): Reason {
   const met = rule.resources === undefined ? undefined : uses.find((use) => touches(rule, use))
-  const where = places.get(rule) ?? met?.resource ?? ''
+  const place = places.get(rule)
+  const where = place ?? met?.resource ?? ''
+  const fix = rule.fix ?? (place === undefined ? undefined : `leave \`${place}\` out of the statement`)
   return {
     code: rule.code,
     because: rule.because,
-    ...(rule.fix === undefined ? {} : { fix: rule.fix }),
+    ...(fix === undefined ? {} : { fix }),
     ...(where === '' ? {} : { where }),
   }
 }

@@ -151,6 +151,7 @@ describe('together', () => {
         {
           code: 'analysts/ask',
           because: 'a data owner looks at personal data first',
+          fix: 'leave `shop.customers.email` out of the statement',
           where: 'shop.customers.email',
         },
       ],
