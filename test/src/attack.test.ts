@@ -152,28 +152,34 @@ describe('callers who wait for a person', () => {
   it('take no place from those who work, and are bounded themselves', async () => {
     let decide = (): void => {}
     const decided = new Promise<void>((resolve) => (decide = resolve))
+    let begun = (): void => {}
     const store: Partial<Store> = {
       hold: async () => entryOf({ ...HELD, principal: AGENT }),
       openHold: async (exchange) => entryOf(exchange),
-      waitHold: async () => (await decided, entryOf(HELD, 'rejected')),
+      waitHold: async () => {
+        begun()
+        await decided
+        return entryOf(HELD, 'rejected')
+      },
     }
     let effect: Decision = HOLD
     const { approvals, gateway, knock, inflight } = journey({ store, inflight: 1, decide: () => effect })
-    const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-    const waiting: Promise<unknown>[] = [approvals.see(knock(), 'id-0', 60_000)]
-    await settled()
-    waiting.push(gateway.handle(knock(), async () => ({ ...QUESTION, waitMs: 60_000 })))
-    await settled()
+    const waiting: Promise<unknown>[] = []
+    /** Resolves when the caller waits. */
+    const waits = async (call: () => Promise<unknown>): Promise<void> => {
+      const there = new Promise<void>((resolve) => (begun = resolve))
+      waiting.push(call())
+      await there
+    }
+    await waits(() => approvals.see(knock(), 'id-0', 60_000))
+    await waits(() => gateway.handle(knock(), async () => ({ ...QUESTION, waitMs: 60_000 })))
     effect = PERMIT
     const outcome = await gateway.handle(knock(), async () => QUESTION)
     if (outcome.kind !== 'answer') throw new Error(outcome.kind)
     await outcome.rows.return(undefined as never)
     expect(inflight.count).toBe(2)
 
-    for (let n = 2; n < 16; n++) {
-      waiting.push(approvals.see(knock(), 'id-0', 60_000))
-      await settled()
-    }
+    for (let n = 2; n < 16; n++) await waits(() => approvals.see(knock(), 'id-0', 60_000))
     await expect(approvals.see(knock(), 'id-0', 60_000)).rejects.toMatchObject({ code: 'overloaded' })
     expect(inflight.count).toBe(16)
     decide()

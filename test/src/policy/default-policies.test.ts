@@ -58,6 +58,7 @@ const MASKS = {
   },
 }
 const LIMITS = { rows: 2_000_000, bytesBilled: 10 * 2 ** 30, timeMs: 120_000 }
+const PER_DAY = { queries: 500_000, rows: 1_000_000_000, bytesBilled: 10 * 2 ** 40 }
 
 const calm = { facts: { risk: { score: 10 } } }
 const agent = { ...calm, principal: { groups: ['analyst-agents'] } }
@@ -72,9 +73,9 @@ test('their cases hold and reach every rule', () => {
 })
 
 describe.each([
-  ['agent', agent, 'shop-analysts'],
-  ['writer', writer, 'shop-writers'],
-])('%s', (_, who, policy) => {
+  ['agent', agent, 'shop-analysts', { ...LIMITS, perDay: PER_DAY }],
+  ['writer', writer, 'shop-writers', LIMITS],
+])('%s', (_, who, policy, limits) => {
   test('reads the shop masked and limited', () => {
     const decision = policies.decide(asking(['read shop.customers'], who))
     expect(decision).toEqual({
@@ -82,7 +83,7 @@ describe.each([
       reasons: [{ code: `${policy}/read-shop`, because: expect.any(String), where: 'shop.customers' }],
       obligations: [
         { name: 'mask-columns', terms: [MASKS] },
-        { name: 'limits', terms: [LIMITS] },
+        { name: 'limits', terms: [limits] },
       ],
     })
   })
