@@ -203,8 +203,9 @@ const FUNCTIONS: Record<string, Known> = {
   // Strings and bytes.
   CONCAT: [1, MANY, (args) => `(${args.map((arg) => arg.sql).join(' || ')})`],
   LENGTH: [1, 1, call('bq_length')],
-  CHAR_LENGTH: [1, 1, call('bq_length')],
-  CHARACTER_LENGTH: [1, 1, call('bq_length')],
+  // Of characters alone.
+  CHAR_LENGTH: [1, 1, call('length')],
+  CHARACTER_LENGTH: [1, 1, call('length')],
   BYTE_LENGTH: [1, 1, call('bq_byte_length')],
   OCTET_LENGTH: [1, 1, call('bq_byte_length')],
   SUBSTR: [2, 3, call('bq_substr')],

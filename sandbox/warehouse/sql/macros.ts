@@ -61,10 +61,10 @@ export const MACROS: readonly string[] = [
   // Strings and bytes.
   `bq_length(x) AS CASE WHEN typeof(x) = 'BLOB' THEN octet_length(TRY_CAST(x AS BLOB)) ELSE length(CAST(x AS VARCHAR)) END`,
   `bq_byte_length(x VARCHAR) AS strlen(x), (x BLOB) AS octet_length(x)`,
-  `bq_from(p, n) AS CASE WHEN p = 0 THEN 1 WHEN p < -n THEN 1 WHEN p < 0 THEN n + p + 1 ELSE p END`,
-  // A slice is of characters or of bytes, as the value is: not overloaded, as above.
-  `bq_substr(x, p) AS x[bq_from(p, bq_length(x)):], (x, p, n) AS CASE WHEN n < 0 THEN x[CAST('Third argument in SUBSTR() cannot be negative' AS BIGINT):]
-    ELSE x[bq_from(p, bq_length(x)):bq_from(p, bq_length(x)) + n - 1] END`,
+  // A slice is of characters or of bytes, as the value is: not overloaded, as above. DuckDB pastes arguments as often as they
+  // are named here, and masks nest: each is named once.
+  `bq_substr(x, p) AS x[p:],
+    (x, p, n) AS x[p:][1:CASE WHEN n < 0 THEN CAST('Third argument in SUBSTR() cannot be negative' AS BIGINT) ELSE n END]`,
   `bq_left(x VARCHAR, n BIGINT) AS CASE WHEN n < 0 THEN error('Second argument in LEFT() cannot be negative') ELSE left(x, n) END`,
   `bq_right(x VARCHAR, n BIGINT) AS CASE WHEN n < 0 THEN error('Second argument in RIGHT() cannot be negative') ELSE right(x, n) END`,
   `bq_trim(x VARCHAR) AS regexp_replace(x, '^\\s+|\\s+$', '', 'g'), (x VARCHAR, c VARCHAR) AS trim(x, c)`,
