@@ -4,6 +4,9 @@ import { JOIN_WORDS } from './words.ts'
 import { Expressions, NO_EXPRESSION } from './grammar-expressions.ts'
 import type { Mutable } from './grammar-tokens.ts'
 
+/** Joins inside joins, and whatever else `bq2cst` does not read. */
+const JOINS = 1000
+
 /** A join whose left side is what stands before it. */
 type Joined = Mutable<Omit<JoinItem, 'is' | 'left'>>
 
@@ -34,6 +37,7 @@ export abstract class From extends Expressions {
     const join = joins[last]
     if (open === -1 || join === undefined || last < comma) return this.unexpected('another join')
     this.beyond.push('nested join')
+    if (this.beyond.length > JOINS) this.stop(this.peek().start, 'too-deep', `more than ${JOINS} joins inside joins`)
     const inside = joins.splice(last + 1)
     for (const inner of inside) this.needsCondition(inner)
     join.right = inside.reduce<FromItem>((left, inner) => ({ is: 'join', left, ...inner }), join.right)

@@ -206,7 +206,7 @@ export class Tokens {
     const end = this.tokens[this.at - 1]?.end ?? start
     const names = parts.flatMap((part) => (part.quoted ? splitQuoted(part) : [part]))
     if (names.length > FIELDS || names.some((name) => name.text === '')) {
-      this.stop(start, 'unparseable', `\`${this.text.slice(start, end)}\` is not a table's path`)
+      this.stop(start, 'unparseable', `\`${shorten(this.text.slice(start, end))}\` is not a table's path`)
     }
     return { start, end, names }
   }
@@ -294,6 +294,11 @@ export class Tokens {
 
 /** Words that lead to a table, a model or a query. */
 const NAMING = new Set(['SELECT', 'FROM', 'TABLE', 'MODEL', 'JOIN', 'GRAPH', 'GRAPH_TABLE', ';'])
+
+/** What a message shows of a name. */
+export function shorten(name: string): string {
+  return name.length > 200 ? `${name.slice(0, 200)}…` : name
+}
 
 /** `` `p.d.t` `` names three things; a domain-scoped project (`example.com:p`) keeps its point. */
 export function splitQuoted(name: Name): Name[] {

@@ -3,6 +3,7 @@ import type { ResourceUse, TablePath } from '../exchange.ts'
 import type { Defaults } from './contract.ts'
 import { CONSTANTS } from './functions.ts'
 import { DATE_PARTS, type Grammar } from './grammar.ts'
+import { shorten } from './grammar-tokens.ts'
 import { refuse } from './lexer.ts'
 import type {
   Body,
@@ -66,7 +67,7 @@ export function resolveNames(tree: Tree, grammar: Grammar, defaults: Defaults): 
 /** A path's place in the warehouse. Throws Stop. */
 export function tablePath(path: Path, grammar: Grammar, defaults: Defaults): { path: TablePath; resource: string } {
   const parts = path.names.map((name) => name.text)
-  const shown = grammar.text.slice(path.start, path.end)
+  const shown = shorten(grammar.text.slice(path.start, path.end))
   const no = (message: string, fix?: string): never => grammar.stop(path.start, 'unknown-table', message, fix)
   if (parts.some((part) => /[\p{Cc}`$@/\\]/u.test(part)) || parts.slice(0, -1).some((part) => part.includes('*'))) {
     no(`\`${shown}\` holds characters that a table's path may not`)
@@ -87,7 +88,7 @@ export function tablePath(path: Path, grammar: Grammar, defaults: Defaults): { p
 
 /** What has more parts than any table of BigQuery: its whole name may be judged, and is never looked up. */
 function longPath(path: Path, parts: readonly string[], grammar: Grammar): { path: TablePath; resource: string } {
-  const shown = grammar.text.slice(path.start, path.end)
+  const shown = shorten(grammar.text.slice(path.start, path.end))
   unbound(path, grammar, `\`${shown}\` has more than three parts`, 'write it as `project.dataset.table`')
   if (parts.some((part) => part.includes('*')))
     grammar.stop(path.start, 'unknown-table', `\`${shown}\` is too wide for a wildcard table`)
