@@ -70,7 +70,7 @@ export abstract class Expressions extends Reader {
       return { sql: `(${not}bq_in_array(${left.sql}, ${array.sql}))` }
     }
     const right = this.inParens(() =>
-      this.isWord('SELECT') || this.isWord('WITH')
+      this.isWord('SELECT') || this.isWord('WITH') || this.isWord('FROM')
         ? this.query(true)
         : this.list(() => this.expression().sql).join(', '),
     )
@@ -231,7 +231,7 @@ export abstract class Expressions extends Reader {
 
   protected parenthesis(): Expression {
     this.need('(')
-    if (this.isWord('SELECT') || this.isWord('WITH')) {
+    if (this.isWord('SELECT') || this.isWord('WITH') || this.isWord('FROM')) {
       const sql = this.query(true)
       this.need(')')
       return { sql: `(${sql})` }

@@ -75,7 +75,7 @@ export abstract class From extends Expressions {
     }
     if (this.isMark('(')) {
       const inner = this.peek(1)
-      if (/^(select|with)$/i.test(inner.text) && inner.kind === 'name') {
+      if (/^(select|with|from)$/i.test(inner.text) && inner.kind === 'name') {
         // A subquery does not see its neighbours.
         const before = this.scope
         this.scope = scope.parent

@@ -1,9 +1,9 @@
 /** Queries: WITH, set operations, SELECT and what follows it. */
 import { invalidQuery, unsupported } from '../errors.ts'
-import { From } from './from.ts'
+import { Pipes } from './pipes.ts'
 import { quote, type Item, type Scope } from './reader.ts'
 
-export abstract class Queries extends From {
+export abstract class Queries extends Pipes {
   protected query(asValue = false): string {
     return this.deeper(() => {
       const withs = this.with.length
@@ -24,6 +24,14 @@ export abstract class Queries extends From {
         head = `WITH ${recursive ? 'RECURSIVE ' : ''}${parts.join(', ')} `
       }
       this.selected = undefined
+      if (this.word('FROM')) {
+        const start = this.newScope()
+        this.fromList(start)
+        const piped = this.pipes(start)
+        this.with.length = withs
+        this.ctes.length = ctes
+        return head + piped
+      }
       let sql = this.operand(asValue)
       // ORDER BY sees the tables of a lone SELECT.
       let scope = this.selected as Scope | undefined
@@ -35,9 +43,12 @@ export abstract class Queries extends From {
       }
       sql += scope === undefined ? this.orderLimit() : this.within(scope, () => this.orderLimit())
       this.selected = undefined
+      if (this.isMark('|>')) {
+        if (asValue) throw unsupported('A pipe behind SELECT where one value is wanted', this.token)
+        sql = this.pipes(this.single(sql, this.scope))
+      }
       this.with.length = withs
       this.ctes.length = ctes
-      if (this.isMark('|>')) throw unsupported('Pipe syntax', this.token)
       return head + sql
     })
   }

@@ -28,7 +28,7 @@ class Translator extends Queries {
   }
 
   protected one(): Omit<Translated, 'references' | 'words'> {
-    if (this.isWord('SELECT') || this.isWord('WITH') || this.isMark('(')) {
+    if (this.isWord('SELECT') || this.isWord('WITH') || this.isWord('FROM') || this.isMark('(')) {
       const sql = this.query()
       return { type: 'SELECT', kind: 'query', sql, check: sql }
     }

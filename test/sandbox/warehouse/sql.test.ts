@@ -504,6 +504,23 @@ describe('a query is answered as BigQuery answers it', () => {
         ['items', 'ARRAY<STRUCT<sku STRING, quantity INT64, price NUMERIC>>'],
       ],
     ],
+    // Pipes.
+    [
+      'FROM shop.customers AS c |> WHERE c.id < 3 |> SELECT id, c.address.city |> ORDER BY id DESC |> LIMIT 1',
+      [['2', 'Cork']],
+    ],
+    ['FROM UNNEST([1, 2, 3]) AS x |> WHERE x > 1', [['2'], ['3']]],
+    [
+      'SELECT 1 AS a, 2 AS b |> EXTEND a + b AS c |> SET a = c * 2 |> DROP b |> RENAME c AS d |> AS t |> SELECT t.a, d',
+      [['6', '3']],
+    ],
+    [
+      `FROM shop.events_20260101 |> AGGREGATE COUNT(*) AS n GROUP BY name |> WHERE n > 0 |> AGGREGATE SUM(n) AS s`,
+      [['200']],
+    ],
+    ['SELECT (FROM shop.leads |> AGGREGATE COUNT(*)) AS n', [['500']]],
+    ['WITH a AS (SELECT 1 AS x) SELECT x FROM a |> WHERE x IN (SELECT x FROM a)', [['1']]],
+    ['SELECT 1 AS x UNION ALL SELECT 1 |> DISTINCT', [['1']]],
     [`SELECT schema_name FROM INFORMATION_SCHEMA.SCHEMATA ORDER BY 1`, [['hr'], ['shop']]],
     [`SELECT COUNT(*) FROM shop.INFORMATION_SCHEMA.VIEWS`, [['1']]],
     [`SELECT id, city FROM shop.customer_directory WHERE id = 1`, [['1', 'Turin']]],
@@ -597,7 +614,15 @@ describe('what is not known to be right is refused', () => {
       'SELECT * FROM `/etc/passwd`',
       'invalidQuery: Table "/etc/passwd" must be qualified with a dataset (e.g. dataset.table). at [1:15]',
     ],
-    ['FROM shop.leads |> SELECT email', 'invalidQuery: The statement FROM is not supported in the sandbox at [1:1]'],
+    [
+      'FROM shop.leads AS a, shop.leads AS b |> LIMIT 1',
+      'invalidQuery: This pipe operator over several tables is not supported in the sandbox at [1:49]',
+    ],
+    ['FROM shop.leads |> TEE', 'invalidQuery: The pipe operator TEE is not supported in the sandbox at [1:20]'],
+    [
+      'FROM shop.leads |> EXTEND 1 AS email',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
+    ],
     ['SELECT 1; SELECT 2', 'invalidQuery: A script of several statements is not supported in the sandbox at [1:11]'],
     [
       'SELECT 1 AS a, 2 AS a',

@@ -1,0 +1,148 @@
+/**
+ * Pipe operators. Each makes the query before it the only table of the next one. Aliases of tables reach as far as a
+ * WHERE; past another operator they are unknown, which refuses what BigQuery would run but never answers it wrongly.
+ */
+import { invalidQuery, unsupported } from '../errors.ts'
+import { structFields } from './catalog.ts'
+import { From } from './from.ts'
+import { quote, type Item, type Scope } from './reader.ts'
+
+export abstract class Pipes extends From {
+  protected abstract item(): Item
+  protected abstract items(items: readonly Item[]): string
+
+  /** The operators behind a FROM; the query that they come to. */
+  protected pipes(scope: Scope): string {
+    let at = scope
+    let wheres: string[] = []
+    let last = ''
+    const from = (): string => ` FROM ${at.from}${wheres.length === 0 ? '' : ` WHERE ${wheres.join(' AND ')}`}`
+    while (this.mark('|>')) {
+      if (this.word('WHERE')) {
+        wheres.push(this.within(at, () => this.expression().sql))
+        last = ''
+        continue
+      }
+      last = this.within(at, () => this.pipe(at, from()))
+      at = this.single(last, scope.parent, this.given)
+      wheres = []
+    }
+    if (last !== '') return last
+    this.lone(at)
+    return this.within(at, () => `SELECT ${this.items([{ star: { except: [], replace: [] } }])}${from()}`)
+  }
+
+  /** The alias that the operator AS just gave. */
+  protected given: string | undefined
+
+  protected single(sql: string, parent: Scope | undefined, alias = `_p${this.unique++}`): Scope {
+    const scope: Scope = { parent, aliases: new Set(), implicit: new Map(), sources: [], from: '', using: false }
+    this.add(scope, `(${sql})`, alias)
+    return scope
+  }
+
+  /** One operator over `FROM … WHERE …`. */
+  protected pipe(scope: Scope, from: string): string {
+    this.given = undefined
+    const all: Item = { star: { except: [], replace: [] } }
+    const whole = (): string => {
+      this.lone(scope)
+      return this.items([all])
+    }
+    if (this.word('SELECT')) {
+      const distinct = this.word('DISTINCT') ? 'DISTINCT ' : ''
+      if (!distinct) this.word('ALL')
+      return `SELECT ${distinct}${this.items(this.listed())}${from}`
+    }
+    if (this.word('EXTEND')) {
+      const items = this.listed()
+      const columns = this.columnsOf(scope)
+      for (const { expression, star } of items) {
+        if (star !== undefined || expression?.name === undefined) throw unsupported('EXTEND without a name', this.token)
+        this.free(columns, expression.name)
+        columns.add(expression.name.toLowerCase())
+      }
+      return `SELECT ${whole()}, ${this.items(items)}${from}`
+    }
+    if (this.word('SET')) {
+      this.lone(scope)
+      const replace = this.list(() => {
+        const name = this.name()
+        this.need('=')
+        return { name, sql: this.expression().sql }
+      })
+      return `SELECT ${this.items([{ star: { except: [], replace } }])}${from}`
+    }
+    if (this.word('DROP')) {
+      this.lone(scope)
+      return `SELECT ${this.items([{ star: { except: this.list(() => this.name()), replace: [] } }])}${from}`
+    }
+    if (this.word('RENAME')) return this.renaming(scope, from)
+    if (this.word('AS')) {
+      this.given = this.name()
+      return `SELECT ${whole()}${from}`
+    }
+    if (this.word('DISTINCT')) return `SELECT DISTINCT ${whole()}${from}`
+    if (this.isWords('ORDER', 'BY')) return `SELECT ${whole()}${from}${this.order()}`
+    if (this.word('LIMIT')) {
+      const limit = this.count()
+      return `SELECT ${whole()}${from} LIMIT ${limit}${this.word('OFFSET') ? ` OFFSET ${this.count()}` : ''}`
+    }
+    if (this.word('AGGREGATE')) return this.aggregation(from)
+    throw unsupported(`The pipe operator ${this.token.text.toUpperCase()}`, this.token)
+  }
+
+  protected listed(): Item[] {
+    const items = [this.item()]
+    while (this.mark(',') && !this.isMark('|>') && !this.isMark(')') && this.token.kind !== 'end')
+      items.push(this.item())
+    return items
+  }
+
+  /** Two tables may have columns of one name, of which DuckDB would take the first without a word. */
+  protected lone(scope: Scope): void {
+    if (scope.sources.length !== 1) throw unsupported('This pipe operator over several tables', this.token)
+  }
+
+  protected columnsOf(scope: Scope): Set<string> {
+    const [source] = scope.sources
+    const fields =
+      scope.sources.length === 1 && source?.plain === true
+        ? structFields(this.typeOf(quote(source.alias), scope))
+        : undefined
+    if (fields === undefined) throw unsupported('This pipe operator over several tables or an array', this.token)
+    return new Set(fields.map((field) => field.toLowerCase()))
+  }
+
+  protected free(columns: ReadonlySet<string>, name: string): void {
+    if (columns.has(name.toLowerCase()))
+      throw invalidQuery(`Duplicate column names in the result are not supported. Found duplicate(s): ${name}`)
+  }
+
+  protected renaming(scope: Scope, from: string): string {
+    const columns = this.columnsOf(scope)
+    const pairs = this.list(() => {
+      const old = this.name()
+      this.word('AS')
+      const name = this.name()
+      if (!columns.delete(old.toLowerCase())) throw invalidQuery(`Column ${old} not found in the input table`)
+      this.free(columns, name)
+      columns.add(name.toLowerCase())
+      return `${quote(old)} AS ${quote(name)}`
+    })
+    return `SELECT * RENAME (${pairs.join(', ')})${from}`
+  }
+
+  /** `AGGREGATE SUM(a) AS s GROUP BY b AS c`: the groups' columns come first. */
+  protected aggregation(from: string): string {
+    const items = this.isWord('GROUP') ? [] : this.listed()
+    const groups = this.word('GROUP', 'BY') ? this.list(() => this.item()) : []
+    for (const { star } of [...items, ...groups])
+      if (star !== undefined) throw unsupported('* in AGGREGATE', this.token)
+    if (this.isWord('GROUP') || this.isWord('ASC') || this.isWord('DESC'))
+      throw unsupported('An order in AGGREGATE', this.token)
+    // Positions, for a group that is a literal would else be one.
+    const by = groups.map((_, at) => at + 1).join(', ')
+    return `SELECT ${this.items([...groups, ...items])}${from}${by === '' ? '' : ` GROUP BY ${by}`}`
+  }
+}
