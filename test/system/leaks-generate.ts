@@ -246,8 +246,6 @@ const FORMS: Readonly<Record<string, (parts: Parts) => string>> = {
   'piped extend': ({ before, source, secret }) =>
     `${before} FROM ${source} |> EXTEND ${secret} AS carried |> AGGREGATE MAX(carried) AS m, COUNT(*) AS n GROUP BY carried`,
   'piped aggregate': ({ before, source, total }) => `${before} FROM ${source} |> AGGREGATE ${total} AS v`,
-  'with expression': ({ before, source, secret }) =>
-    `${before} SELECT WITH(a AS ${secret}, CONCAT(a, '!')) AS v FROM ${source}`,
 }
 
 const SPELLINGS: readonly ((sql: string) => string)[] = [

@@ -4,6 +4,7 @@ export class Tally {
   readonly #counts = new Map<string, number>()
   readonly #refusals: string[] = []
   readonly #leaks: string[] = []
+  readonly #elsewhere: string[] = []
 
   count(what: string, by = 1): void {
     this.#counts.set(what, this.of(what) + by)
@@ -20,6 +21,11 @@ export class Tally {
   /** An honest statement that was not answered, and why. */
   refusal(sql: string, why: string): void {
     this.#refusals.push(`${sql}\n      ${why}`)
+  }
+
+  /** The sandbox cannot run it: what the gateway would have done is not known. */
+  elsewhere(sql: string, why: string): void {
+    this.#elsewhere.push(`${why.replace(/ at \[.*/, '')}: ${sql}`)
   }
 
   get refusals(): readonly string[] {
@@ -40,8 +46,10 @@ export class Tally {
       '',
       `  leaks           ${this.#leaks.length}/${asked} evasions  (${share(this.#leaks.length, asked)}; aim: 0)`,
       `  false refusals  ${this.#refusals.length}/${honest} honest statements  (${share(this.#refusals.length, honest)}; aim: below 1 %)`,
+      `  not run here    ${this.#elsewhere.length}  (the sandbox lacks what they need)`,
       ...others.map(([what, n]) => `  ${what}: ${n}`),
       ...this.#leaks.map((leak) => `    leak: ${leak}`),
+      ...this.#elsewhere.toSorted().map((why) => `    not run here: ${why.slice(0, 200)}`),
       ...this.#refusals.map((refusal) => `    refused: ${refusal}`),
       '',
     ].join('\n')

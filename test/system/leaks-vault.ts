@@ -56,19 +56,24 @@ function day(seed: string): string {
   return `${1931 + Math.floor(next() * 38)}-${two(2 + Math.floor(next() * 11))}-${two(3 + Math.floor(next() * 25))}`
 }
 
+/** A scalar as text. */
+const plain = (value: Value): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
 const hmac = (text: string | Uint8Array): Buffer => createHmac('sha256', KEY).update(text).digest()
-const hash = (value: Value): Value => (value === null ? null : hmac(String(value)).toString('hex'))
+const hash = (value: Value): Value => (value === null ? null : hmac(plain(value)).toString('hex'))
 const redacted = (value: Value): Value => (value === null ? null : '[redacted]')
 const gone = (): Value => null
 const partly =
   (keepFirst: number, keepLast: number) =>
   (value: Value): Value => {
     if (value === null) return null
-    const text = String(value)
-    const third = Math.floor(text.length / 3)
+    const characters = Array.from(plain(value))
+    const length = characters.length
+    const third = Math.floor(length / 3)
     const last = Math.min(keepLast, third)
     const first = Math.min(keepFirst, third - last)
-    return text.slice(0, first) + '*'.repeat(text.length - first - last) + (last === 0 ? '' : text.slice(-last))
+    return [...characters.slice(0, first), '*'.repeat(length - first - last), ...characters.slice(length - last)].join(
+      '',
+    )
   }
 const always =
   (constant: Value) =>
@@ -77,7 +82,7 @@ const always =
 const stepped =
   (step: bigint) =>
   (value: Value): Value =>
-    value === null ? null : BigInt(String(value)) - (BigInt(String(value)) % step)
+    value === null ? null : BigInt(plain(value)) - (BigInt(plain(value)) % step)
 
 const text = (seed: string) => (row: number) => word(`${seed} ${row}`)
 const number = (seed: string) => (row: number) => BigInt(digits(`${seed} ${row}`))
@@ -117,12 +122,12 @@ export const COLUMNS: readonly Column[] = [
   column('s_ends', 'STRING', { strategy: 'partial', keepFirst: 1, keepLast: 2 }, text('s_ends'), partly(1, 2)),
   column('b_redact', 'BYTES', 'redact', text('b_redact'), always('')),
   column('b_hash', 'BYTES', 'hash', text('b_hash'), (value) =>
-    value === null ? null : hmac(String(value)).toString('latin1'),
+    value === null ? null : hmac(plain(value)).toString('latin1'),
   ),
   column('b_null', 'BYTES', 'null', text('b_null'), gone),
   column('i_redact', 'INT64', 'redact', number('i_redact'), always(0n)),
   column('i_hash', 'INT64', 'hash', number('i_hash'), (value) =>
-    value === null ? null : BigInt(`0x${String(hash(value)).slice(0, 15)}`),
+    value === null ? null : BigInt(`0x${plain(hash(value)).slice(0, 15)}`),
   ),
   column('i_step', 'INT64', { strategy: 'truncate', step: 10 ** 12 }, number('i_step'), stepped(10n ** 12n)),
   column('n_redact', 'NUMERIC', 'redact', number('n_redact'), always(0n)),
@@ -135,14 +140,14 @@ export const COLUMNS: readonly Column[] = [
     'DATE',
     'year',
     (row) => day(`d_year ${row}`),
-    (value) => (value === null ? null : `${String(value).slice(0, 4)}-01-01`),
+    (value) => (value === null ? null : `${plain(value).slice(0, 4)}-01-01`),
   ),
   column(
     'd_month',
     'DATE',
     { strategy: 'truncate', to: 'MONTH' },
     (row) => day(`d_month ${row}`),
-    (value) => (value === null ? null : `${String(value).slice(0, 7)}-01`),
+    (value) => (value === null ? null : `${plain(value).slice(0, 7)}-01`),
   ),
   column('d_redact', 'DATE', 'redact', (row) => day(`d_redact ${row}`), always('1970-01-01')),
   column(
@@ -150,14 +155,14 @@ export const COLUMNS: readonly Column[] = [
     'DATETIME',
     'year',
     (row) => `${day(`dt ${row}`)} 13:17:19`,
-    (value) => (value === null ? null : `${String(value).slice(0, 4)}-01-01 00:00:00`),
+    (value) => (value === null ? null : `${plain(value).slice(0, 4)}-01-01 00:00:00`),
   ),
   column(
     'ts_year',
     'TIMESTAMP',
     'year',
     (row) => `${day(`ts ${row}`)} 13:17:19+00`,
-    (value) => (value === null ? null : `${String(value).slice(0, 4)}-01-01 00:00:00+00`),
+    (value) => (value === null ? null : `${plain(value).slice(0, 4)}-01-01 00:00:00+00`),
   ),
   column('t_redact', 'TIME', 'redact', (row) => `13:17:1${row}`, always('00:00:00')),
   column('j_redact', 'JSON', 'redact', (row) => ({ a: word(`j_redact ${row}`) }), always('[redacted]')),
@@ -237,35 +242,36 @@ export const COLUMNS: readonly Column[] = [
   },
 ]
 
-/** Which JSON columns there are: their values are documents, not structs. */
+const quoted = (text: string): string => `'${text.replaceAll(/[\\']/g, String.raw`\$&`)}'`
+
 const sqlOf = (value: Value, type: string): string => {
   if (value === null) return `CAST(NULL AS ${type})`
   switch (type.replace(/<.*/, '')) {
     case 'STRING':
-      return `'${String(value)}'`
+      return quoted(plain(value))
     case 'BYTES':
-      return `FROM_HEX('${Buffer.from(String(value), 'latin1').toString('hex')}')`
+      return `FROM_HEX('${Buffer.from(plain(value), 'latin1').toString('hex')}')`
     case 'JSON':
-      return `JSON '${JSON.stringify(value)}'`
+      return `JSON ${quoted(JSON.stringify(value))}`
     case 'DATE':
     case 'TIME':
     case 'DATETIME':
     case 'TIMESTAMP':
-      return `${type} '${String(value)}'`
+      return `${type} '${plain(value)}'`
     case 'NUMERIC':
-      return `NUMERIC '${String(value)}'`
+      return `NUMERIC '${plain(value)}'`
     case 'FLOAT64':
-      return `CAST(${String(value)} AS FLOAT64)`
+      return `CAST(${plain(value)} AS FLOAT64)`
     case 'STRUCT':
       return `STRUCT(${fieldsOf(type)
         .map(({ name, type: inner }) => `${sqlOf(struct(value)[name] ?? null, inner)} AS ${name}`)
         .join(', ')})`
     case 'ARRAY':
-      return `[${list(value)
+      return `${type}[${list(value)
         .map((item) => sqlOf(item, type.slice(6, -1)))
         .join(', ')}]`
     default:
-      return String(value)
+      return plain(value)
   }
 }
 
@@ -292,7 +298,7 @@ function fieldsOf(type: string): readonly { readonly name: string; readonly type
 function leavesOf(value: Value): readonly string[] {
   if (value === null || typeof value === 'boolean') return []
   if (typeof value === 'object') return Object.values(value).flatMap(leavesOf)
-  return [String(value)]
+  return [plain(value)]
 }
 
 const rowsOf = (columns: readonly Column[], rows: number): readonly (readonly Value[])[] => [
@@ -327,6 +333,154 @@ const LOG_COLUMNS = [
 /** Shards of a wildcard table. */
 const LOGS: readonly Table[] = ['log_1', 'log_2'].map((name) => ({ name, columns: LOG_COLUMNS }))
 
+/** A roll of the dice for a row of `made`. */
+const rolled = (seed: string, row: number): (() => number) => {
+  const next = random(`made ${seed} ${row}`)
+  for (let skip = 0; skip < 5; skip++) next()
+  return next
+}
+
+const UNITS = ['a', 'b', 'Z', '7', '1', '-', '@', '.', ' ', '*', "'", '\\', '"', '%', 'é', 'ß', '漢', '🙂', '[', ',']
+
+/** Now and then nothing, or a text of none to twenty characters. */
+const anyText =
+  (seed: string) =>
+  (row: number): Value => {
+    const next = rolled(seed, row)
+    if (next() < 0.15) return null
+    return Array.from({ length: Math.floor(next() * 21) }, () => UNITS[Math.floor(next() * UNITS.length)]).join('')
+  }
+
+/** Of few, so that rows meet. */
+const fewTexts = (seed: string) => (row: number) => {
+  const next = rolled(seed, row)
+  return next() < 0.15 ? null : (['', 'one', 'twö', 'three@x', '🙂'][Math.floor(next() * 5)] ?? null)
+}
+
+const anyNumber =
+  (seed: string, magnitude: number) =>
+  (row: number): Value => {
+    const next = rolled(seed, row)
+    return next() < 0.15 ? null : BigInt(Math.floor((next() * 2 - 1) * magnitude))
+  }
+
+const anyDay =
+  (seed: string) =>
+  (row: number): Value => {
+    const next = rolled(seed, row)
+    if (next() < 0.15) return null
+    return new Date(Math.floor((next() * 2 - 0.8) * 60 * 365) * 86_400_000).toISOString().slice(0, 10)
+  }
+
+/** Anything that may stand at a place of a document; `undefined` where nothing stands. */
+function anyPlace(next: () => number): Value | undefined {
+  return [undefined, null, '', 'kärd 41', '4111', 7, -12, true, ['x', 1], { a: 'b' }][Math.floor(next() * 10)]
+}
+
+function anyDocument(row: number): Value {
+  const next = rolled('doc', row)
+  const shape = next()
+  if (shape < 0.1) return null
+  if (shape < 0.2) return ['card', { card: 'inside' }]
+  if (shape < 0.25) return 'card'
+  // Keys in the order in which BigQuery writes them.
+  const entries = ['card', 'deep', 'mail', 'open', 'tail'].map((key) => [
+    key,
+    key === 'deep' && next() < 0.5 ? [anyPlace(next) ?? 0, 'last'] : anyPlace(next),
+  ])
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Value
+}
+
+/** A scalar as JSON_VALUE tells it; else the text of the JSON. */
+const scalarText = (value: Value): string | undefined =>
+  typeof value === 'object' ? undefined : typeof value === 'string' ? value : String(value)
+
+function maskedDocument(value: Value): Value {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value
+  const at: Readonly<Record<string, (place: Value) => Value>> = {
+    card: redacted,
+    mail: (place) => hash(scalarText(place) ?? JSON.stringify(place)),
+    tail: (place) => {
+      const text = scalarText(place)
+      return text === undefined ? '[redacted]' : partly(0, 4)(text)
+    },
+    deep: (place) => (Array.isArray(place) && place[0] !== null ? ['[redacted]', ...place.slice(1)] : place),
+  }
+  const masked = ([key, place]: [string, Value]): [string, Value] => [
+    key,
+    place === null ? null : (at[key]?.(place) ?? place),
+  ]
+  return Object.fromEntries(Object.entries(struct(value)).map(masked))
+}
+
+/** Rows of which nothing is known: texts of all lengths and scripts, NULLs, documents of every shape. */
+export const MADE: Table = {
+  name: 'made',
+  columns: [
+    open('id', 'INT64', (row) => row),
+    column('txt', 'STRING', 'partial', anyText('txt'), partly(0, 4)),
+    column('ends', 'STRING', { strategy: 'partial', keepFirst: 2, keepLast: 3 }, anyText('ends'), partly(2, 3)),
+    column('mark', 'STRING', 'hash', fewTexts('mark'), hash),
+    column('num', 'INT64', 'hash', anyNumber('num', 1000), (value) =>
+      value === null ? null : BigInt(`0x${plain(hash(value)).slice(0, 15)}`),
+    ),
+    column('big', 'INT64', { strategy: 'truncate', step: 7 }, anyNumber('big', 1e12), stepped(7n)),
+    column('amt', 'NUMERIC', { strategy: 'truncate', step: 10 }, anyNumber('amt', 1e6), stepped(10n)),
+    column('day', 'DATE', { strategy: 'truncate', to: 'MONTH' }, anyDay('day'), (value) =>
+      value === null ? null : `${plain(value).slice(0, 7)}-01`,
+    ),
+    column(
+      'moment',
+      'TIMESTAMP',
+      'year',
+      (row) => {
+        const at = anyDay('moment')(row)
+        return at === null ? null : `${plain(at)} 23:59:59.999999+00`
+      },
+      (value) => (value === null ? null : `${plain(value).slice(0, 4)}-01-01 00:00:00+00`),
+    ),
+    column(
+      'raw',
+      'BYTES',
+      'hash',
+      (row) => (row % 7 === 0 ? null : 'abc'.slice(row % 4)),
+      (value) => (value === null ? null : hmac(plain(value)).toString('latin1')),
+    ),
+    {
+      name: 'doc',
+      type: 'JSON',
+      masks: { '$.card': 'redact', '$.mail': 'hash', '$.tail': 'partial', '$.deep[0]': 'redact' },
+      value: anyDocument,
+      masked: maskedDocument,
+    },
+    {
+      name: 'home',
+      type: 'STRUCT<street STRING, city STRING>',
+      masks: { street: 'partial' },
+      value: (row) => (row % 9 === 0 ? null : { street: anyText('street')(row), city: fewTexts('city')(row) }),
+      masked: within(({ street, city }) => ({ street: partly(0, 4)(street ?? null), city: city ?? null })),
+    },
+    {
+      name: 'list',
+      type: 'ARRAY<STRUCT<k STRING, v STRING>>',
+      masks: { v: 'hash' },
+      value: (row) =>
+        Array.from({ length: row % 4 }, (_, at) => ({ k: fewTexts(`k${at}`)(row), v: fewTexts(`v${at}`)(row) })),
+      masked: each(within(({ k, v }) => ({ k: k ?? null, v: hash(v ?? null) }))),
+    },
+    {
+      name: 'words',
+      type: 'ARRAY<STRING>',
+      masks: { '': 'redact' },
+      value: (row) => Array.from({ length: row % 3 }, (_, at) => `w${at}`),
+      masked: each(redacted),
+    },
+  ],
+}
+
+/** Rows of `made`. */
+const MADE_ROWS = 40
+
 const TABLES = [PEOPLE, USES, ...LOGS]
 
 const VIEWS: Readonly<Record<string, string>> = {
@@ -337,7 +491,7 @@ const VIEWS: Readonly<Record<string, string>> = {
 /** The statements that make the datasets `vault` and `mirror`. */
 export function vaultSql(): readonly string[] {
   const made = (dataset: string, { name, columns }: Table, masked: boolean): string[] => {
-    const rows = rowsOf(columns, ROWS).map((row) =>
+    const rows = rowsOf(columns, name === MADE.name ? MADE_ROWS : ROWS).map((row) =>
       columns.map(({ name: as, type, masked: mask }, at) => {
         const value = row[at] ?? null
         return `${sqlOf(masked ? mask(value) : value, type)} AS ${as}`
@@ -347,7 +501,7 @@ export function vaultSql(): readonly string[] {
   }
   return ['vault', 'mirror'].flatMap((dataset) => [
     `CREATE SCHEMA ${dataset}`,
-    ...TABLES.flatMap((table) => made(dataset, table, dataset === 'mirror')),
+    ...[...TABLES, MADE].flatMap((table) => made(dataset, table, dataset === 'mirror')),
     ...Object.entries(VIEWS).map(
       ([name, sql]) =>
         `CREATE VIEW ${dataset}.${name} AS ${sql.replaceAll(/DATASET\.(\w+)/g, `\`sluice-sandbox.${dataset}.$1\``)}`,
@@ -390,6 +544,7 @@ export function vaultPolicies(): Readonly<Record<string, string>> {
     { resource: 'people', columns: COLUMNS },
     { resource: 'uses', columns: USES.columns },
     { resource: 'log_*', columns: LOG_COLUMNS },
+    { resource: 'made', columns: MADE.columns },
   ]
   const columns = Object.fromEntries(
     masked.flatMap(({ resource, columns: all }) =>

@@ -34,6 +34,12 @@ export async function told(query: string, dryRun = false): Promise<Told> {
   return { rows: rows.map(({ f }) => f.flatMap(({ v }, at) => leaves(v, fields[at]))) }
 }
 
+/** What the sandbox says where it, and not the statement, is at fault; `undefined` where it says something else. */
+export function notHere(error: string | undefined): string | undefined {
+  if (error === undefined) return undefined
+  return /not supported in the sandbox|multiple overloads|^Syntax error/.test(error) ? error : undefined
+}
+
 /** Runs what makes or drops something. */
 export async function done(statements: readonly string[]): Promise<void> {
   for (const sql of statements) {
@@ -48,8 +54,8 @@ function leaves(value: unknown, field: Field | undefined): string[] {
   if (typeof value === 'object') {
     return ['{', ...(value as { f: Cell[] }).f.flatMap(({ v }, at) => leaves(v, field?.fields?.[at])), '}']
   }
-  const text = String(value)
-  if (field?.type === 'FLOAT') return [String(Number(text))]
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  if (field?.type === 'FLOAT') return [rounded(Number(text))]
   return [field?.type === 'TIMESTAMP' ? moment(text) : text]
 }
 
@@ -72,8 +78,11 @@ function leavesOfValue(value: unknown): string[] {
   if (value === null) return ['NULL']
   if (Array.isArray(value)) return ['[', ...value.flatMap(leavesOfValue), ']']
   if (typeof value === 'object') return ['{', ...Object.values(value).flatMap(leavesOfValue), '}']
-  return [Object.is(value, Number.NaN) ? 'NaN' : String(value)]
+  return [typeof value === 'number' ? rounded(value) : typeof value === 'string' ? value : JSON.stringify(value)]
 }
+
+/** Sums of FLOAT64 differ in their last digits from run to run. */
+const rounded = (value: number): string => String(Number(value.toPrecision(10)))
 
 /** One line a row, in no order. */
 export function unordered(rows: readonly (readonly string[])[]): readonly string[] {
