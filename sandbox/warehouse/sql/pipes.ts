@@ -107,9 +107,7 @@ export abstract class Pipes extends From {
   protected columnsOf(scope: Scope): Set<string> {
     const [source] = scope.sources
     const fields =
-      scope.sources.length === 1 && source?.plain === true
-        ? structFields(this.typeOf(quote(source.alias), scope))
-        : undefined
+      scope.sources.length === 1 && source?.plain ? structFields(this.typeOf(quote(source.alias), scope)) : undefined
     if (fields === undefined) throw unsupported('This pipe operator over several tables or an array', this.token)
     return new Set(fields.map((field) => field.toLowerCase()))
   }
