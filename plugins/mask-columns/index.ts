@@ -73,7 +73,9 @@ function rewritten(statement: SqlStatement, plans: Plans, pads: ReadonlyMap<stri
   const padsOf = (key: string) => ({ inner: `@${parameterOf(key, 'ipad')}`, outer: `@${parameterOf(key, 'opad')}` })
   const replaced = replaceReferences(named, (table, at) => {
     const plan = plans.get(table.resource)
-    return at.fixed === undefined && plan !== undefined ? wrappedTable(plan, padsOf, exportsOf(at)) : undefined
+    if (at.fixed !== undefined || plan === undefined) return undefined
+    const isListed = at.clauses !== undefined || table.path.table.endsWith('*')
+    return wrappedTable(plan, padsOf, exportsOf(at), isListed)
   })
   if ('refused' in replaced) {
     const { message, line, column, fix } = replaced

@@ -162,17 +162,25 @@ export function touches(plan: TablePlan, column: string): boolean {
 }
 
 /** The query that yields the table with its masked columns: same names, order and types; then the pseudo-columns asked for. */
-export function wrappedTable(plan: TablePlan, pads: Scope['pads'], exported: readonly Export[] = []): string {
+/** `isListed`: each column by name, for a table that may have others than we know (yesterday, in another shard). */
+export function wrappedTable(
+  plan: TablePlan,
+  pads: Scope['pads'],
+  exported: readonly Export[] = [],
+  isListed = false,
+): string {
   const scope: Scope = { alias: aliases(plan.table), pads }
   const alias = scope.alias('t')
   const items = plan.table.columns.flatMap((column) => {
     const node = plan.columns.get(column.name.toLowerCase())
-    const sql = node && masked(column.type, `${alias}.${quote(column.name)}`, node, scope)
+    const own = `${alias}.${quote(column.name)}`
+    const sql = (node && masked(column.type, own, node, scope)) ?? (isListed ? own : undefined)
     return sql === undefined ? [] : [`${sql} AS ${quote(column.name)}`]
   })
-  const { project, dataset, table } = plan.table.path
   const pseudo = exported.map((it) => `, ${alias}.${it.name} AS ${it.alias}`).join('')
-  return `SELECT * REPLACE (${items.join(', ')})${pseudo} FROM ${quote(`${project}.${dataset}.${table}`)} AS ${alias}`
+  const { project, dataset, table } = plan.table.path
+  const list = isListed ? items.join(', ') : `* REPLACE (${items.join(', ')})`
+  return `SELECT ${list}${pseudo} FROM ${quote(`${project}.${dataset}.${table}`)} AS ${alias}`
 }
 
 /** Aliases that no column or field of the table has: inside UNNEST the fields of a struct are names as well. */

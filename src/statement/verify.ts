@@ -6,7 +6,7 @@ import { refuse } from './lexer.ts'
 import { lower, resourceOf } from './names.ts'
 import type { Analysed } from './parse.ts'
 import { Stop } from './stop.ts'
-import type { Item, Select } from './syntax.ts'
+import type { Item, Select, TableItem } from './syntax.ts'
 
 /** See `Statements.verify`. `read` parses as any text is parsed. */
 export function verifyNarrowed(
@@ -152,8 +152,8 @@ export function reaches(
 }
 
 /**
- * The queries `SELECT * REPLACE (…)[, a._PARTITIONTIME AS p, …] FROM t AS a` (or EXCEPT) of a tree, by where they name `t`,
- * with the columns replaced or left out.
+ * The queries `SELECT * REPLACE (…)[, a._PARTITIONTIME AS p, …] FROM t AS a` (or EXCEPT, or a list of all columns) of a
+ * tree, by where they name `t`, with the columns replaced or left out.
  */
 function wrappers(value: unknown, found = new Map<number, Set<string>>()): Map<number, Set<string>> {
   if (typeof value !== 'object' || value === null) return found
@@ -169,10 +169,27 @@ function isSelect(value: object): value is Select {
 function note(select: Select, found: Map<number, Set<string>>): void {
   const { from, items } = select
   const [star, ...more] = items
-  if (from?.is !== 'table' || star?.is !== 'star' || star.of !== undefined || !isBare(select)) return
+  if (from?.is !== 'table' || !isBare(select)) return
+  if (star?.is === 'value') return noteList(items, from, found)
+  if (star === undefined || star.of !== undefined) return
   if (!more.every((item) => isExport(item, from.alias?.text))) return
   const columns = [...star.except, ...star.replace.map((r) => r.alias)].map((name) => lower(name.text))
   found.set(from.start, new Set(columns))
+}
+
+/** `SELECT a.x AS x, … AS y FROM t AS a`: of a column that stands there as it is, none is replaced. */
+function noteList(items: readonly Item[], { start, alias }: TableItem, found: Map<number, Set<string>>): void {
+  const replaced = new Set<string>()
+  const bare = new Set<string>()
+  for (const item of items) {
+    if (item.is !== 'value' || item.alias === undefined || alias === undefined) return
+    const { value } = item
+    if (value.is !== 'path') replaced.add(lower(item.alias.text))
+    else if (value.names.length === 2 && value.names[0]?.text === alias.text)
+      bare.add(lower(value.names[1]?.text ?? ''))
+    else return
+  }
+  found.set(start, replaced.difference(bare))
 }
 
 /** It has a list and FROM, and nothing else. */

@@ -123,7 +123,11 @@ describe('far more requests than there are places', () => {
       return `${answer.status} ${code ?? ''} ${answer.headers.get('Retry-After') ?? ''}`.trim()
     }
     const answers = new Set(await Promise.all(Array.from({ length: 600 }, (_, n) => ask(n))))
-    expect([...answers].toSorted()).toEqual(['200', '503 overloaded 1'])
+    // Which of the two bounds is met first, that of the gateway or that of one principal, is chance.
+    expect(answers).toContain('200')
+    const early = [...answers].filter((it) => it !== '200')
+    expect(early.length).toBeGreaterThan(0)
+    expect(['429 too-many-requests 1', '503 overloaded 1']).toEqual(expect.arrayContaining(early))
     await until(async () => (await inflight(gateway)) === 0)
   })
 })

@@ -255,6 +255,24 @@ const TAMPERED: readonly (readonly [string, (s: SqlStatement) => SqlStatement])[
       text: s.text.replace(') FROM `own.shop.customers`', '), t._FILE_NAME FROM `own.shop.customers` AS t'),
     }),
   ],
+  [
+    'a list with the column as it is',
+    (s) => ({
+      ...s,
+      text: s.text
+        .replace(/\* REPLACE .*? FROM/, 't.id AS id, t.email AS email FROM')
+        .replace('customers`', 'customers` AS t'),
+    }),
+  ],
+  [
+    'a list with the column under another name, too',
+    (s) => ({
+      ...s,
+      text: s.text
+        .replace(/\* REPLACE .*? FROM/, "t.Email AS name, 'x' AS email FROM")
+        .replace('customers`', 'customers` AS t'),
+    }),
+  ],
   ['a column more in the answer', (s) => ({ ...s, text: s.text.replace('SELECT c.email', 'SELECT c.*') })],
   [
     'the time of a table in a query of its own',
