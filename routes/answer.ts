@@ -1,7 +1,16 @@
 /** Outcomes of the journey as HTTP: rows that stream, holds, denials. */
-import { typeText, type Batch, type Completed, type Decided, type OutputColumn, type Subject } from '../src/exchange.ts'
+import {
+  typeText,
+  type Batch,
+  type Completed,
+  type Decided,
+  type HttpStatement,
+  type OutputColumn,
+  type Statement,
+  type Subject,
+} from '../src/exchange.ts'
 import { Failure } from '../src/failure.ts'
-import type { Answered, Outcome } from '../src/gateway.ts'
+import type { Answered, Outcome, Replied } from '../src/gateway.ts'
 import type { HoldEntry, HoldState } from '../src/hold/contract.ts'
 import { asElements } from '../src/rows.ts'
 import { denialAnswer } from './problem.ts'
@@ -38,6 +47,8 @@ export function outcomeAnswer(outcome: Outcome, format: Format): Response {
       return denialAnswer(outcome.exchange)
     case 'held':
       return heldAnswer(outcome.hold)
+    case 'reply':
+      return replyAnswer(outcome)
     case 'answer':
       return new Response(format === 'json' ? jsonBody(outcome) : ndjsonBody(outcome), {
         headers: {
@@ -46,6 +57,38 @@ export function outcomeAnswer(outcome: Outcome, format: Format): Response {
         },
       })
   }
+}
+
+/** An API's own answer, as it may pass. */
+function replyAnswer({ exchange, status, headers, body, signal }: Replied): Response {
+  const answer = new Headers([...headers.map(([name, value]): [string, string] => [name, value])])
+  answer.set('Sluice-Exchange', exchange.id)
+  if (body === undefined || body instanceof Uint8Array) {
+    return new Response((body ?? null) as Uint8Array<ArrayBuffer> | null, { status, headers: answer })
+  }
+  return new Response(streamOf(body, signal), { status, headers: answer })
+}
+
+/** Pulled: nothing is read from the upstream that the client has not made room for. */
+function streamOf(body: AsyncGenerator<Uint8Array, Completed, void>, signal: AbortSignal): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        const stop = (): void => controller.error(signal.reason)
+        if (signal.aborted) stop()
+        else signal.addEventListener('abort', stop, { once: true })
+      },
+      async pull(controller) {
+        const next = await body.next()
+        if (next.done === true) controller.close()
+        else controller.enqueue(next.value)
+      },
+      async cancel() {
+        await body.return(undefined as never)
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 /** A header line, one array per row, a trailer line. */
@@ -166,7 +209,8 @@ export function holdBody({ id, state, exchange, createdAt, expiresAt, decisions,
     ...(principal.actsFor && { actsFor: subjectText(principal.actsFor) }),
     ...(purpose !== undefined && { purpose }),
     statement: { kind: statement.kind, text: statement.text, uses: statement.uses },
-    ...(statement.estimate && { estimatedBytes: statement.estimate.bytes }),
+    ...estimated(statement),
+    ...(statement.language === 'http' && { request: requestBody(statement) }),
     reasons: decision.reasons,
     approvers: decision.approvers,
     createdAt: new Date(createdAt).toISOString(),
@@ -179,6 +223,30 @@ export function holdBody({ id, state, exchange, createdAt, expiresAt, decisions,
     })),
     ...(outcome && { outcome }),
     next: nextOf(id, state),
+  }
+}
+
+/** What a SQL statement would read, where that is known. */
+export function estimated(statement: Statement): { readonly estimatedBytes?: number } {
+  if (statement.language !== 'googlesql' || statement.estimate === undefined) return {}
+  return { estimatedBytes: statement.estimate.bytes }
+}
+
+/** All of a request that an approver approves. */
+function requestBody({ kind, operation, target, headers, body }: HttpStatement) {
+  return {
+    method: kind,
+    operation,
+    target,
+    headers: Object.fromEntries(headers),
+    ...(body !== undefined && {
+      body: {
+        type: body.type,
+        ...(body.length !== undefined && { bytes: body.length }),
+        ...(body.digest !== undefined && { digest: body.digest }),
+        ...(body.json !== undefined ? { json: body.json } : { base64: body.content }),
+      },
+    }),
   }
 }
 

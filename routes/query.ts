@@ -1,10 +1,11 @@
 /** `POST /v1/query` and `POST /v1/preflight`. */
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import type { OutputColumn, Statement } from '../src/exchange.ts'
 import type { Gateway, Question } from '../src/gateway.ts'
 import type { Runtime } from '../src/runtime.ts'
 import { parseParameters } from '../src/statement/parameters.ts'
-import { columnBody, decisionBody, formatOf, outcomeAnswer } from './answer.ts'
+import { columnBody, decisionBody, estimated, formatOf, outcomeAnswer } from './answer.ts'
 import { describe } from './describe.ts'
 import { knocked } from './knock.ts'
 import { preferredWait, readBody, readIdempotencyKey } from './read.ts'
@@ -22,6 +23,7 @@ export function mountQuery(app: OpenAPIHono, { runtime, gateway, maxBodyBytes, m
     const { params, ...body } = await readBody(c, QueryBody, maxBodyBytes, signal)
     const key = readIdempotencyKey(c.req.header('Idempotency-Key'))
     return {
+      language: 'googlesql',
       connection: body.connection,
       sql: body.sql,
       parameters: params === undefined ? [] : parseParameters(params),
@@ -78,11 +80,15 @@ function foreseenBody({ exchange, narrowed, standing }: Awaited<ReturnType<Gatew
     exchange: exchange.id,
     decision: decisionBody(exchange),
     statement: { kind: statement.kind, uses: statement.uses },
-    columns: decision.effect === 'deny' ? [] : (narrowed ?? statement).output.map(columnBody),
+    columns: decision.effect === 'deny' ? [] : outputOf(narrowed ?? statement).map(columnBody),
     masks: narrowed?.masks ?? [],
     findings,
-    ...(decision.effect !== 'deny' && statement.estimate && { estimatedBytes: statement.estimate.bytes }),
+    ...(decision.effect !== 'deny' && estimated(statement)),
     ...(decision.effect === 'hold' && { approvers: decision.approvers }),
     ...(standing.length > 0 && { budgets: standing }),
   }
+}
+
+function outputOf(statement: Statement): readonly OutputColumn[] {
+  return statement.language === 'googlesql' ? statement.output : []
 }

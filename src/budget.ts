@@ -2,7 +2,7 @@
  * Budgets: what a principal may spend on a connection in one UTC day. Set aside before anything runs, as the most that
  * it may come to; when it has ended, what it truly came to is counted. What nobody can count stays set aside.
  */
-import { BUDGETS, type Amounts, type Budget, type SqlStatement, type Statistics } from './exchange.ts'
+import { BUDGETS, type Amounts, type Budget, type SqlStatement, type Statement, type Statistics } from './exchange.ts'
 import { Failure } from './failure.ts'
 import type { Reserved, Store } from './hold/contract.ts'
 import type { Foreseen, Ready } from './journey.ts'
@@ -98,7 +98,8 @@ export class Treasury {
 }
 
 /** The most that running it may come to. */
-export function mostOf(statement: SqlStatement): Required<Amounts> {
+export function mostOf(statement: Statement): Required<Amounts> {
+  if (statement.language === 'http') return { queries: 1, rows: 0, bytesBilled: 0 }
   const { kind, bounds, estimate } = statement
   // Only a SELECT answers rows; where nobody has said what it is, it may.
   const answers = estimate === undefined || kind === 'SELECT' || UNFORESEEN.has(kind)

@@ -4,7 +4,7 @@
  */
 import { refused } from './audit/entries.ts'
 import type { AuditLog } from './audit/contract.ts'
-import type { Plane, Principal } from './exchange.ts'
+import type { Language, Plane, Principal } from './exchange.ts'
 import { asFailure, Failure } from './failure.ts'
 import type { Identity } from './identity/contract.ts'
 import type { Inflight, Place } from './inflight.ts'
@@ -30,6 +30,8 @@ export interface Seen {
   connection?: string
   purpose?: string
   text?: string
+  /** Of `text`. */
+  language?: Language
 }
 
 /** What work may do with its place: keep it beyond its own end, and leave it to others while a person is waited for. */

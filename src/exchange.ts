@@ -127,11 +127,13 @@ export interface Parameter {
   readonly value: ParameterValue
 }
 
-/** A column that an obligation masks: `shop.customers`, `address.street` or `metadata.$.card`, `redact`. */
+/** What an obligation masks: `shop.customers`, `address.street` or `metadata.$.card`; `getCustomer`, `$.email`; and how. */
 export interface Masked {
   readonly resource: string
   readonly column: string
   readonly strategy: string
+  /** How many values were masked, where they were seen one by one. */
+  readonly count?: number
 }
 
 /** A column of the answer, from which table columns its value is derived, and the mask its values carry. */
@@ -239,13 +241,57 @@ export interface SqlStatement {
   readonly estimate?: Estimate
 }
 
-/** What is asked, parsed. HTTP joins here with the REST proxy. */
-export type Statement = SqlStatement
+/** The body of an HTTP request as it is forwarded. */
+export interface HttpBody {
+  /** Its `Content-Type`, as it was sent. */
+  readonly type: string
+  /** Bytes, where that is known. */
+  readonly length?: number
+  /** Of the whole body, in base64. Absent where it is too large to be kept: then it streams, and can be neither weighed nor held. */
+  readonly content?: string
+  /** SHA-256 of the whole body, 64 hex digits; there where `content` is. */
+  readonly digest?: string
+  /** What it says, where it is whole and JSON: what conditions weigh. */
+  readonly json?: unknown
+}
+
+/** An HTTP request, read strictly and matched to an operation of the API. What is judged is byte for byte what is forwarded. */
+export interface HttpStatement {
+  readonly language: 'http'
+  /** The method: `GET`. */
+  readonly kind: string
+  /** Method and target: `GET /customers/42?fields=name`. */
+  readonly text: string
+  /** One action on one operation. */
+  readonly uses: readonly ResourceUse[]
+  /** As `ResourceUse.resource`: `getCustomer`, or `GET /customers/{id}` where it has no name. */
+  readonly operation: string
+  /** `/customers/{id}` */
+  readonly template: string
+  /** Path and query as they are forwarded. */
+  readonly target: string
+  /** Parameters in the path by name, decoded. */
+  readonly path: Readonly<Record<string, string>>
+  /** Parameters in the query, decoded, in order. */
+  readonly query: readonly (readonly [name: string, value: string])[]
+  /** Those of the request's headers that may be forwarded, with names in small letters. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body?: HttpBody
+  readonly bounds: Bounds
+  /** Masks that its answer will carry. Empty until obligations have fulfilled. */
+  readonly masks: readonly Masked[]
+}
+
+/** What is asked, parsed. */
+export type Statement = SqlStatement | HttpStatement
+
+/** How a statement is written; also what a connection speaks. */
+export type Language = Statement['language']
 
 // ── the exchange and its states ──────────────────────────────────────────────────────────────────────────────────
 
 /** The door it came in by. */
-export type Surface = 'query' | 'preflight'
+export type Surface = 'query' | 'preflight' | 'proxy'
 
 export interface Stated {
   /** UUIDv7. */
@@ -359,6 +405,10 @@ export interface Completed extends Permitted {
   readonly job?: string
   readonly rowCount: number
   readonly byteCount: number
+  /** The status of an HTTP answer. */
+  readonly status?: number
+  /** What was sent of a body that streamed: known only now. */
+  readonly sent?: { readonly bytes: number; readonly digest: string }
   readonly masked: readonly Masked[]
   readonly statistics: Statistics
   /** `cut`: the client left, a bound was reached, or the upstream broke off. */

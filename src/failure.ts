@@ -10,6 +10,8 @@ export const FAILURES = {
   // refused: not understood, or not proven
   'bad-request': { status: 400, title: 'the request is not understood' },
   'statement-refused': { status: 400, title: 'the statement is not understood' },
+  'target-refused': { status: 400, title: 'the path could be read in more than one way' },
+  'upgrade-refused': { status: 501, title: 'a change of protocol is not supported' },
   'parameter-refused': { status: 400, title: 'a query parameter is not understood' },
   'credential-missing': { status: 401, title: 'a bearer token is needed' },
   'credential-refused': { status: 401, title: 'the bearer token is not accepted' },
@@ -33,6 +35,7 @@ export const FAILURES = {
   'upstream-refused': { status: 400, title: 'the upstream refused the statement' },
   'upstream-failed': { status: 502, title: 'the upstream failed' },
   'upstream-differs': { status: 502, title: 'the upstream did something else than was decided' },
+  'answer-refused': { status: 502, title: 'the answer cannot be shown as policy demands' },
   'upstream-late': { status: 504, title: 'the upstream did not answer in time' },
   'audit-unavailable': { status: 503, title: 'what cannot be recorded does not run' },
   'store-unavailable': { status: 503, title: 'the state store does not answer' },

@@ -2,10 +2,21 @@
  * Carrying out what a decision still demands. A plugin may only narrow a statement; this file holds it to that, and an
  * obligation that nobody can carry out denies.
  */
-import { BUDGETS, type Amounts, type Obligation, type Reason, type SqlStatement, type Stated } from './exchange.ts'
+import {
+  BUDGETS,
+  type Amounts,
+  type HttpStatement,
+  type Language,
+  type Obligation,
+  type Permitted,
+  type Reason,
+  type SqlStatement,
+  type Stated,
+  type Statement,
+} from './exchange.ts'
 import { Failure } from './failure.ts'
-import type { Fulfilment, Hooks, Unfulfilled } from './plugin.ts'
-import type { Statements } from './statement/contract.ts'
+import type { BodyHead, Fulfilment, Hooks, Transform, Unfulfilled } from './plugin.ts'
+import type { Refusal } from './statement/contract.ts'
 
 /** A plugin's hooks under its name, made with the options that the policies in force give this principal. */
 export interface ActivePlugin {
@@ -13,18 +24,23 @@ export interface ActivePlugin {
   readonly hooks: Hooks
 }
 
+/** The second lock on a rewritten SQL statement: why it does not hold, if it does not. */
+export type Verify = (original: SqlStatement, narrowed: SqlStatement) => Refusal | undefined
+
 /** The statement as the obligations leave it, or why one of them cannot be carried out. */
 export async function fulfil(
   exchange: Stated,
   obligations: readonly Obligation[],
   plugins: readonly ActivePlugin[],
-  statements: Statements,
-  defaults: { readonly project: string; readonly dataset?: string },
-): Promise<SqlStatement | Unfulfilled> {
+  verify: Verify,
+): Promise<Statement | Unfulfilled> {
   let statement = exchange.statement
   for (const obligation of obligations) {
     const fulfilment = find(obligation.name, plugins)
     if (fulfilment === undefined) return unfulfilled('obligation-unknown', `nothing can fulfil \`${obligation.name}\``)
+    if (fulfilment.language !== undefined && fulfilment.language !== statement.language) {
+      return unfulfilled('obligation-elsewhere', ELSEWHERE[fulfilment.language](obligation.name))
+    }
     if (fulfilment.before === undefined) continue
     const next = await fulfilment.before(statement, obligation, exchange)
     if ('unfulfilled' in next) return next
@@ -32,11 +48,77 @@ export async function fulfil(
     if (widened !== undefined) return unfulfilled('obligation-widens', `\`${obligation.name}\` would widen ${widened}`)
     statement = next
   }
-  const refusal = statements.verify(exchange.statement, statement, defaults)
+  const original = exchange.statement
+  if (original.language !== 'googlesql' || statement.language !== 'googlesql') return statement
+  const refusal = verify(original, statement)
   if (refusal !== undefined) {
     return { unfulfilled: { code: 'obligation-unproven', because: refusal.message, where: place(refusal) } }
   }
   return statement
+}
+
+const ELSEWHERE: Readonly<Record<Language, (name: string) => string>> = {
+  googlesql: (name) => `\`${name}\` is for SQL, and a policy demands it of a request to an HTTP API`,
+  http: (name) => `\`${name}\` is for requests to HTTP APIs, and a policy demands it of SQL`,
+}
+
+/**
+ * What changes a body on its way, in the order of the obligations; or why one of them cannot be carried out on it. An
+ * obligation that nobody can carry out at all is one of those.
+ */
+export function transformsOf(
+  way: 'answer' | 'request',
+  head: BodyHead,
+  exchange: Permitted,
+  plugins: readonly ActivePlugin[],
+): readonly Transform[] | Unfulfilled {
+  const transforms: Transform[] = []
+  for (const obligation of exchange.decision.obligations) {
+    const fulfilment = find(obligation.name, plugins)
+    if (fulfilment === undefined) return unfulfilled('obligation-unknown', `nothing can fulfil \`${obligation.name}\``)
+    const transform = fulfilment[way]?.(head, obligation, exchange)
+    if (transform === undefined) continue
+    if ('unfulfilled' in transform) return transform
+    transforms.push(transform)
+  }
+  return transforms
+}
+
+/** Headers that ask for part of an answer, or learn from its status alone what it is: of a masked one neither can be given. */
+const CONDITIONAL: ReadonlySet<string> = new Set([
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+])
+
+/** What of an HTTP request its obligations cannot be carried out on; known before anything is sent. */
+export function barrierOf(
+  { headers, body }: HttpStatement,
+  exchange: Permitted,
+  plugins: readonly ActivePlugin[],
+): Unfulfilled | undefined {
+  if (body !== undefined) {
+    const transforms = transformsOf('request', bodyHead(body.type), exchange, plugins)
+    if ('unfulfilled' in transforms) return transforms
+  }
+  const isMasked = exchange.decision.obligations.some(({ name }) => find(name, plugins)?.answer !== undefined)
+  const conditional = isMasked ? headers.find(([name]) => CONDITIONAL.has(name))?.[0] : undefined
+  if (conditional === undefined) return undefined
+  const because = `the answer is masked, and \`${conditional}\` would tell what is behind the mask`
+  return { unfulfilled: { code: 'conditional-under-mask', because, fix: `leave \`${conditional}\` out` } }
+}
+
+/** `text/csv; charset=Latin1` as a head. */
+export function bodyHead(type: string): BodyHead {
+  const [contentType = '', ...parameters] = type
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim())
+  const charset = parameters.find((it) => it.startsWith('charset='))?.slice(8)
+  return { contentType, ...(charset !== undefined && { charset: charset.replaceAll('"', '') }) }
 }
 
 /** The lowest of each budget that any of the obligations sets. */
@@ -66,11 +148,13 @@ function place(refusal: { line: number; column: number }): string {
 }
 
 /** What `after` may do that `before` may not, in a word; `undefined` where it only narrows. */
-export function widening(before: SqlStatement, after: SqlStatement): string | undefined {
+export function widening(before: Statement, after: Statement): string | undefined {
   if (after.kind !== before.kind || after.language !== before.language) return 'the kind of statement'
   const known = new Set(before.uses.map((use) => `${use.action} ${use.resource}`))
   if (after.uses.some((use) => !known.has(`${use.action} ${use.resource}`))) return 'the resources used'
-  if (after.output.length !== before.output.length) return 'the columns answered'
+  if (before.language === 'googlesql') {
+    if (after.language !== 'googlesql' || after.output.length !== before.output.length) return 'the columns answered'
+  } else if (after.language !== 'http' || sent(after) !== sent(before)) return 'what is sent'
   const { maxRows, timeoutMs, maxBytesBilled } = before.bounds
   // Written so that a NaN counts as wider.
   const narrower =
@@ -78,4 +162,9 @@ export function widening(before: SqlStatement, after: SqlStatement): string | un
     after.bounds.timeoutMs <= timeoutMs &&
     after.bounds.maxBytesBilled <= maxBytesBilled
   return narrower ? undefined : 'the bounds'
+}
+
+/** All of a request that decides what it does. Its body is changed on the way out, by `request`, never here. */
+function sent({ text, target, headers, body }: HttpStatement): string {
+  return JSON.stringify([text, target, headers, body ?? null])
 }

@@ -16,7 +16,6 @@ import { decided, holdMoved } from './audit/entries.ts'
 import { Treasury, type Standing } from './budget.ts'
 import type { Knock, Room, Seen } from './door.ts'
 import type {
-  Bounds,
   Decided,
   Decision,
   Denied,
@@ -25,10 +24,14 @@ import type {
   Permitted,
   Principal,
   Reason,
+  Statement,
   Surface,
 } from './exchange.ts'
+import { askedAgain, askedOf } from './asked.ts'
+import { fromBase64 } from './bytes.ts'
 import { asFailure, Failure } from './failure.ts'
-import type { HoldEntry } from './hold/contract.ts'
+import type { Verify } from './fulfil.ts'
+import type { HoldEntry, KeptAnswer } from './hold/contract.ts'
 import type {
   Answered,
   Asked,
@@ -41,6 +44,7 @@ import type {
   Question,
   Read,
   Ready,
+  Replied,
   Unstated,
 } from './journey.ts'
 import { Once } from './once.ts'
@@ -48,6 +52,7 @@ import { decide } from './stations/decide.ts'
 import { disagreed, inspect } from './stations/inspect.ts'
 import { perform, recordFailure } from './stations/perform.ts'
 import { state } from './stations/state.ts'
+import { unknownConnection } from './unknown.ts'
 
 export type * from './journey.ts'
 
@@ -109,16 +114,17 @@ export class Gateway {
   async #identify(knock: Knock, surface: Surface, read: Read, seen: Seen, signal: AbortSignal): Promise<Proven> {
     const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents'], signal))
     const question = await read(signal)
-    const { sql, parameters, purpose } = question
+    const { purpose } = question
     seen.connection = question.connection
-    seen.text = sql
+    seen.language = question.language
+    seen.text = question.language === 'http' ? `${question.method} ${question.target}` : question.sql
     if (purpose !== undefined) seen.purpose = purpose
     const connection = this.#connection(question.connection)
     const { id, receivedAt } = knock
     const about = { connection: question.connection, ...(purpose !== undefined && { purpose }) }
     return {
       unstated: { id, receivedAt, surface, principal, ...about },
-      asked: { sql, parameters, bounds: this.#bounds(question, connection) },
+      asked: await askedOf(question, connection, this.#parts.limits, signal),
       question,
       connection,
     }
@@ -126,18 +132,18 @@ export class Gateway {
 
   /** Stations 2, 3 and 4, under one policy set and one deadline. */
   async #foresee({ unstated, asked, connection }: Omit<Proven, 'question'>, outer: AbortSignal): Promise<Foreseen> {
-    const { inForce, statements, history, runtime, limits } = this.#parts
+    const { inForce, runtime, limits } = this.#parts
     const force = inForce()
     const signal = AbortSignal.any([outer, AbortSignal.timeout(asked.bounds.timeoutMs)])
-    const stated = await state(unstated, asked, connection, force, { statements, ...(history && { history }) }, signal)
+    const stated = await state(unstated, asked, connection, force, this.#parts, signal)
     if ('decision' in stated) return { exchange: stated }
     const plugins = force.plugins(unstated.principal, unstated.connection)
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(limits.inspectMs)])
     // What was found in the past is in the findings: that is what is decided on, held and recorded.
     const { past: _, ...inspected } = await inspect(stated, plugins, runtime.log, inTime)
     // A schema may have changed under us: whoever asks next meets the new one.
-    if (disagreed(inspected)) for (const { path } of stated.statement.tables) connection.schemas.invalidate(path)
-    return decide(inspected, force.policies, plugins, statements, connection.connector.defaults)
+    if (disagreed(inspected)) forget(stated.statement, connection)
+    return decide(inspected, force.policies, plugins, this.#verifier(connection))
   }
 
   /** Station 5. Recorded before it runs: what cannot be recorded does not happen. */
@@ -148,14 +154,16 @@ export class Gateway {
   /** Stations 6 and 7. */
   #perform(
     ready: Ready,
-    { question, connection }: { readonly question?: Question; readonly connection: Connection },
+    { question, asked, connection }: { readonly question?: Question; readonly asked: Asked; readonly connection: Connection },
     signal: AbortSignal,
     room: Room,
-    ended: (how: Ending) => Promise<void> = async () => {},
-  ): Promise<Answered | HeldOutcome> {
+    ended?: (how: Ending) => Promise<void>,
+  ): Promise<Answered | Replied | HeldOutcome> {
     const { runtime, audit } = this.#parts
     const parts = { runtime, audit, once: this.#once, treasury: this.#treasury }
-    return perform(ready, question?.idempotencyKey, connection.connector, signal, parts, { leave: room.stay(), ended })
+    const way = { asked, connection, ...(question?.idempotencyKey !== undefined && { key: question.idempotencyKey }) }
+    const keeps = ended !== undefined
+    return perform(ready, way, signal, parts, { leave: room.stay(), ended: ended ?? (async () => {}), keeps })
   }
 
   // ── holds ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -204,21 +212,16 @@ export class Gateway {
     room: Room,
   ): Promise<Outcome> {
     const { store, runtime, writer } = this.#parts
-    if (entry.state !== 'approved') {
+    const kept = entry.outcome?.answer
+    if (entry.state !== 'approved' && kept === undefined) {
       throw new Failure('conflict', `the hold is ${entry.state}, not approved`, { fix: holdFix(entry) })
     }
-    const { statement, findings: _, decision, policy: __, ...asked } = entry.exchange
+    const { statement, findings: _, decision, policy: __, ...unstated } = entry.exchange
+    const asked = askedAgain(statement)
     // Everything is looked up, inspected and decided again, with the groups the requester has now: a new denial wins.
-    const foreseen = await this.#foresee(
-      {
-        unstated: { ...asked, principal },
-        asked: { sql: statement.text, parameters: statement.parameters, bounds: statement.bounds },
-        connection,
-      },
-      signal,
-    )
-    const { narrowed, budgets } = foreseen
-    if (foreseen.exchange.decision.effect === 'deny' || narrowed === undefined || budgets === undefined) {
+    const foreseen = await this.#foresee({ unstated: { ...unstated, principal }, asked, connection }, signal)
+    const { narrowed, budgets, plugins } = foreseen
+    if (foreseen.exchange.decision.effect === 'deny' || !narrowed || !budgets || !plugins) {
       await this.#record(foreseen.exchange)
       return { kind: 'denied', exchange: foreseen.exchange as Denied }
     }
@@ -226,7 +229,9 @@ export class Gateway {
       exchange: { ...foreseen.exchange, decision: approved(foreseen.exchange.decision, decision.reasons, entry) },
       narrowed,
       budgets,
+      plugins,
     }
+    if (kept !== undefined) return this.#again(ready.exchange, kept, signal)
     const { moved, entry: now } = await store.startHold(entry.id, runtime.clock.now(), writer)
     if (!moved) throw new Failure('conflict', `the hold is ${now.state}, not approved`, { fix: holdFix(now) })
     try {
@@ -235,14 +240,28 @@ export class Gateway {
       await store.endHold(entry.id, 'failed', { code: 'audit-unavailable', detail: 'nothing ran' })
       throw error
     }
-    return this.#perform(ready, { connection }, signal, room, (how) => this.#endHold(ready.exchange, how))
+    return this.#perform(ready, { asked, connection }, signal, room, (how) => this.#endHold(ready.exchange, how))
   }
 
-  async #endHold(exchange: Permitted, { state, cut }: Ending): Promise<void> {
+  /** What the one run was answered with, for a requester who may have lost it; on record, and under the same policies only. */
+  async #again(exchange: Permitted, { status, headers, body, policy }: KeptAnswer, signal: AbortSignal): Promise<Replied> {
+    const { audit, runtime } = this.#parts
+    if (policy !== exchange.policy) {
+      throw new Failure('conflict', 'it ran, and policy has changed since: its answer is not given again')
+    }
+    await audit.append(holdMoved(exchange, runtime.clock.now(), 'done', exchange.principal, 'its answer was given again'))
+    return { kind: 'reply', exchange, status, headers, body: body === undefined ? body : fromBase64(body), signal }
+  }
+
+  async #endHold(exchange: Permitted, { state, cut, answer }: Ending): Promise<void> {
     const { store, audit, runtime, connections } = this.#parts
-    const job = connections.get(exchange.connection)?.connector.jobId(exchange.id) ?? ''
-    const detail = { done: 'it ran', failed: 'nothing ran', unknown: `look up job ${job}` }[state]
-    await store.endHold(exchange.id, state, { code: cut ?? 'whole', detail })
+    const connection = connections.get(exchange.connection)
+    const unknown =
+      connection?.language === 'googlesql'
+        ? `look up job ${connection.connector.jobId(exchange.id)}`
+        : `ask the API whether it did it; it was sent with X-Request-Id ${exchange.id}`
+    const detail = { done: 'it ran', failed: 'nothing ran', unknown }[state]
+    await store.endHold(exchange.id, state, { code: cut ?? 'whole', detail, ...(answer && { answer }) })
     await audit.append(holdMoved(exchange, runtime.clock.now(), state))
   }
 
@@ -250,31 +269,29 @@ export class Gateway {
 
   #connection(name: string): Connection {
     const connection = this.#parts.connections.get(name)
-    if (connection === undefined)
-      throw new Failure('connection-unknown', `no connection \`${name}\``, {
-        fix: 'GET /v1/connections lists yours',
-      })
+    if (connection === undefined) throw unknownConnection(name)
     return connection
   }
 
-  #bounds(question: Question, connection: Connection): Bounds {
-    const { defaultMaxRows, maxRows, defaultTimeoutMs, maxTimeoutMs } = this.#parts.limits
-    const within = (name: string, asked: number | undefined, usual: number, most: number): number => {
-      if (asked === undefined) return usual
-      if (asked >= 1 && asked <= most) return asked
-      throw new Failure('bad-request', `\`${name}\` is ${asked}; it may be 1 to ${most}`, { where: name })
-    }
-    return {
-      maxRows: within('maxRows', question.maxRows, defaultMaxRows, maxRows),
-      timeoutMs: within('timeoutMs', question.timeoutMs, defaultTimeoutMs, maxTimeoutMs),
-      maxBytesBilled: connection.maxBytesBilled,
+  /** The second lock, over the names of this connection. An HTTP request is not rewritten. */
+  #verifier(connection: Connection): Verify {
+    const { statements } = this.#parts
+    return (original, narrowed) => {
+      if (connection.language !== 'googlesql') throw new Failure('internal', 'SQL on a connection that speaks none')
+      return statements.verify(original, narrowed, connection.connector.defaults)
     }
   }
 }
 
+/** A schema may have changed under us. */
+function forget(statement: Statement, connection: Connection): void {
+  if (statement.language !== 'googlesql' || connection.language !== 'googlesql') return
+  for (const { path } of statement.tables) connection.schemas.invalidate(path)
+}
+
 function isReady(foreseen: Foreseen): foreseen is Ready {
-  const { exchange, narrowed, budgets } = foreseen
-  return exchange.decision.effect === 'permit' && narrowed !== undefined && budgets !== undefined
+  const { exchange, narrowed, budgets, plugins } = foreseen
+  return exchange.decision.effect === 'permit' && !!narrowed && !!budgets && !!plugins
 }
 function isHeld(exchange: Decided): exchange is Held {
   return exchange.decision.effect === 'hold'

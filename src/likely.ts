@@ -1,5 +1,5 @@
 /** Names for whoever mistyped one: only of tables that this principal may read. */
-import type { Connection, InForce, Unstated } from './journey.ts'
+import type { InForce, SqlConnection, Unstated } from './journey.ts'
 import type { Schemas } from './statement/contract.ts'
 
 /** Tables that are looked at. */
@@ -10,7 +10,7 @@ const HINT_MS = 2000
 /** The schemas, with names that the policies in force let this principal read as far as names alone tell. */
 export function seenBy(
   { principal, connection }: Unstated,
-  { schemas, connector }: Connection,
+  { schemas, connector }: SqlConnection,
   { policies }: InForce,
 ): Schemas {
   const mayRead = (resource: string): boolean => {

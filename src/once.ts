@@ -79,6 +79,7 @@ function sameTerms(a: Permitted, b: Permitted): boolean {
 
 /** Over what makes two requests the same. */
 function digestOf({ connection, statement }: Stated): Promise<string> {
-  const { text, parameters, bounds } = statement
-  return sha256Hex(JSON.stringify([connection, text, parameters, bounds]))
+  const { text, bounds } = statement
+  const rest = statement.language === 'http' ? [statement.headers, statement.body ?? null] : statement.parameters
+  return sha256Hex(JSON.stringify([connection, text, rest, bounds]))
 }

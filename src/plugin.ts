@@ -1,5 +1,5 @@
 /** The plugin contract: all that a plugin may import. */
-import type { Amounts, Batch, Fact, Finding, Obligation, Permitted, Reason, Stated, Statement } from './exchange.ts'
+import type { Amounts, Batch, Fact, Finding, Language, Obligation, Permitted, Reason, Stated, Statement } from './exchange.ts'
 import type { Runtime } from './runtime.ts'
 
 export type * from './exchange.ts'
@@ -35,6 +35,8 @@ export interface Fulfilment {
    * read, or that read `INFORMATION_SCHEMA`, whether the rule is about them or not: by another action nobody gets around it.
    */
   readonly guards?: true
+  /** What it can be demanded of. Absent: of any statement. Demanded of another, it denies. */
+  readonly language?: Language
   /**
    * Before it runs. MAY only narrow: the kind stays, no resource is added, no bound grows. MUST be deterministic: it
    * is called to see whether the obligation can be fulfilled, and again when it is.
@@ -51,6 +53,29 @@ export interface Fulfilment {
   budgets?(obligation: Obligation): Amounts
   /** On each batch of the answer. MAY only take away. */
   after?(batch: Batch, obligation: Obligation, exchange: Permitted): Batch | Promise<Batch>
+  /** On the body of an HTTP answer. Nothing: this body has nothing for it. MAY only take away. Pure but for what it counts. */
+  answer?(head: BodyHead, obligation: Obligation, exchange: Permitted): Transform | Unfulfilled | undefined
+  /** The same on the body of an HTTP request as it is forwarded. */
+  request?(head: BodyHead, obligation: Obligation, exchange: Permitted): Transform | Unfulfilled | undefined
+}
+
+/** What is known of a body before its first byte. */
+export interface BodyHead {
+  /** Of an answer; absent for the body of a request. */
+  readonly status?: number
+  /** Small letters, without parameters; '' where none is declared. */
+  readonly contentType: string
+  /** Small letters. */
+  readonly charset?: string
+}
+
+/** Changes a body on its way, piece by piece. Throws where it is not what its head says: it is cut then. */
+export interface Transform {
+  push(chunk: Uint8Array): Uint8Array
+  /** What is left behind the last piece. */
+  end(): Uint8Array
+  /** What was masked so far: a path or kind, how, and how often. */
+  counts(): readonly { readonly column: string; readonly strategy: string; readonly count: number }[]
 }
 
 /** The obligation cannot be carried out on this statement: the exchange is denied for this reason. */

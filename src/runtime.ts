@@ -9,10 +9,18 @@ export interface Runtime {
   readonly secrets: Secrets
   /** `fetch` with a bounded pool. The caller passes a signal with a deadline. */
   readonly fetch: typeof globalThis.fetch
+  /** A SHA-256 under way. */
+  hasher(): Hasher
   /** Operational log: codes, names, counts. Never a credential, a row value or statement text. */
   readonly log: Log
   /** Keeps `work` alive after the answer has gone out; its failure is logged under `name`. */
   background(name: string, work: Promise<unknown>): void
+}
+
+export interface Hasher {
+  update(bytes: Uint8Array): void
+  /** 64 hex digits over all of it. Called once, last. */
+  hex(): string
 }
 
 export interface Clock {

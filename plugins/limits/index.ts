@@ -4,7 +4,7 @@
  * so there is nothing to do on the way back.
  */
 import * as z from 'zod'
-import type { Amounts, Obligation, Plugin, SqlStatement } from '../../src/plugin.ts'
+import type { Amounts, Obligation, Plugin, Statement } from '../../src/plugin.ts'
 
 const amount = (unit: string) => z.int(`a whole number of ${unit}`).min(1).exactOptional()
 
@@ -32,7 +32,7 @@ export const limits: Plugin<Record<string, never>> = {
 }
 
 /** The lowest of each bound; a term can raise none. */
-export function limit(statement: SqlStatement, obligation: Obligation): SqlStatement {
+export function limit<S extends Statement>(statement: S, obligation: Obligation): S {
   const all = obligation.terms.map((term) => terms.parse(term))
   const { maxRows, maxBytesBilled, timeoutMs } = statement.bounds
   return {

@@ -36,7 +36,9 @@ export const maskColumns: Plugin<z.output<typeof options>> = {
         'mask-columns': {
           terms,
           guards: true,
-          before: (statement, obligation) => maskStatement(statement, obligation, pads),
+          language: 'googlesql',
+          before: (statement, obligation) =>
+            statement.language === 'googlesql' ? maskStatement(statement, obligation, pads) : statement,
         },
       },
     }

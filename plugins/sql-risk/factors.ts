@@ -1,5 +1,8 @@
 /** The named factors of a statement's risk. The README has the table; `VERSION` changes whenever a score would. */
 import type { ResourceUse, SqlStatement, Stated } from '../../src/plugin.ts'
+
+/** An exchange of SQL. */
+export type SqlStated = Stated & { readonly statement: SqlStatement }
 import { kindOf, OF_TABLES } from './functions.ts'
 
 /** Of the factors below and their default weights. */
@@ -77,7 +80,7 @@ const REPEATED: ReadonlySet<FactorName> = new Set(['unknown-function', 'tagged-c
 const MOST_REPEATS = 3
 
 /** Every factor that applies, in the order of the table. Pure: equal exchanges have equal factors, in whatever order. */
-export function factorsOf(stated: Stated, usdPerTib: UsdPerTib): readonly Factor[] {
+export function factorsOf(stated: SqlStated, usdPerTib: UsdPerTib): readonly Factor[] {
   const { statement } = stated
   const found = [
     ...ofUses(statement),
@@ -293,7 +296,7 @@ const DAILY_HABIT = 50
 const MUCH_MORE = 10
 const LITTLE_BYTES = 100 * MIB
 
-function ofPast({ past, statement, receivedAt }: Stated): readonly Factor[] {
+function ofPast({ past, statement, receivedAt }: SqlStated): readonly Factor[] {
   if (past === undefined || !(past.exchanges >= HABIT)) return [{ name: 'no-history', share: 1 }]
   const factors: Factor[] = []
   const { estimate, shape, uses } = statement

@@ -1,7 +1,17 @@
 /** Scores how risky a statement looks, from named factors: a number for policies, names for the people who read it. */
 import * as z from 'zod'
-import type { Finding, Plugin, Stated } from '../../src/plugin.ts'
-import { costOf, factorsOf, scoreOf, VERSION, WEIGHTS, type Factor, type FactorName, type Weights } from './factors.ts'
+import type { Finding, Plugin } from '../../src/plugin.ts'
+import {
+  costOf,
+  factorsOf,
+  scoreOf,
+  VERSION,
+  WEIGHTS,
+  type Factor,
+  type FactorName,
+  type SqlStated,
+  type Weights,
+} from './factors.ts'
 
 const weight = z.number('a weight from 0 to 100').min(0).max(100)
 
@@ -21,11 +31,14 @@ export const sqlRisk: Plugin<Options> = {
   name: 'sql-risk',
   options,
   facts: { risk: { score: 'number', factors: 'list', points: 'list', version: 'number', costUsd: 'number' } },
-  create: (given) => ({ inspect: (exchange) => assess(exchange, given) }),
+  create: (given) => ({
+    inspect: ({ statement, ...exchange }) =>
+      statement.language === 'googlesql' ? assess({ ...exchange, statement }, given) : [],
+  }),
 }
 
 /** `sql-risk/score` with the facts, then a finding for each factor that adds to it. */
-export function assess(stated: Stated, given: Options = options.parse(undefined)): readonly Finding[] {
+export function assess(stated: SqlStated, given: Options = options.parse(undefined)): readonly Finding[] {
   const weights: Weights = { ...WEIGHTS, ...given.weights }
   const factors = factorsOf(stated, given.usdPerTib).filter(({ name }) => weights[name] > 0)
   const risk = {

@@ -39,7 +39,7 @@ export interface AuditRecord {
   /** For `completed`. */
   readonly completion?: Pick<
     Completed,
-    'ran' | 'job' | 'rowCount' | 'byteCount' | 'masked' | 'statistics' | 'ending' | 'cut'
+    'ran' | 'job' | 'rowCount' | 'byteCount' | 'status' | 'sent' | 'masked' | 'statistics' | 'ending' | 'cut'
   >
   /** For `hold`: the state it moved to, by whom (absent: by time), and their words. */
   readonly hold?: { readonly id: string; readonly state: string; readonly comment?: string }
@@ -57,6 +57,17 @@ export interface RecordedStatement {
   readonly estimatedBytes?: number
   /** `SqlStatement.shape` */
   readonly shape?: string
+  /** The body of an HTTP request. */
+  readonly request?: RecordedBody
+}
+
+/** A body by its size and digest, and as text where it is one, with a mark where it was cut. */
+export interface RecordedBody {
+  readonly type: string
+  readonly bytes?: number
+  /** SHA-256, 64 hex digits. */
+  readonly digest?: string
+  readonly text?: string
 }
 
 export interface AuditLog {

@@ -1,12 +1,15 @@
 /** Audit records of exchanges: which parts of an exchange are evidence, and which never leave it. Pure. */
+import { fromBase64 } from '../bytes.ts'
 import {
   typeText,
   type Completed,
   type Decided,
+  type HttpStatement,
+  type Language,
   type Masked,
   type Parameter,
   type Principal,
-  type SqlStatement,
+  type Statement,
   type Stated,
   type Statistics,
 } from '../exchange.ts'
@@ -22,17 +25,19 @@ export interface Refused {
   readonly purpose?: string
   /** The text as it was sent: a refused statement is evidence too. */
   readonly text?: string
+  /** Of the text; GoogleSQL where nothing is said. */
+  readonly language?: Language
 }
 
 /** Not proven, or not understood. */
 export function refused(asked: Refused, failure: { code: string; message: string }): AuditRecord {
-  const { text, ...rest } = asked
+  const { text, language = 'googlesql', ...rest } = asked
   return {
     kind: 'refused',
     ...rest,
     ...(asked.principal && { plane: asked.principal.plane }),
     ...(text !== undefined && {
-      statement: { language: 'googlesql', kind: 'UNKNOWN', text, uses: [], parameters: [] },
+      statement: { language, kind: 'UNKNOWN', text, uses: [], parameters: [] },
     }),
     failure: { code: failure.code, message: failure.message },
   }
@@ -53,7 +58,7 @@ export function decided(exchange: Decided, at: number): AuditRecord {
 
 /** Ran and answered, whole or cut. */
 export function completed(exchange: Completed, at: number): AuditRecord {
-  const { ran, job, rowCount, byteCount, masked, statistics, ending, cut } = exchange
+  const { ran, job, rowCount, byteCount, masked, statistics, ending, cut, status, sent } = exchange
   return {
     kind: 'completed',
     at,
@@ -69,6 +74,8 @@ export function completed(exchange: Completed, at: number): AuditRecord {
       ending,
       ...(job !== undefined && { job }),
       ...(cut !== undefined && { cut }),
+      ...(status !== undefined && { status }),
+      ...(sent !== undefined && { sent }),
     },
   }
 }
@@ -107,15 +114,15 @@ export function holdMoved(
 /** The completion of an exchange from what came of its run. */
 export function completion(
   exchange: Decided & { decision: { effect: 'permit' } },
-  ran: SqlStatement,
-  came: { job: string; rowCount: number; byteCount: number; statistics: Statistics; cut?: string },
+  ran: Statement,
+  came: { job?: string; rowCount: number; byteCount: number; statistics: Statistics; cut?: string },
 ): Completed {
   const masked: readonly Masked[] = ran.masks
   const { job, rowCount, byteCount, statistics, cut } = came
   return {
     ...(exchange as Completed),
     ran: ran.text,
-    job,
+    ...(job !== undefined && { job }),
     rowCount,
     byteCount,
     masked,
@@ -136,7 +143,8 @@ function common(exchange: Stated) {
   }
 }
 
-function recorded(statement: SqlStatement): RecordedStatement {
+function recorded(statement: Statement): RecordedStatement {
+  if (statement.language === 'http') return recordedHttp(statement)
   return {
     language: statement.language,
     kind: statement.kind,
@@ -146,6 +154,34 @@ function recorded(statement: SqlStatement): RecordedStatement {
     ...(statement.estimate && { estimatedBytes: statement.estimate.bytes }),
     ...(statement.shape !== undefined && { shape: statement.shape }),
   }
+}
+
+/** Most characters of a request's body that are recorded; behind them stands how many there were. */
+const BODY_MOST = 16_384
+
+function recordedHttp({ language, kind, text, uses, headers, body }: HttpStatement): RecordedStatement {
+  return {
+    language,
+    kind,
+    text,
+    uses,
+    parameters: headers.map(([name]) => `header ${name}`),
+    ...(body !== undefined && {
+      request: {
+        type: body.type,
+        ...(body.length !== undefined && { bytes: body.length }),
+        ...(body.digest !== undefined && { digest: body.digest }),
+        ...(body.content !== undefined && { text: recordedBody(body.type, body.content) }),
+      },
+    }),
+  }
+}
+
+/** Text as it was sent; of anything else its digest is enough. */
+function recordedBody(type: string, content: string): string {
+  if (!/^(?:text\/|application\/(?:[\w.+-]*json|x-www-form-urlencoded|graphql|xml|[\w.+-]+\+xml))/i.test(type)) return ''
+  const text = new TextDecoder().decode(fromBase64(content))
+  return text.length <= BODY_MOST ? text : `${text.slice(0, BODY_MOST)}… (cut: ${text.length} characters)`
 }
 
 /** `@id INT64`, `? STRING`: name and type, never the value. */

@@ -25,7 +25,7 @@ import {
 } from './rowbinary.ts'
 
 /** The version of `COLUMNS`. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 interface Column<Name extends string, T> {
   readonly name: Name
@@ -97,6 +97,12 @@ export const COLUMNS = [
   column('epoch', uuid, 'of its journal; a new one where the journal began anew'),
   column('retain_until', day, 'kept until then'),
   column('shape', word, 'the statement but for its literals: 16 hex digits, equal where only literals differ', 2),
+  column('status', optional(count), 'the status of an HTTP answer', 3),
+  column('masked_counts', list(count), 'how many values of each masked column were masked; 0 where they are not counted', 3),
+  column('request_type', word, 'the content type of the body that was sent', 3),
+  column('request_bytes', optional(count), 'the size of the body that was sent', 3),
+  column('request_digest', word, 'the SHA-256 of the body that was sent, 64 hex digits', 3),
+  column('request_body', text, 'the body that was sent, where it is text; a mark where it was cut', 3),
   column('segment', count, 'of the journal'),
   column('writer_seq', count, 'position in the journal: contiguous for a writer and epoch'),
 ] as const
@@ -150,6 +156,7 @@ export function toRow(record: AuditRecord, stamp: Stamp): UnplacedRow {
     note: record.note ?? '',
     ...who(record),
     ...what(record),
+    ...request(record),
     ...why(record.decision),
     ...outcome(record.completion),
     writer: stamp.writer,
@@ -221,6 +228,17 @@ function what({ statement }: AuditRecord) {
   }
 }
 
+/** The body of a request: known beforehand where it was kept, and at the end where it streamed. */
+function request({ statement, completion }: AuditRecord) {
+  const body = statement?.request
+  return {
+    request_type: body?.type ?? '',
+    request_bytes: whole(completion?.sent?.bytes ?? body?.bytes),
+    request_digest: completion?.sent?.digest ?? body?.digest ?? '',
+    request_body: body?.text ?? '',
+  }
+}
+
 function why(decision: Decision | undefined) {
   const reasons = decision?.reasons ?? []
   return {
@@ -245,6 +263,8 @@ function outcome(completion: AuditRecord['completion']) {
     masked_tables: masked.map(({ resource }) => resource),
     masked_columns: masked.map(({ column }) => column),
     masked_strategies: masked.map(({ strategy }) => strategy),
+    masked_counts: masked.map(({ count: times }) => times ?? 0),
+    status: whole(completion?.status),
     ending: completion?.ending ?? '',
     cut: completion?.cut ?? '',
     bytes_processed: whole(statistics?.bytesProcessed),

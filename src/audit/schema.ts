@@ -25,6 +25,7 @@ interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'events and views', statements: (database) => [eventsSql(database)] },
   { version: 2, name: 'shapes of statements', statements: (database) => additionsSql(database, 2) },
+  { version: 3, name: 'HTTP requests', statements: (database) => additionsSql(database, 3) },
 ]
 
 const NEWEST = Math.max(...MIGRATIONS.map(({ version }) => version))

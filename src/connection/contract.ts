@@ -2,15 +2,18 @@
 import type {
   Batch,
   Estimate,
+  HttpStatement,
   Permitted,
   Principal,
   SqlField,
-  Statement,
+  SqlStatement,
   Statistics,
   Table,
   TablePath,
 } from '../exchange.ts'
+import type { RestReply } from './rest/contract.ts'
 
+/** Speaks to a warehouse. */
 export interface Connector {
   /** As configured: `warehouse`. */
   readonly name: string
@@ -18,15 +21,15 @@ export interface Connector {
   /** Where unqualified names resolve. */
   readonly defaults: { readonly project: string; readonly dataset?: string }
   /** What the upstream says it would do and cost; runs nothing. Rejects with `upstream-refused` when it would not run. */
-  estimate(statement: Statement, principal: Principal, signal: AbortSignal): Promise<Estimate>
+  estimate(statement: SqlStatement, principal: Principal, signal: AbortSignal): Promise<Estimate>
   /**
    * Runs it as job `jobId(exchange.id)`. An undecided or denied exchange does not compile. Aborting `signal` cancels the
    * upstream job. `statement` is what obligations made of `exchange.statement`. Before a row leaves, the finished job is asked
    * what it did: kind, tables and columns must be those that were decided. Rejects with `upstream-differs` where they are not.
    */
-  run(statement: Statement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
+  run(statement: SqlStatement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
   /** Reads the answer of a job that was run before for this exchange, running nothing. */
-  attach(statement: Statement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
+  attach(statement: SqlStatement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
   /** The id under which an exchange runs upstream; fixed before it is sent, so that it can be looked up afterwards. */
   jobId(exchange: string): string
   readonly metadata: Metadata
@@ -34,6 +37,30 @@ export interface Connector {
   ready(signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
+
+/** Speaks to an HTTP API. */
+export interface HttpConnector {
+  /** As configured: `crm`. */
+  readonly name: string
+  readonly type: string
+  /**
+   * Sends it, once, with the credential. `statement` is what obligations made of `exchange.statement`; `body` is what they
+   * made of its body, whole or on its way. Aborting `signal` breaks off what is under way. Rejects with `upstream-refused`
+   * where nothing was sent, with another failure where the upstream may have done it.
+   */
+  send(
+    statement: HttpStatement,
+    exchange: Permitted,
+    body: Uint8Array | AsyncIterable<Uint8Array> | undefined,
+    signal: AbortSignal,
+  ): Promise<Reply>
+  /** Resolves when the upstream answers. */
+  ready(signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** An HTTP answer as the upstream delivers it. */
+export type Reply = RestReply
 
 /** Rows as the upstream delivers them. */
 export interface Answer {

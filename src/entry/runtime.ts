@@ -1,5 +1,5 @@
 /** The Node side of `Runtime`. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Agent, fetch as undiciFetch } from 'undici'
@@ -22,6 +22,10 @@ export function createRuntime({ base, level }: { base: string; level: LogLevel }
     // The types of undici's own fetch and of the global one differ in name only.
     fetch: ((input: string | URL, init?: RequestInit) =>
       undiciFetch(input, { ...(init as object), dispatcher })) as unknown as typeof globalThis.fetch,
+    hasher() {
+      const hash = createHash('sha256')
+      return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest('hex') }
+    },
     log,
     background(name, work) {
       work.catch((error: unknown) => log('error', 'background work failed', { work: name }, error))

@@ -1,5 +1,5 @@
 /** What the gateway asks of the state store: holds, idempotency keys, and what is spent of budgets. */
-import type { Amounts, Budget, Held, Permitted, Subject } from '../exchange.ts'
+import type { Amounts, Budget, Held, Permitted, PolicyDigest, Subject } from '../exchange.ts'
 
 export type HoldState =
   | 'pending'
@@ -23,7 +23,23 @@ export interface HoldEntry {
   readonly expiresAt: number
   readonly decisions: readonly HoldDecision[]
   /** Set when it ended: a code and words for whoever asks what happened. */
-  readonly outcome?: { readonly code: string; readonly detail: string }
+  readonly outcome?: HoldOutcome
+}
+
+export interface HoldOutcome {
+  readonly code: string
+  readonly detail: string
+  /** What an HTTP request was answered with, as its requester saw it, where it was small enough to be kept. */
+  readonly answer?: KeptAnswer
+}
+
+export interface KeptAnswer {
+  readonly status: number
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Base64. Absent: an answer without a body. */
+  readonly body?: string
+  /** Of the policies under which it was given. */
+  readonly policy: PolicyDigest
 }
 
 export interface HoldDecision {
@@ -65,7 +81,7 @@ export interface Store {
   endHold(
     id: string,
     to: 'done' | 'failed' | 'unknown',
-    outcome: { readonly code: string; readonly detail: string },
+    outcome: HoldOutcome,
   ): Promise<Moved>
   /** Resolves when the hold's state is no longer `state`, the time is up or `signal` aborts; with the entry as it is. */
   waitHold(id: string, state: HoldState, waitMs: number, signal: AbortSignal): Promise<HoldEntry | undefined>

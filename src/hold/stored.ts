@@ -58,7 +58,10 @@ const finding = z.strictObject({
 })
 
 /** What decides and what runs is checked field by field; what only describes, by its outer shape. */
-const statement = z.looseObject({
+const bounds = z.strictObject({ maxRows: z.number(), timeoutMs: z.number(), maxBytesBilled: z.number() })
+const masks = z.array(z.strictObject({ resource: z.string(), column: z.string(), strategy: z.string() }))
+
+const sql = z.looseObject({
   language: z.literal('googlesql'),
   kind: z.string(),
   text: z.string(),
@@ -71,14 +74,43 @@ const statement = z.looseObject({
   parameters: z.array(z.looseObject({ type: z.looseObject({ kind: z.string() }), value: z.unknown() })),
   functions: z.array(z.string()),
   features: z.array(z.looseObject({ name: z.string() })),
-  bounds: z.strictObject({ maxRows: z.number(), timeoutMs: z.number(), maxBytesBilled: z.number() }),
-  masks: z.array(z.strictObject({ resource: z.string(), column: z.string(), strategy: z.string() })),
+  bounds,
+  masks,
 })
+
+const pairs = z.array(z.tuple([z.string(), z.string()]))
+
+/** All of it decides what is sent. */
+const http = z.strictObject({
+  language: z.literal('http'),
+  kind: z.string(),
+  text: z.string(),
+  uses: z.array(z.strictObject({ action: z.string(), resource: z.string() })),
+  operation: z.string(),
+  template: z.string(),
+  target: z.string(),
+  path: z.record(z.string(), z.string()),
+  query: pairs,
+  headers: pairs,
+  body: z
+    .strictObject({
+      type: z.string(),
+      length: z.number().exactOptional(),
+      content: z.string().exactOptional(),
+      digest: z.string().exactOptional(),
+      json: z.unknown().optional(),
+    })
+    .exactOptional(),
+  bounds,
+  masks,
+})
+
+const statement = z.discriminatedUnion('language', [sql, http])
 
 const inspected = {
   id: z.string(),
   receivedAt: z.number(),
-  surface: z.enum(['query', 'preflight']),
+  surface: z.enum(['query', 'preflight', 'proxy']),
   principal,
   connection: z.string(),
   purpose: z.string().exactOptional(),
@@ -98,7 +130,13 @@ const decisions = z.array(
     at: z.number(),
   }),
 )
-const outcome = z.strictObject({ code: z.string(), detail: z.string() })
+const answer = z.strictObject({
+  status: z.number(),
+  headers: z.array(z.tuple([z.string(), z.string()])),
+  body: z.string().exactOptional(),
+  policy: z.string(),
+})
+const outcome = z.strictObject({ code: z.string(), detail: z.string(), answer: answer.exactOptional() })
 const state = z.enum(HOLD_STATES)
 
 /** A row of `holds` as the database gives it, by column name. */

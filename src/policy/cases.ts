@@ -1,5 +1,15 @@
 /** Cases beside the policies: what is given, which decision is expected, and which rules no case reached. */
-import type { Column, Decision, Fact, Finding, Inspected, SqlStatement, Table } from '../exchange.ts'
+import type {
+  Bounds,
+  Column,
+  Decision,
+  Fact,
+  Finding,
+  HttpStatement,
+  Inspected,
+  SqlStatement,
+  Table,
+} from '../exchange.ts'
 import { check, nearest, readYaml, type Path, type YamlDocument } from './document.ts'
 import type { LoadedPolicies, SourceFile } from './load.ts'
 import type { Problem } from './problem.ts'
@@ -131,10 +141,46 @@ function isEstimate(fields: Readonly<Record<string, Fact>>): fields is { readonl
 
 /** An exchange that is as little as a case says. The clock of cases stands at 0. */
 function exchangeOf({ given }: Case, findings: readonly Finding[]): Inspected {
+  const statement = given.http === undefined ? sqlOf(given) : httpOf(given, given.http)
+  return {
+    id: '00000000-0000-7000-8000-000000000000',
+    receivedAt: 0,
+    surface: given.http === undefined ? 'query' : 'proxy',
+    principal: { plane: 'agents', ...given.principal },
+    connection: given.connection,
+    ...(given.purpose === undefined ? {} : { purpose: given.purpose }),
+    statement,
+    findings,
+  }
+}
+
+function httpOf({ uses }: Case['given'], http: NonNullable<Case['given']['http']>): HttpStatement {
+  const { method, operation, template, path, query, headers, body } = http
+  const content = JSON.stringify(body)
+  return {
+    language: 'http',
+    kind: method,
+    text: `${method} ${template}`,
+    uses,
+    operation,
+    template,
+    target: template,
+    path,
+    query: Object.entries(query).flatMap(([name, values]) => values.map((value) => [name, value] as const)),
+    headers: Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const),
+    ...(body !== undefined && { body: { type: 'application/json', length: content.length, content: '', json: body } }),
+    bounds: NO_BOUNDS,
+    masks: [],
+  }
+}
+
+const NO_BOUNDS: Bounds = { maxRows: 0, timeoutMs: 0, maxBytesBilled: 0 }
+
+function sqlOf(given: Case['given']): SqlStatement {
   const bytes = given.facts['estimate']?.['bytes']
   const named = given.tables.length > 0 ? given.tables : given.uses.map((use) => use.resource)
   const tables = tagged([...new Set(named)].map(tableOf), given.tags)
-  const statement: SqlStatement = {
+  return {
     language: 'googlesql',
     kind: given.kind,
     text: '',
@@ -147,19 +193,9 @@ function exchangeOf({ given }: Case, findings: readonly Finding[]): Inspected {
     parameters: [],
     functions: given.functions,
     features: given.features.map((name) => ({ name })),
-    bounds: { maxRows: 0, timeoutMs: 0, maxBytesBilled: 0 },
+    bounds: NO_BOUNDS,
     masks: [],
     ...(typeof bytes === 'number' ? { estimate: { bytes, kind: given.kind, tables: [], output: [] } } : {}),
-  }
-  return {
-    id: '00000000-0000-7000-8000-000000000000',
-    receivedAt: 0,
-    surface: 'query',
-    principal: { plane: 'agents', ...given.principal },
-    connection: given.connection,
-    ...(given.purpose === undefined ? {} : { purpose: given.purpose }),
-    statement,
-    findings,
   }
 }
 

@@ -1,6 +1,6 @@
 /** Conditions: CEL expressions over facts, compiled and type-checked when a policy is loaded. Imports the CEL library alone. */
 import { Environment, type ASTNode } from '@marcbachmann/cel-js'
-import type { Fact, Inspected } from '../exchange.ts'
+import type { Fact, HttpStatement, Inspected, Statement } from '../exchange.ts'
 import { tagsRead } from './columns.ts'
 import type { FactTypes, Vocabulary } from './vocabulary.ts'
 
@@ -23,8 +23,23 @@ export const OWN_FACTS: FactTypes = {
   principal: { subject: 'string', issuer: 'string', kind: 'string', groups: 'list', actsFor: 'string' },
 }
 
+/** What an HTTP request asks, in CEL's own types. Not there for SQL: a condition that weighs it fails then. */
+const HTTP = {
+  method: 'string',
+  operation: 'string',
+  template: 'string',
+  path: 'map<string, string>',
+  query: 'map<string, list<string>>',
+  headers: 'map<string, string>',
+  contentType: 'string',
+  /** The JSON of the body; null where there is no body, or one that is not JSON. Not there where it is too large to be kept. */
+  body: 'dyn',
+} as const
+
 /** Plain text variables that the engine provides. */
 export const OWN_VARIABLES = ['connection', 'purpose'] as const
+
+const RESERVED: ReadonlySet<string> = new Set([...OWN_VARIABLES, 'http'])
 
 const CEL_TYPES = { number: 'double', boolean: 'bool', string: 'string', list: 'list<string>' } as const
 
@@ -34,7 +49,7 @@ export type Outcome = 'true' | 'false' | 'failed'
 export type Condition = (facts: Facts) => Outcome
 
 /** The variables of one exchange, as conditions see them. */
-export type Facts = Readonly<Record<string, string | Readonly<Record<string, Fact>>>>
+export type Facts = Readonly<Record<string, string | Readonly<Record<string, unknown>>>>
 
 /** A condition that is not accepted: a problem in words, with the character of the expression if there is one. */
 export interface Rejected {
@@ -50,7 +65,7 @@ export function createCompiler(vocabulary: Vocabulary): ((expression: string) =>
   )
   for (const [owner, facts] of [['the gateway', OWN_FACTS] as const, ...owners]) {
     for (const [variable, fields] of Object.entries(facts ?? {})) {
-      if (Object.hasOwn(variables, variable) || (OWN_VARIABLES as readonly string[]).includes(variable)) {
+      if (Object.hasOwn(variables, variable) || RESERVED.has(variable)) {
         return { rejected: `facts with names of their own: ${owner} declares \`${variable}\`, which is taken` }
       }
       const unnamable = [variable, ...Object.keys(fields).map((field) => `${variable}.${field}`)].find(
@@ -70,6 +85,7 @@ export function createCompiler(vocabulary: Vocabulary): ((expression: string) =>
     return { rejected: 'facts with names of their own: a plugin declares one that CEL keeps for itself' }
   }
   for (const name of OWN_VARIABLES) environment.registerVariable(name, 'string')
+  environment.registerVariable({ name: 'http', schema: HTTP })
   allowMixedNumbers(environment)
   return (expression) => compile(environment, expression)
 }
@@ -166,17 +182,7 @@ export function factsOf(
     }
   }
   const own: Facts = {
-    estimate: statement.estimate === undefined ? { known: false } : { known: true, bytes: statement.estimate.bytes },
-    statement: {
-      kind: statement.kind,
-      actions: unique(statement.uses.map((use) => use.action)),
-      resources: unique(statement.uses.map((use) => use.resource)),
-      tables: unique(statement.tables.map((table) => table.resource)),
-      functions: statement.functions,
-      columns: statement.columnsRead,
-      tags: tagsRead(statement),
-      features: unique(statement.features.map((feature) => feature.name)),
-    },
+    ...factsOfStatement(statement),
     principal: {
       subject: principal.subject,
       issuer: principal.issuer,
@@ -188,6 +194,47 @@ export function factsOf(
     purpose: exchange.purpose ?? '',
   }
   return { facts: { ...stated, ...own } }
+}
+
+function factsOfStatement(statement: Statement): Facts {
+  const { kind, uses } = statement
+  const common = {
+    kind,
+    actions: unique(uses.map((use) => use.action)),
+    resources: unique(uses.map((use) => use.resource)),
+  }
+  if (statement.language === 'http') {
+    const none = { tables: [], functions: [], columns: [], tags: [], features: [] }
+    return { estimate: { known: false }, statement: { ...common, ...none }, http: factsOfHttp(statement) }
+  }
+  const { estimate, tables, functions, columnsRead, features } = statement
+  return {
+    estimate: estimate === undefined ? { known: false } : { known: true, bytes: estimate.bytes },
+    statement: {
+      ...common,
+      tables: unique(tables.map((table) => table.resource)),
+      functions,
+      columns: columnsRead,
+      tags: tagsRead(statement),
+      features: unique(features.map((feature) => feature.name)),
+    },
+  }
+}
+
+function factsOfHttp({ kind, operation, template, path, query, headers, body }: HttpStatement) {
+  const parameters = Map.groupBy(query, ([name]) => name)
+  // A body that nobody has read whole is not known to be anything.
+  const isRead = body === undefined || body.content !== undefined
+  return {
+    method: kind,
+    operation,
+    template,
+    path: new Map(Object.entries(path)),
+    query: new Map(Array.from(parameters, ([name, values]) => [name, values.map(([, value]) => value)])),
+    headers: new Map(headers),
+    contentType: body?.type ?? '',
+    ...(isRead && { body: body?.json ?? null }),
+  }
 }
 
 function hasType(value: Fact, type: FactTypes[string][string]): boolean {

@@ -13,6 +13,7 @@ import type {
   Reason,
   ResourceUse,
   SqlStatement,
+  Statement,
 } from '../exchange.ts'
 import { factsOf, type Condition } from './condition.ts'
 import type { Named } from './contract.ts'
@@ -67,7 +68,8 @@ export function decide(documents: readonly CompiledDocument[], exchange: Inspect
   for (const rule of rules) {
     if (!concerns(rule, exchange.statement.kind, uses)) continue
     if (rule.narrowed !== undefined) {
-      const met = rule.narrowed(exchange.statement)
+      // It is about SQL alone: no operation of an API calls a function or reads a column.
+      const met = exchange.statement.language === 'googlesql' ? rule.narrowed(exchange.statement) : undefined
       if (met === undefined) continue
       places.set(rule, met)
     }
@@ -85,7 +87,8 @@ export function decide(documents: readonly CompiledDocument[], exchange: Inspect
 }
 
 /** Whether it may move, tell of or give away what tables hold other than in its rows. */
-function isBeyondReading({ kind, uses }: SqlStatement): boolean {
+function isBeyondReading({ language, kind, uses }: Statement): boolean {
+  if (language !== 'googlesql') return false
   const isPlain = uses.every(
     ({ action, resource }) => action === 'read' && !/(^|\.)INFORMATION_SCHEMA(\.|$)/i.test(resource),
   )

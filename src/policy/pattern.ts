@@ -1,8 +1,8 @@
 /**
- * Resource patterns. A resource is dotted: `shop.orders`, `other-project.shop.orders`,
- * `shop.INFORMATION_SCHEMA.TABLES`.
+ * Resource patterns. A table is dotted: `shop.orders`, `other-project.shop.orders`, `shop.INFORMATION_SCHEMA.TABLES`; an
+ * operation of an API has a name, or is a method and a path template: `getCustomer`, `GET /customers/{id}`.
  *
- * - `*` stands for any characters within one dotted part, `**` for any characters at all, dots included.
+ * - `*` stands for any characters within one part, between dots or slashes; `**` for any characters at all.
  * - A leading `!` takes away: a list matches what any plain pattern matches and no `!` pattern does. Order is nothing.
  * - The empty pattern stands for a statement that names no resource, such as `SELECT 1`; no other pattern does.
  * - Upper and lower case differ in what is covered, as they do in BigQuery. They do not in what is touched or taken away:
@@ -65,7 +65,7 @@ function glob(text: string): Glob {
     return { tokens: pattern, matches: (resource) => resource !== '' && meet(pattern, characters(resource)) }
   // At most two wildcards: a regular expression is faster, and cannot backtrack worse than quadratically.
   const source = parts
-    .map((part) => (part.startsWith('*') ? (part.length > 1 ? '.*' : '[^.]*') : escape(part)))
+    .map((part) => (part.startsWith('*') ? (part.length > 1 ? '.*' : '[^./]*') : escape(part)))
     .join('')
   const regex = new RegExp(`^${source}$`, 'su')
   return { tokens: pattern, matches: (resource) => resource !== '' && regex.test(resource) }
@@ -75,7 +75,7 @@ function escape(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`)
 }
 
-/** Whether the pattern matches something that the resource stands for. A `*` in a resource is a run without dots. */
+/** Whether the pattern matches something that the resource stands for. A `*` in a resource is a run within one part. */
 function overlaps(pattern: Glob, resource: string): boolean {
   if (!resource.includes('*')) return pattern.matches(resource)
   return meet(
@@ -88,6 +88,11 @@ type Token = { readonly any: 'part' | 'all'; readonly char?: never } | { readonl
 
 function characters(text: string): readonly Token[] {
   return Array.from(text, (char) => ({ char }))
+}
+
+/** What ends a part. No name in BigQuery holds a slash. */
+function isEdge(char: string): boolean {
+  return char === '.' || char === '/'
 }
 
 /** Whether two globs have a text in common: reachability over pairs of positions, so quadratic and no more. */
@@ -109,11 +114,11 @@ function meet(a: readonly Token[], b: readonly Token[]): boolean {
     if (left === undefined && right === undefined) return true
     if (left?.any !== undefined) {
       reach(i + 1, j)
-      if (right !== undefined && (right.any !== undefined || left.any === 'all' || right.char !== '.')) reach(i, j + 1)
+      if (right !== undefined && (right.any !== undefined || left.any === 'all' || !isEdge(right.char))) reach(i, j + 1)
     }
     if (right?.any !== undefined) {
       reach(i, j + 1)
-      if (left !== undefined && (left.any !== undefined || right.any === 'all' || left.char !== '.')) reach(i + 1, j)
+      if (left !== undefined && (left.any !== undefined || right.any === 'all' || !isEdge(left.char))) reach(i + 1, j)
     }
     if (left?.char !== undefined && right?.char !== undefined && left.char === right.char) reach(i + 1, j + 1)
   }

@@ -166,6 +166,18 @@ const given = z.strictObject({
     .default({})
     .describe('By tag, columns that are read and bear it: `{ pii: [shop.customers.email] }`.'),
   features: strings.default([]),
+  http: z
+    .strictObject({
+      method: z.string().regex(/^[A-Z]{1,16}$/, 'a method such as `GET`'),
+      operation: word.describe('The resource: `getCustomer`, or `GET /customers/{id}`.'),
+      template: word.default('/').describe('The path template: `/customers/{id}`.'),
+      path: z.record(word, z.string()).default({}).describe('Parameters in the path.'),
+      query: z.record(word, strings).default({}).describe('Parameters in the query, each with its values.'),
+      headers: z.record(word, z.string()).default({}),
+      body: z.unknown().optional().describe('The JSON of the body. Absent: there is none.'),
+    })
+    .exactOptional()
+    .describe('A request to an HTTP API, in place of SQL. `uses` says what it does to the operation.'),
   purpose: z.string().max(1_000).exactOptional(),
   facts: z
     .record(z.string(), z.record(z.string(), fact))

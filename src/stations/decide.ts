@@ -1,29 +1,45 @@
 /** Station 4, decide: the one decision, and whether what it demands can be done. */
-import type { Deny, Finding, Inspected, Reason } from '../exchange.ts'
-import { budgetsOf, fulfil, type ActivePlugin } from '../fulfil.ts'
+import type { Decided, Deny, Finding, Hold, HttpStatement, Inspected, Permit, Reason } from '../exchange.ts'
+import { barrierOf, budgetsOf, fulfil, type ActivePlugin, type Verify } from '../fulfil.ts'
 import type { Foreseen } from '../journey.ts'
+import type { Unfulfilled } from '../plugin.ts'
 import type { PolicySet } from '../policy/contract.ts'
 import { BARRING, type Barring } from '../second-opinion.ts'
-import type { Defaults, Statements } from '../statement/contract.ts'
 
 /** What no plugin can carry out is denied here, before it is recorded, held or run. */
 export async function decide(
   inspected: Inspected,
   policies: PolicySet,
   plugins: readonly ActivePlugin[],
-  statements: Statements,
-  defaults: Defaults,
+  verify: Verify,
 ): Promise<Foreseen> {
   const policy = policies.digest
   const decision = barred(inspected.findings) ?? policies.decide(inspected)
   if (decision.effect === 'deny') return { exchange: { ...inspected, decision, policy } }
-  const narrowed = await fulfil(inspected, decision.obligations, plugins, statements, defaults)
-  if (!('unfulfilled' in narrowed)) {
-    const budgets = budgetsOf(decision.obligations, plugins)
-    return { exchange: { ...inspected, decision, policy }, narrowed, budgets }
+  const narrowed = await fulfil(inspected, decision.obligations, plugins, verify)
+  if ('unfulfilled' in narrowed) return denied(narrowed)
+  const barrier = narrowed.language === 'http' ? barrierOfHttp(narrowed, { ...inspected, decision, policy }, plugins) : undefined
+  if (barrier !== undefined) return denied(barrier)
+  const budgets = budgetsOf(decision.obligations, plugins)
+  return { exchange: { ...inspected, decision, policy }, narrowed, budgets, plugins }
+
+  function denied({ unfulfilled }: Unfulfilled): Foreseen {
+    return { exchange: { ...inspected, decision: { effect: 'deny', reasons: [unfulfilled] }, policy } }
   }
-  const denial: Deny = { effect: 'deny', reasons: [narrowed.unfulfilled] }
-  return { exchange: { ...inspected, decision: denial, policy } }
+}
+
+/** Why what was consented to cannot be done to this request. */
+function barrierOfHttp(
+  narrowed: HttpStatement,
+  { decision, ...exchange }: Decided<Permit | Hold>,
+  plugins: readonly ActivePlugin[],
+): Unfulfilled | undefined {
+  const { effect, obligations } = decision
+  if (effect === 'hold' && narrowed.body !== undefined && narrowed.body.content === undefined) {
+    const because = 'a person must approve it, and its body is too large to be kept until then'
+    return { unfulfilled: { code: 'too-large-to-hold', because, fix: 'send it in smaller parts' } }
+  }
+  return barrierOf(narrowed, { ...exchange, decision: { effect: 'permit', reasons: [], obligations } }, plugins)
 }
 
 /** The denial that follows from findings which no policy may overrule. */

@@ -22,10 +22,12 @@ export async function inspect(
       }
     }),
   )
-  const tables = foreign(stated.statement)
+  const { statement } = stated
+  if (statement.language !== 'googlesql') return { ...stated, findings: found.flat() }
+  const tables = foreign(statement)
   if (tables.length > 0)
     log('warn', 'the dry run names other tables', { exchange: stated.id, tables: tables.join(' ') })
-  return { ...stated, findings: [...disagreements(stated.statement), ...found.flat()] }
+  return { ...stated, findings: [...disagreements(statement), ...found.flat()] }
 }
 
 /** Whether our analysis and the warehouse read the statement differently. */

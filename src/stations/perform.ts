@@ -2,14 +2,14 @@
 import { failed } from '../audit/entries.ts'
 import { NO_SPENDING, type Treasury } from '../budget.ts'
 import type { AuditLog } from '../audit/contract.ts'
-import type { Connector } from '../connection/contract.ts'
 import { RecordedFailure } from '../door.ts'
 import type { Decided } from '../exchange.ts'
-import { asFailure, type Failure } from '../failure.ts'
-import type { Answered, HeldOutcome, Ready } from '../journey.ts'
+import { asFailure, Failure } from '../failure.ts'
+import type { Answered, Asked, Connection, HeldOutcome, HttpReady, Ready, Replied, SqlReady } from '../journey.ts'
 import type { Once } from '../once.ts'
 import type { Runtime } from '../runtime.ts'
 import { begin, type Ends } from './return.ts'
+import { send, Upload } from './send.ts'
 
 export interface PerformParts {
   readonly runtime: Runtime
@@ -18,27 +18,34 @@ export interface PerformParts {
   readonly treasury: Treasury
 }
 
+/** What runs it, what was asked with it, and the idempotency key. */
+export interface Way {
+  readonly connection: Connection
+  readonly asked: Asked
+  readonly key?: string
+}
+
 /** How a permitted request ends on record whose key belongs to a hold that was opened under earlier policies. */
 const ANSWERED_WITH_HOLD = { code: 'conflict', message: 'answered with the hold of the first request with its key' }
 
 /**
- * Runs what is ready as the job of the first exchange of its idempotency key: a repeated request finds that job and reads
- * its answer. Whatever is thrown has its record already.
+ * Runs what is ready. SQL runs as the job of the first exchange of its idempotency key: a repeated request finds that job
+ * and reads its answer. Whatever is thrown has its record already.
  */
 export async function perform(
   ready: Ready,
-  key: string | undefined,
-  connector: Connector,
+  { connection, asked, key }: Way,
   signal: AbortSignal,
   parts: PerformParts,
   ends: Omit<Ends, 'spending'>,
-): Promise<Answered | HeldOutcome> {
+): Promise<Answered | Replied | HeldOutcome> {
   const { exchange, narrowed } = ready
   const limited = AbortSignal.any([signal, AbortSignal.timeout(narrowed.bounds.timeoutMs)])
   let spending = NO_SPENDING
   let sent = false
   try {
-    const first = await parts.once.claim(exchange, key)
+    // An HTTP answer is nowhere to be read again: a key is the upstream's own affair, and that of a hold.
+    const first = await parts.once.claim(exchange, isHttp(ready) ? undefined : key)
     if (first.kind === 'held') {
       await parts.audit.append(failed(exchange, parts.runtime.clock.now(), ANSWERED_WITH_HOLD))
       ends.leave()
@@ -46,9 +53,16 @@ export async function perform(
     }
     // Under the id of the first: what it spent is not spent again, and what it could not spend nobody spends for it.
     spending = await parts.treasury.reserve(ready, first.id, key !== undefined)
+    const whole = { ...ends, spending }
+    if (isHttp(ready) && asked.language === 'http' && connection.language === 'http') {
+      const upload = new Upload(ready, asked.body, parts.runtime.hasher())
+      sent = true
+      return await send(ready, upload, connection, limited, parts, whole)
+    }
     sent = true
-    const answer = await connector.run(narrowed, { ...exchange, id: first.id }, limited)
-    return await begin(ready, answer, limited, parts, { ...ends, spending })
+    if (!isSql(ready) || connection.language !== 'googlesql') throw new Failure('internal', 'nothing runs this')
+    const answer = await connection.connector.run(ready.narrowed, { ...exchange, id: first.id }, limited)
+    return await begin(ready, answer, limited, parts, whole)
   } catch (error) {
     const failure = asFailure(error, 'upstream-failed')
     // Only a refusal is proof that nothing ran; whatever else went wrong, the upstream may have done it.
@@ -57,6 +71,13 @@ export async function perform(
     ends.leave()
     throw await recordFailure(exchange, failure, parts, (cut) => ends.ended({ state: ran ? 'unknown' : 'failed', cut }))
   }
+}
+
+function isHttp(ready: Ready): ready is HttpReady {
+  return ready.narrowed.language === 'http'
+}
+function isSql(ready: Ready): ready is SqlReady {
+  return ready.narrowed.language === 'googlesql'
 }
 
 /** The failure to answer with, once its record is written. */

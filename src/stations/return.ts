@@ -5,7 +5,7 @@ import { spentOn, type Spending } from '../budget.ts'
 import type { Answer } from '../connection/contract.ts'
 import type { Batch, Completed, OutputColumn, SqlStatement } from '../exchange.ts'
 import { asFailure, Failure, type FailureCode } from '../failure.ts'
-import type { Answered, Ending, Ready } from '../journey.ts'
+import type { Answered, Ending, SqlReady } from '../journey.ts'
 import { firstRows, NO_ROWS } from '../rows.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -22,6 +22,8 @@ export interface Ends {
   readonly ended: (how: Ending) => Promise<void>
   /** What was set aside for it. */
   readonly spending: Spending
+  /** Whether an HTTP answer is told to `ended`, where it is small enough to be kept. */
+  readonly keeps?: boolean
 }
 
 /**
@@ -29,7 +31,7 @@ export interface Ends {
  * for them: a client that reads nothing keeps nothing.
  */
 export async function begin(
-  { exchange, narrowed }: Ready,
+  { exchange, narrowed }: SqlReady,
   answer: Answer,
   signal: AbortSignal,
   parts: ReturnParts,
@@ -46,7 +48,7 @@ export async function begin(
 
 /** Batches up to the bound on rows. The completion is durable before the last of them is followed by an end. */
 async function* rowsOf(
-  { exchange, narrowed }: Omit<Ready, 'budgets'>,
+  { exchange, narrowed }: Pick<SqlReady, 'exchange' | 'narrowed'>,
   answer: Answer,
   signal: AbortSignal,
   { runtime, audit }: ReturnParts,
@@ -107,7 +109,7 @@ function labelled(columns: readonly { name: string; type: OutputColumn['type'] }
 }
 
 /** Why an answer ended before its rows did, as the code that its record tells. */
-function reasonOf({ aborted, reason }: AbortSignal): FailureCode {
+export function reasonOf({ aborted, reason }: AbortSignal): FailureCode {
   if (aborted && reason instanceof Failure) return reason.code
   return aborted && reason instanceof DOMException && reason.name === 'TimeoutError' ? 'upstream-late' : 'client-gone'
 }

@@ -1,20 +1,37 @@
 /** Station 2, state: the text parsed, judged by its names, resolved, bound and estimated. */
 import type { Denied, SqlStatement, Stated } from '../exchange.ts'
 import { Failure } from '../failure.ts'
-import type { Asked, Connection, InForce, Parts, Unstated } from '../journey.ts'
+import type { Asked, Connection, InForce, Parts, SqlAsked, SqlConnection, Unstated } from '../journey.ts'
 import { seenBy } from '../likely.ts'
 import { settled } from '../second-opinion.ts'
 import type { Parsed, Refusal } from '../statement/contract.ts'
+import { stateHttp } from './state-http.ts'
+
+/** The exchange with its statement, in whichever language; or the denial that names alone bring about. */
+export async function state(
+  unstated: Unstated,
+  asked: Asked,
+  connection: Connection,
+  force: InForce,
+  parts: Pick<Parts, 'statements' | 'history'>,
+  signal: AbortSignal,
+): Promise<Stated | Denied> {
+  if (asked.language === 'googlesql' && connection.language === 'googlesql') {
+    return stateSql(unstated, asked, connection, force, parts, signal)
+  }
+  if (asked.language === 'http' && connection.language === 'http') return stateHttp(unstated, asked, connection, force)
+  throw new Failure('internal', 'the connection speaks another language than it is asked in')
+}
 
 /**
  * The exchange with its statement and what its principal did before, or the denial that its names alone bring about:
  * names are judged before the catalog or the warehouse is asked, so that neither tells a stranger what exists. Throws `statement-refused`, `resource-unknown`,
  * and what the warehouse throws.
  */
-export async function state(
+async function stateSql(
   unstated: Unstated,
-  asked: Asked,
-  connection: Connection,
+  asked: SqlAsked,
+  connection: SqlConnection,
   force: InForce,
   { statements, history }: Pick<Parts, 'statements' | 'history'>,
   signal: AbortSignal,
@@ -66,7 +83,7 @@ function understood(result: Parsed | SqlStatement | Refusal): Parsed | SqlStatem
 }
 
 /** A statement of which only names are known: enough to record why it was denied. */
-function namedOnly({ kind, text, uses }: Parsed, { parameters, bounds }: Asked): SqlStatement {
+function namedOnly({ kind, text, uses }: Parsed, { parameters, bounds }: SqlAsked): SqlStatement {
   return {
     language: 'googlesql',
     kind,

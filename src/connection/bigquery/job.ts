@@ -1,6 +1,6 @@
 /** A query job's life: sent under a fixed id, waited for, cancelled when nobody wants it any more. */
 import { sha256Hex } from '../../digest.ts'
-import type { Principal, Statement } from '../../exchange.ts'
+import type { Principal, SqlStatement } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import type { BigQueryApi, JobResource, QueryJob } from './client.ts'
 import { isDuplicate, isPassing, jobError } from './errors.ts'
@@ -22,7 +22,7 @@ export interface Place {
 }
 
 /** The members that every job of ours has. */
-export function queryJob(statement: Statement, place: Place, labels: Readonly<Record<string, string>>): QueryJob {
+export function queryJob(statement: SqlStatement, place: Place, labels: Readonly<Record<string, string>>): QueryJob {
   const { maxBytesBilled, timeoutMs } = statement.bounds
   return {
     query: statement.text,

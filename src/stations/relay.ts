@@ -1,0 +1,254 @@
+/** Station 7 for HTTP: the answer on its way out, masked piece by piece, and the record of how it ended. */
+import { completed, completion } from '../audit/entries.ts'
+import type { Reply } from '../connection/contract.ts'
+import type { Completed, Masked } from '../exchange.ts'
+import { asFailure, Failure } from '../failure.ts'
+import { transformsOf, type ActivePlugin } from '../fulfil.ts'
+import { base64 } from '../bytes.ts'
+import type { KeptAnswer } from '../hold/contract.ts'
+import type { HttpReady, Replied } from '../journey.ts'
+import type { Transform } from '../plugin.ts'
+import { reasonOf, type Ends, type ReturnParts } from './return.ts'
+import { joined } from './state-http.ts'
+
+/** Answers up to this size are read whole, so that what cannot be masked is a problem and not a cut. */
+const WHOLE_BYTES = 65_536
+
+/** Answers that come as things happen: nobody waits for the next of them. */
+const LIVE: ReadonlySet<string> = new Set(['text/event-stream', 'application/x-ndjson', 'application/jsonl'])
+
+/** Names of the answer's headers that tell what a masked body was: a digest of it is as good as a guess at it. */
+const TELLING: ReadonlySet<string> = new Set(['etag', 'last-modified', 'content-md5', 'digest', 'content-digest', 'repr-digest'])
+
+/** Statuses whose answers have no body. */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+
+/** What is known of a run besides its answer. */
+export interface Run {
+  readonly durationMs: () => number
+  /** Of an upload that streamed. */
+  readonly sent: () => Completed['sent']
+  /** What was masked on the way in. */
+  readonly masked: () => readonly Masked[]
+}
+
+/** `keep`: bytes up to which an answer is kept for whoever ends it. */
+type RelayEnds = Ends & { readonly keep: number }
+
+/** The answer, begun. Throws `answer-refused` where an obligation cannot be carried out on it; nothing of it goes out then. */
+export async function relay(
+  ready: HttpReady,
+  reply: Reply,
+  plugins: readonly ActivePlugin[],
+  run: Run,
+  signal: AbortSignal,
+  parts: ReturnParts,
+  ends: RelayEnds,
+): Promise<Replied> {
+  const { exchange, narrowed } = ready
+  const { status, contentType, charset } = reply
+  const body = reply.body[Symbol.asyncIterator]()
+  try {
+    const isBodiless = narrowed.kind === 'HEAD' || BODILESS.has(status)
+    const head = { status, contentType, ...(charset !== undefined && { charset }) }
+    const transforms = isBodiless ? [] : transformsOf('answer', head, exchange, plugins)
+    if ('unfulfilled' in transforms) {
+      const { because, fix } = transforms.unfulfilled
+      throw new Failure('answer-refused', because, fix === undefined ? {} : { fix })
+    }
+    const isMasked = transforms.length > 0 || narrowed.masks.length > 0
+    const headers = reply.headers.filter(([name]) => !(isMasked && TELLING.has(name)))
+    const passage = new Passage(ready, { status, headers }, transforms, run, parts, ends)
+    const answer = { kind: 'reply', exchange, status, headers, signal } as const
+    if (isBodiless) {
+      await body.return?.()
+      await passage.close(undefined)
+      return { ...answer, body: undefined }
+    }
+    const first = await beginning(body, isLive(reply))
+    if (first.isWhole) {
+      const whole = passage.all(first.chunks)
+      await passage.close(undefined)
+      return { ...answer, body: whole }
+    }
+    const chunks = passage.stream(first.chunks, body, signal)
+    await chunks.next() // past the empty first piece, into what closes itself
+    const end = (): void => parts.runtime.background('end an answer', chunks.return(undefined as never))
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+    return { ...answer, body: chunks }
+  } catch (error) {
+    await body.return?.()
+    throw error
+  }
+}
+
+function isLive({ contentType, length }: Reply): boolean {
+  return LIVE.has(contentType) || (length !== undefined && length > WHOLE_BYTES)
+}
+
+/** As much of a body as may be the whole of it. */
+async function beginning(
+  body: AsyncIterator<Uint8Array>,
+  isLiveBody: boolean,
+): Promise<{ readonly chunks: readonly Uint8Array[]; readonly isWhole: boolean }> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  while (!isLiveBody && size <= WHOLE_BYTES) {
+    const next = await body.next()
+    if (next.done === true) return { chunks, isWhole: true }
+    chunks.push(next.value)
+    size += next.value.byteLength
+  }
+  return { chunks, isWhole: false }
+}
+
+/** One answer on its way through its masks, and its one completion. */
+class Passage {
+  readonly #ready: HttpReady
+  readonly #head: Pick<Replied, 'status' | 'headers'>
+  readonly #transforms: readonly Transform[]
+  readonly #run: Run
+  readonly #parts: ReturnParts
+  readonly #ends: RelayEnds
+  #byteCount = 0
+  /** What was answered, as far as it may be kept. */
+  #kept: Uint8Array[] | undefined = []
+
+  constructor(
+    ready: HttpReady,
+    head: Pick<Replied, 'status' | 'headers'>,
+    transforms: readonly Transform[],
+    run: Run,
+    parts: ReturnParts,
+    ends: RelayEnds,
+  ) {
+    this.#ready = ready
+    this.#head = head
+    this.#transforms = transforms
+    this.#run = run
+    this.#parts = parts
+    this.#ends = ends
+  }
+
+  /** A body that is here. Throws `answer-refused` where it is not what its head says. */
+  all(chunks: readonly Uint8Array[]): Uint8Array {
+    const out: Uint8Array[] = []
+    try {
+      for (const chunk of chunks) this.#add(out, this.#pushed(chunk, 0))
+      this.#add(out, this.#ended())
+    } catch (error) {
+      throw new Failure('answer-refused', 'the answer is not what its content type says, so it cannot be masked', {
+        cause: error,
+      })
+    }
+    return joined(out, this.#byteCount)
+  }
+
+  /** Piece by piece. Its end follows the record; a body that cannot be masked to its end breaks off. */
+  async *stream(
+    first: readonly Uint8Array[],
+    rest: AsyncIterator<Uint8Array>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, Completed, void> {
+    const { runtime } = this.#parts
+    let closed: Completed | undefined
+    let cut: string | undefined
+    try {
+      yield EMPTY
+      try {
+        for (const chunk of first) yield* this.#counted(this.#pushed(chunk, 0))
+        for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
+          yield* this.#counted(this.#pushed(next.value, 0))
+        }
+        yield* this.#counted(this.#ended())
+      } catch (error) {
+        const { code, cause } = asFailure(error, 'upstream-failed')
+        runtime.log('warn', 'an answer was cut', { exchange: this.#ready.exchange.id, code }, cause)
+        cut = code
+      }
+      closed = await this.#record(cut)
+      // Only a connection that breaks off tells the client that this is not all of it.
+      if (cut !== undefined) throw new Failure('upstream-failed', 'the answer was cut')
+      return closed
+    } finally {
+      try {
+        await rest.return?.()
+        if (closed === undefined) await this.#record(reasonOf(signal))
+      } finally {
+        this.#ends.leave()
+      }
+    }
+  }
+
+  /** For a body that is here, or that there is none of. */
+  async close(cut: string | undefined): Promise<void> {
+    await this.#record(cut)
+    this.#ends.leave()
+  }
+
+  async #record(cut: string | undefined): Promise<Completed> {
+    const { runtime, audit } = this.#parts
+    const { exchange, narrowed } = this.#ready
+    const sent = this.#run.sent()
+    const done = {
+      ...completion(exchange, narrowed, {
+        rowCount: 0,
+        byteCount: this.#byteCount,
+        statistics: { durationMs: this.#run.durationMs() },
+        ...(cut !== undefined && { cut }),
+      }),
+      status: this.#head.status,
+      masked: [...this.#run.masked(), ...this.#masked()],
+      ...(sent !== undefined && { sent }),
+    }
+    try {
+      await audit.append(completed(done, runtime.clock.now()))
+    } finally {
+      await this.#ends.spending.settle({ rows: 0, bytesBilled: 0 }, cut === undefined)
+      await this.#ends.ended(cut === undefined ? { state: 'done', ...this.#answer() } : { state: 'done', cut })
+    }
+    return done
+  }
+
+  #answer(): { readonly answer?: KeptAnswer } {
+    if (this.#kept === undefined || this.#ends.keep === 0) return {}
+    const { status, headers } = this.#head
+    const body = base64(joined(this.#kept, this.#byteCount))
+    return { answer: { status, headers, body, policy: this.#ready.exchange.policy } }
+  }
+
+  #masked(): readonly Masked[] {
+    const resource = this.#ready.narrowed.operation
+    return this.#transforms.flatMap((transform) => transform.counts().map((it) => ({ resource, ...it })))
+  }
+
+  #pushed(chunk: Uint8Array, from: number): Uint8Array {
+    return this.#transforms.slice(from).reduce((bytes, transform) => transform.push(bytes), chunk)
+  }
+
+  /** What is left in each, through those behind it. */
+  #ended(): Uint8Array {
+    const left = this.#transforms.map((transform, i) => this.#pushed(transform.end(), i + 1))
+    return joined(left, left.reduce((size, { byteLength }) => size + byteLength, 0))
+  }
+
+  #add(out: Uint8Array[], bytes: Uint8Array): void {
+    this.#count(bytes)
+    if (bytes.byteLength > 0) out.push(bytes)
+  }
+
+  *#counted(bytes: Uint8Array): Generator<Uint8Array, void, void> {
+    if (bytes.byteLength === 0) return
+    this.#count(bytes)
+    yield bytes
+  }
+
+  #count(bytes: Uint8Array): void {
+    this.#byteCount += bytes.byteLength
+    if (this.#byteCount > this.#ends.keep) this.#kept = undefined
+    else this.#kept?.push(bytes)
+  }
+}
+
+const EMPTY = new Uint8Array()

@@ -1,0 +1,101 @@
+/** Station 6 for HTTP: the request on its way out, its body masked where a policy says so, and counted. */
+import type { Completed, Masked, Permitted } from '../exchange.ts'
+import { Failure } from '../failure.ts'
+import { bodyHead, transformsOf, type ActivePlugin } from '../fulfil.ts'
+import type { Body, HttpConnection, HttpReady, Replied } from '../journey.ts'
+import type { Transform } from '../plugin.ts'
+import type { Hasher } from '../runtime.ts'
+import { relay } from './relay.ts'
+import type { Ends, ReturnParts } from './return.ts'
+
+/** Sends it, once. `upload` is of this exchange. */
+export async function send(
+  ready: HttpReady,
+  upload: Upload,
+  { connector, bodies }: HttpConnection,
+  signal: AbortSignal,
+  parts: ReturnParts,
+  ends: Ends,
+): Promise<Replied> {
+  const { exchange, narrowed, plugins } = ready
+  const { clock } = parts.runtime
+  const since = clock.monotonic()
+  const reply = await connector.send(narrowed, exchange, upload.body, signal)
+  const run = { durationMs: () => clock.monotonic() - since, sent: () => upload.sent(), masked: () => upload.masked() }
+  return relay(ready, reply, plugins, run, signal, parts, {
+    ...ends,
+    keep: ends.keeps === true ? bodies.maxAnswerBytes : 0,
+  })
+}
+
+/** A request's body through its masks. */
+export class Upload {
+  readonly body: Uint8Array | AsyncIterable<Uint8Array> | undefined
+  readonly #operation: string
+  readonly #transforms: readonly Transform[]
+  readonly #hasher: Hasher
+  #bytes = 0
+  #digest: string | undefined
+
+  /** Throws `bad-request` where the body is not what it says: nothing was sent then. */
+  constructor({ exchange, narrowed, plugins }: HttpReady, body: Body | undefined, hasher: Hasher) {
+    this.#operation = narrowed.operation
+    this.#hasher = hasher
+    this.#transforms = body === undefined ? [] : requestTransforms(body.type, exchange, plugins)
+    this.body = body === undefined ? undefined : 'whole' in body ? this.#whole(body.whole) : this.#stream(body.stream)
+  }
+
+  /** Of what streamed or was changed; what was sent as it came is on record already. */
+  sent(): Completed['sent'] {
+    return this.#digest === undefined ? undefined : { bytes: this.#bytes, digest: this.#digest }
+  }
+
+  masked(): readonly Masked[] {
+    return this.#transforms.flatMap((it) => it.counts().map((count) => ({ resource: this.#operation, ...count })))
+  }
+
+  #whole(bytes: Uint8Array): Uint8Array {
+    if (this.#transforms.length === 0) return bytes
+    let out = bytes
+    try {
+      for (const transform of this.#transforms) out = concat(transform.push(out), transform.end())
+    } catch (cause) {
+      throw new Failure('bad-request', 'the body is not what its content type says, so it cannot be masked', { cause })
+    }
+    this.#count(out)
+    this.#digest = this.#hasher.hex()
+    return out
+  }
+
+  async *#stream(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+    for await (const chunk of chunks) {
+      yield this.#count(this.#transforms.reduce((bytes, transform) => transform.push(bytes), chunk))
+    }
+    for (const [i, transform] of this.#transforms.entries()) {
+      const left = this.#transforms.slice(i + 1).reduce((bytes, it) => it.push(bytes), transform.end())
+      yield this.#count(left)
+    }
+    this.#digest = this.#hasher.hex()
+  }
+
+  #count(bytes: Uint8Array): Uint8Array {
+    this.#bytes += bytes.byteLength
+    this.#hasher.update(bytes)
+    return bytes
+  }
+}
+
+function requestTransforms(type: string, exchange: Permitted, plugins: readonly ActivePlugin[]): readonly Transform[] {
+  const transforms = transformsOf('request', bodyHead(type), exchange, plugins)
+  // It was asked before the decision.
+  if ('unfulfilled' in transforms) throw new Failure('internal', transforms.unfulfilled.because)
+  return transforms
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (b.byteLength === 0) return a
+  const both = new Uint8Array(a.byteLength + b.byteLength)
+  both.set(a)
+  both.set(b, a.byteLength)
+  return both
+}
