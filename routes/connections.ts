@@ -5,7 +5,7 @@ import type { Runtime } from '../src/runtime.ts'
 import { describe } from './describe.ts'
 import { knocked } from './knock.ts'
 import { columnBody } from './answer.ts'
-import { ReachableShape } from './schemas.ts'
+import { OperationShape, ReachableShape } from './schemas.ts'
 
 export function mountConnections(app: OpenAPIHono, runtime: Runtime, directory: Directory): void {
   describe(app, {
@@ -29,11 +29,11 @@ export function mountConnections(app: OpenAPIHono, runtime: Runtime, directory: 
   describe(app, {
     method: 'get',
     path: '/v1/connections/{connection}/resources',
-    summary: 'Tables that you may read, with types and masks',
+    summary: 'Tables that you may read, with types and masks; or operations that you may call',
     answers: {
       200: {
-        description: 'tables',
-        shape: z.object({ resources: z.array(ReachableShape) }),
+        description: 'tables, or operations',
+        shape: z.object({ resources: z.array(z.union([ReachableShape, OperationShape])) }),
       },
     },
   })
@@ -42,7 +42,7 @@ export function mountConnections(app: OpenAPIHono, runtime: Runtime, directory: 
     knocked(runtime, 'connections', async (c, knock) => {
       const resources = await directory.resources(knock, c.req.param('connection') ?? '')
       return Response.json({
-        resources: resources.map(({ columns, ...rest }) => ({ ...rest, columns: columns.map(columnBody) })),
+        resources: resources.map((it) => ('columns' in it ? { ...it, columns: it.columns.map(columnBody) } : it)),
       })
     }),
   )

@@ -12,6 +12,7 @@ import { mountConnections } from './connections.ts'
 import { mountHealth } from './health.ts'
 import { mountHolds } from './holds.ts'
 import { failureAnswer, notFoundAnswer } from './problem.ts'
+import { mountProxy } from './proxy.ts'
 import { mountQuery } from './query.ts'
 
 export interface Services {
@@ -24,12 +25,15 @@ export interface Services {
   readonly version: string
   readonly maxBodyBytes: number
   readonly maxWaitSeconds: number
+  /** Connections by the host names under which they are asked for. */
+  readonly hosts: ReadonlyMap<string, string>
 }
 
 /** The HTTP surface as one `fetch`. */
 export function createApp(services: Services): OpenAPIHono {
   const { runtime } = services
   const app = new OpenAPIHono()
+  mountProxy(app, services)
   mountQuery(app, services)
   mountHolds(app, services)
   mountAudit(app, services)

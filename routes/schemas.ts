@@ -157,6 +157,20 @@ export const ReachableShape = z
   })
   .openapi('Resource')
 
+export const OperationShape = z
+  .object({
+    resource: z.string(),
+    kind: z.literal('OPERATION'),
+    method: z.string(),
+    template: z.string(),
+    action: z.string(),
+    summary: z.string().optional(),
+    parameters: z.array(z.object({ name: z.string(), in: z.enum(['path', 'query']), required: z.boolean() })),
+    effect: z.enum(['permit', 'hold', 'depends']),
+    masks: z.array(z.object({ resource: z.string(), column: z.string(), strategy: z.string() })),
+  })
+  .openapi('Operation')
+
 export const ReadinessShape = z
   .object({
     status: z.enum(['ready', 'not-ready']),

@@ -6,8 +6,11 @@ import { Approvals } from './approvals.ts'
 import type { AuditLog, AuditReader, HabitReader } from './audit/contract.ts'
 import { Auditor } from './auditor.ts'
 import { createCatalog } from './catalog/index.ts'
-import type { Config, ConnectionConfig } from './config.ts'
+import type { BigQueryConfig, Config, RestConfig } from './config.ts'
 import type { Connector } from './connection/contract.ts'
+import { createRestConnector } from './connection/rest/connector.ts'
+import type { RestClient } from './connection/rest/contract.ts'
+import { forwardable, headerRules } from './connection/rest/headers.ts'
 import { Directory } from './directory.ts'
 import { Door } from './door.ts'
 import type { Principal } from './exchange.ts'
@@ -24,6 +27,7 @@ import type { Hooks, Plugin } from './plugin.ts'
 import { isProblems, loadPolicies, renderProblem, type SourceFile, type Vocabulary } from './policy/index.ts'
 import type { PolicySet } from './policy/contract.ts'
 import type { Runtime } from './runtime.ts'
+import { operationsOfDocument, operationsOfList } from './statement/http/operations.ts'
 import { createStatements } from './statement/index.ts'
 import type { TableLister } from './statement/third-reader.ts'
 
@@ -45,7 +49,10 @@ export interface Machine {
   openStore(): Promise<Store>
   openAudit(): Promise<AuditLog>
   openReader(): Promise<(AuditReader & HabitReader & { close(): Promise<void> }) | undefined>
-  connect(name: string, config: ConnectionConfig): Connector
+  connect(name: string, config: BigQueryConfig): Connector
+  connectRest(name: string, config: RestConfig): RestClient
+  /** The OpenAPI document that a connection names, JSON or YAML, read. */
+  readOpenApi(path: string): Promise<unknown>
 }
 
 /** The gateway with all that serves it. */
@@ -79,9 +86,13 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const audit = await machine.openAudit()
   const store = await machine.openStore()
   const reader = await machine.openReader()
-  const connections = new Map(
-    Object.entries(config.connections).map(([name, options]) => [name, connect(machine, name, options)]),
-  )
+  const connections = new Map<string, Connection>()
+  for (const [name, options] of Object.entries(config.connections)) {
+    connections.set(
+      name,
+      options.type === 'rest' ? await connectRest(machine, name, options) : connect(machine, name, options),
+    )
+  }
   const statements = createStatements(machine.parser, machine.listTables)
   const { maxConcurrent, requestTimeout, maxConcurrentPerPrincipal } = config.listeners.gateway
   const inflight = new Inflight(maxConcurrent, requestTimeout, maxConcurrentPerPrincipal)
@@ -205,7 +216,32 @@ function vocabularyOf(
   }
 }
 
-function connect(machine: Machine, name: string, config: ConnectionConfig): Connection {
+async function connectRest(machine: Machine, name: string, config: RestConfig): Promise<Connection> {
+  const { openapi, operations = [], actions, headers, maxRequestBytes, maxKeptBytes, maxAnswerBytes } = config
+  const hints = Object.entries(actions).map(([resource, action]) => ({ resource, action }))
+  const rules = headerRules(headers)
+  const document = openapi === undefined ? undefined : await machine.readOpenApi(openapi)
+  return {
+    language: 'http',
+    connector: createRestConnector(name, machine.connectRest(name, config)),
+    operations: named(name, () =>
+      document === undefined ? operationsOfList(operations, hints) : operationsOfDocument(document, hints),
+    ),
+    forwardable: (all) => forwardable(all, rules),
+    bodies: { maxRequestBytes, maxKeptBytes, maxAnswerBytes },
+  }
+}
+
+/** What an operator has to mend, with the connection that it is about. */
+function named<T>(connection: string, make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    throw new Error(`connections.${connection}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function connect(machine: Machine, name: string, config: BigQueryConfig): Connection {
   const connector = machine.connect(name, config)
   const schemas = createCatalog(connector.metadata, {
     ttlMs: config.metadataTtl,
@@ -213,7 +249,7 @@ function connect(machine: Machine, name: string, config: ConnectionConfig): Conn
     columnTags: config.columnTags,
     tagNames: config.policyTagNames,
   })
-  return { connector, schemas, maxBytesBilled: config.maximumBytesBilled }
+  return { language: 'googlesql', connector, schemas, maxBytesBilled: config.maximumBytesBilled }
 }
 
 function limitsOf({ query, holds }: Config): Limits {

@@ -17,6 +17,8 @@ export type Config = z.output<ReturnType<typeof configSchema>>
 
 /** One configured connection. */
 export type ConnectionConfig = Config['connections'][string]
+export type BigQueryConfig = Extract<ConnectionConfig, { type: 'bigquery' }>
+export type RestConfig = Extract<ConnectionConfig, { type: 'rest' }>
 
 /** The installed plugins by name; their options are checked where they stand. */
 export type PluginParsers = Readonly<Record<string, { readonly options: { parse(input: unknown): unknown } }>>
@@ -50,6 +52,21 @@ function pluginProblems(document: YamlDocument, plugins: PluginParsers): readonl
       return foreignProblems(document, ['plugins', name], error)
     }
   })
+}
+
+/** A document of others, JSON or YAML, as plain values. */
+export function parseForeign(text: string, path: string): unknown {
+  if (/^\s*\{/.test(text)) {
+    try {
+      return JSON.parse(text)
+    } catch {
+      return {
+        problems: [{ file: path, line: 1, column: 1, key: '', expected: 'well-formed JSON' }],
+      } satisfies Problems
+    }
+  }
+  const document = readYaml(path, text)
+  return 'file' in document ? document.value : ({ problems: document } satisfies Problems)
 }
 
 /** An API key, checked. */

@@ -154,7 +154,11 @@ export class Gateway {
   /** Stations 6 and 7. */
   #perform(
     ready: Ready,
-    { question, asked, connection }: { readonly question?: Question; readonly asked: Asked; readonly connection: Connection },
+    {
+      question,
+      asked,
+      connection,
+    }: { readonly question?: Question; readonly asked: Asked; readonly connection: Connection },
     signal: AbortSignal,
     room: Room,
     ended?: (how: Ending) => Promise<void>,
@@ -244,12 +248,18 @@ export class Gateway {
   }
 
   /** What the one run was answered with, for a requester who may have lost it; on record, and under the same policies only. */
-  async #again(exchange: Permitted, { status, headers, body, policy }: KeptAnswer, signal: AbortSignal): Promise<Replied> {
+  async #again(
+    exchange: Permitted,
+    { status, headers, body, policy }: KeptAnswer,
+    signal: AbortSignal,
+  ): Promise<Replied> {
     const { audit, runtime } = this.#parts
     if (policy !== exchange.policy) {
       throw new Failure('conflict', 'it ran, and policy has changed since: its answer is not given again')
     }
-    await audit.append(holdMoved(exchange, runtime.clock.now(), 'done', exchange.principal, 'its answer was given again'))
+    await audit.append(
+      holdMoved(exchange, runtime.clock.now(), 'done', exchange.principal, 'its answer was given again'),
+    )
     return { kind: 'reply', exchange, status, headers, body: body === undefined ? body : fromBase64(body), signal }
   }
 

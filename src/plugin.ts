@@ -1,5 +1,16 @@
 /** The plugin contract: all that a plugin may import. */
-import type { Amounts, Batch, Fact, Finding, Language, Obligation, Permitted, Reason, Stated, Statement } from './exchange.ts'
+import type {
+  Amounts,
+  Batch,
+  Fact,
+  Finding,
+  Language,
+  Obligation,
+  Permitted,
+  Reason,
+  Stated,
+  Statement,
+} from './exchange.ts'
 import type { Runtime } from './runtime.ts'
 
 export type * from './exchange.ts'

@@ -1,17 +1,7 @@
 /** Scores how risky a statement looks, from named factors: a number for policies, names for the people who read it. */
 import * as z from 'zod'
-import type { Finding, Plugin } from '../../src/plugin.ts'
-import {
-  costOf,
-  factorsOf,
-  scoreOf,
-  VERSION,
-  WEIGHTS,
-  type Factor,
-  type FactorName,
-  type SqlStated,
-  type Weights,
-} from './factors.ts'
+import type { Finding, Plugin, Stated } from '../../src/plugin.ts'
+import { costOf, factorsOf, scoreOf, VERSION, WEIGHTS, type Factor, type FactorName, type Weights } from './factors.ts'
 
 const weight = z.number('a weight from 0 to 100').min(0).max(100)
 
@@ -31,22 +21,21 @@ export const sqlRisk: Plugin<Options> = {
   name: 'sql-risk',
   options,
   facts: { risk: { score: 'number', factors: 'list', points: 'list', version: 'number', costUsd: 'number' } },
-  create: (given) => ({
-    inspect: ({ statement, ...exchange }) =>
-      statement.language === 'googlesql' ? assess({ ...exchange, statement }, given) : [],
-  }),
+  create: (given) => ({ inspect: (exchange) => assess(exchange, given) }),
 }
 
-/** `sql-risk/score` with the facts, then a finding for each factor that adds to it. */
-export function assess(stated: SqlStated, given: Options = options.parse(undefined)): readonly Finding[] {
+/** `sql-risk/score` with the facts, then a finding for each factor that adds to it. Of what is no SQL it says nothing. */
+export function assess(stated: Stated, given: Options = options.parse(undefined)): readonly Finding[] {
+  const { statement } = stated
+  if (statement.language !== 'googlesql') return []
   const weights: Weights = { ...WEIGHTS, ...given.weights }
-  const factors = factorsOf(stated, given.usdPerTib).filter(({ name }) => weights[name] > 0)
+  const factors = factorsOf({ ...stated, statement }, given.usdPerTib).filter(({ name }) => weights[name] > 0)
   const risk = {
     score: scoreOf(factors, weights),
     factors: [...new Set(factors.map(({ name }) => name))],
     points: pointsOf(factors, weights),
     version: VERSION,
-    costUsd: costOf(stated.statement, given.usdPerTib),
+    costUsd: costOf(statement, given.usdPerTib),
   }
   return [
     { kind: 'sql-risk/score', facts: { risk } },

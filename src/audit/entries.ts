@@ -179,7 +179,8 @@ function recordedHttp({ language, kind, text, uses, headers, body }: HttpStateme
 
 /** Text as it was sent; of anything else its digest is enough. */
 function recordedBody(type: string, content: string): string {
-  if (!/^(?:text\/|application\/(?:[\w.+-]*json|x-www-form-urlencoded|graphql|xml|[\w.+-]+\+xml))/i.test(type)) return ''
+  if (!/^(?:text\/|application\/(?:[\w.+-]*json|x-www-form-urlencoded|graphql|xml|[\w.+-]+\+xml))/i.test(type))
+    return ''
   const text = new TextDecoder().decode(fromBase64(content))
   return text.length <= BODY_MOST ? text : `${text.slice(0, BODY_MOST)}… (cut: ${text.length} characters)`
 }

@@ -98,7 +98,12 @@ export const COLUMNS = [
   column('retain_until', day, 'kept until then'),
   column('shape', word, 'the statement but for its literals: 16 hex digits, equal where only literals differ', 2),
   column('status', optional(count), 'the status of an HTTP answer', 3),
-  column('masked_counts', list(count), 'how many values of each masked column were masked; 0 where they are not counted', 3),
+  column(
+    'masked_counts',
+    list(count),
+    'how many values of each masked column were masked; 0 where they are not counted',
+    3,
+  ),
   column('request_type', word, 'the content type of the body that was sent', 3),
   column('request_bytes', optional(count), 'the size of the body that was sent', 3),
   column('request_digest', word, 'the SHA-256 of the body that was sent, 64 hex digits', 3),

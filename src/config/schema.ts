@@ -1,6 +1,7 @@
 /** The shape of `sluice.yaml`, section by section, with every default and bound. */
 import * as z from 'zod'
 import { secret, values as valuesOver, type Env, type Values } from './values.ts'
+import { restOptions } from '../connection/rest/options.ts'
 import { ALGORITHMS } from '../identity/options.ts'
 import { isLoopbackUrl } from '../url.ts'
 
@@ -21,6 +22,7 @@ export const DEFAULTS = {
   },
   issuer: { clockToleranceSeconds: 30 },
   connection: { pageRows: 20_000, metadataTtl: '5m', maximumBytesBilled: '100GiB' },
+  rest: { maxKeptBytes: '256KiB', maxAnswerBytes: '1MiB' },
   query: {
     defaultMaxRows: 10_000,
     maxRows: 10_000_000,
@@ -223,10 +225,53 @@ function bigquery(values: Values) {
     })
 }
 
+/** A connection to an HTTP API: the client's options, the API's operations, and what the gateway does with bodies. */
+function rest(values: Values) {
+  const { bytes, path, text } = values
+  return restOptions({ ...values, secret })
+    .extend({
+      openapi: path()
+        .exactOptional()
+        .describe('An OpenAPI 3 document, JSON or YAML: its operations are the resources.'),
+      operations: z
+        .array(
+          z
+            .string()
+            .regex(/^[A-Z]{1,16} \/[^\s?#]{0,1024}$/, 'a method and a path template, such as `GET /customers/{id}`'),
+        )
+        .min(1)
+        .max(2_000)
+        .exactOptional()
+        .describe('The same as a list, where there is no such document: `GET /customers/{id}`.'),
+      actions: z
+        .record(
+          z.string().min(1).max(1_100),
+          z.enum(['read', 'write', 'define', 'delete', 'export', 'execute', 'administer']),
+        )
+        .default({})
+        .describe('By operation, what it does, where its method does not say: `{ searchCustomers: read }`.'),
+      hosts: z
+        .array(text('a host name', (value) => /^[a-z0-9.-]{1,253}(:\d{1,5})?$/.test(value)))
+        .max(20)
+        .default([])
+        .describe('Names under which the gateway is asked for this API without `/proxy/…`.'),
+      maxKeptBytes: bytes('1KiB', '16MiB')
+        .prefault(DEFAULTS.rest.maxKeptBytes)
+        .describe('Largest request body that conditions may weigh and that may be held; larger ones stream past.'),
+      maxAnswerBytes: bytes('1KiB', '16MiB')
+        .prefault(DEFAULTS.rest.maxAnswerBytes)
+        .describe('Largest answer that is kept for the requester of a hold.'),
+    })
+    .refine((it) => (it.openapi === undefined) !== (it.operations === undefined), {
+      path: ['operations'],
+      error: 'either `openapi` or `operations`: what is not listed cannot be permitted',
+    })
+}
+
 /** A connection, by its type. */
 function connection(values: Values) {
-  return z.discriminatedUnion('type', [bigquery(values)], {
-    error: (issue) => (issue.code === 'invalid_union' ? 'a `type` of `bigquery`' : undefined),
+  return z.discriminatedUnion('type', [bigquery(values), rest(values)], {
+    error: (issue) => (issue.code === 'invalid_union' ? 'a `type` of `bigquery` or `rest`' : undefined),
   })
 }
 

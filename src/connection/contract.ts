@@ -13,6 +13,8 @@ import type {
 } from '../exchange.ts'
 import type { RestReply } from './rest/contract.ts'
 
+export { isUnsent } from './rest/failure.ts'
+
 /** Speaks to a warehouse. */
 export interface Connector {
   /** As configured: `warehouse`. */

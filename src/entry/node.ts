@@ -14,8 +14,17 @@ import { openClickHouse } from '../audit/clickhouse.node.ts'
 import { openAuditLog } from '../audit/log.node.ts'
 import { createHabits } from '../audit/history.ts'
 import { createReader } from '../audit/reader/index.ts'
-import { isProblems, parseApiKeys, parseConfig, renderProblem, type ApiKeyConfig, type Config } from '../config.ts'
+import {
+  isProblems,
+  parseApiKeys,
+  parseConfig,
+  parseForeign,
+  renderProblem,
+  type ApiKeyConfig,
+  type Config,
+} from '../config.ts'
 import { connectBigQuery } from '../connection/bigquery/client.node.ts'
+import { createRestClient } from '../connection/rest/client.node.ts'
 import { openSqliteStore } from '../hold/sqlite.node.ts'
 import { isCasesFile, type SourceFile } from '../policy/index.ts'
 import type { LogLevel, Runtime } from '../runtime.ts'
@@ -90,6 +99,7 @@ export async function serve(loaded: Loaded): Promise<Serving> {
     version: machine.version,
     maxBodyBytes,
     maxWaitSeconds: Math.floor(config.holds.maxWait / 1000),
+    hosts: hostsOf(config),
   })
   const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false })
   const server = createServer(
@@ -123,6 +133,15 @@ export async function serve(loaded: Loaded): Promise<Serving> {
       runtime.log('info', 'stopped', { writer: machine.writer })
     },
   }
+}
+
+/** Connections by the host names under which they are asked for. */
+function hostsOf({ connections }: Config): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(connections).flatMap(([name, it]) =>
+      it.type === 'rest' ? it.hosts.map((host) => [host, name] as const) : [],
+    ),
+  )
 }
 
 /**
@@ -192,7 +211,17 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
       return { ...reader, ...createHabits(client), close: () => client.close() }
     },
     connect: (name, options) => connectBigQuery(name, options, base),
+    connectRest: (name, options) => createRestClient(name, options, runtime),
+    readOpenApi: (path) => readOpenApi(resolve(base, path)),
   }
+}
+
+async function readOpenApi(path: string): Promise<unknown> {
+  const document = parseForeign(await readText(path), path)
+  if (typeof document === 'object' && document !== null && isProblems(document)) {
+    throw new Refusal(document.problems.map(renderProblem).join('\n'))
+  }
+  return document
 }
 
 /** `bq2cst`'s grammar as a WebAssembly module: read here because its own glue reads files. */

@@ -78,11 +78,7 @@ export interface Store {
   /** approved → running, once; `writer` names the gateway that runs it. */
   startHold(id: string, at: number, writer: string): Promise<Moved>
   /** running → done | failed | unknown. */
-  endHold(
-    id: string,
-    to: 'done' | 'failed' | 'unknown',
-    outcome: HoldOutcome,
-  ): Promise<Moved>
+  endHold(id: string, to: 'done' | 'failed' | 'unknown', outcome: HoldOutcome): Promise<Moved>
   /** Resolves when the hold's state is no longer `state`, the time is up or `signal` aborts; with the entry as it is. */
   waitHold(id: string, state: HoldState, waitMs: number, signal: AbortSignal): Promise<HoldEntry | undefined>
   /** Moves what is past its time to `expired`; the entries that this call moved. */

@@ -18,7 +18,8 @@ export async function decide(
   if (decision.effect === 'deny') return { exchange: { ...inspected, decision, policy } }
   const narrowed = await fulfil(inspected, decision.obligations, plugins, verify)
   if ('unfulfilled' in narrowed) return denied(narrowed)
-  const barrier = narrowed.language === 'http' ? barrierOfHttp(narrowed, { ...inspected, decision, policy }, plugins) : undefined
+  const barrier =
+    narrowed.language === 'http' ? barrierOfHttp(narrowed, { ...inspected, decision, policy }, plugins) : undefined
   if (barrier !== undefined) return denied(barrier)
   const budgets = budgetsOf(decision.obligations, plugins)
   return { exchange: { ...inspected, decision, policy }, narrowed, budgets, plugins }

@@ -2,6 +2,7 @@
 import { failed } from '../audit/entries.ts'
 import { NO_SPENDING, type Treasury } from '../budget.ts'
 import type { AuditLog } from '../audit/contract.ts'
+import { isUnsent } from '../connection/contract.ts'
 import { RecordedFailure } from '../door.ts'
 import type { Decided } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
@@ -66,7 +67,7 @@ export async function perform(
   } catch (error) {
     const failure = asFailure(error, 'upstream-failed')
     // Only a refusal is proof that nothing ran; whatever else went wrong, the upstream may have done it.
-    const ran = sent && failure.code !== 'upstream-refused'
+    const ran = sent && failure.code !== 'upstream-refused' && !isUnsent(error)
     await spending.settle({ rows: 0, ...(!ran && { bytesBilled: 0 }) }, false)
     ends.leave()
     throw await recordFailure(exchange, failure, parts, (cut) => ends.ended({ state: ran ? 'unknown' : 'failed', cut }))

@@ -18,7 +18,14 @@ const WHOLE_BYTES = 65_536
 const LIVE: ReadonlySet<string> = new Set(['text/event-stream', 'application/x-ndjson', 'application/jsonl'])
 
 /** Names of the answer's headers that tell what a masked body was: a digest of it is as good as a guess at it. */
-const TELLING: ReadonlySet<string> = new Set(['etag', 'last-modified', 'content-md5', 'digest', 'content-digest', 'repr-digest'])
+const TELLING: ReadonlySet<string> = new Set([
+  'etag',
+  'last-modified',
+  'content-md5',
+  'digest',
+  'content-digest',
+  'repr-digest',
+])
 
 /** Statuses whose answers have no body. */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
@@ -230,7 +237,10 @@ class Passage {
   /** What is left in each, through those behind it. */
   #ended(): Uint8Array {
     const left = this.#transforms.map((transform, i) => this.#pushed(transform.end(), i + 1))
-    return joined(left, left.reduce((size, { byteLength }) => size + byteLength, 0))
+    return joined(
+      left,
+      left.reduce((size, { byteLength }) => size + byteLength, 0),
+    )
   }
 
   #add(out: Uint8Array[], bytes: Uint8Array): void {

@@ -7,7 +7,7 @@ import { mostOf } from '../../src/budget.ts'
 import type { Amounts, Permit, Principal } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import { budgetsOf, type ActivePlugin } from '../../src/fulfil.ts'
-import type { Outcome, Question } from '../../src/gateway.ts'
+import type { Outcome, SqlQuestion } from '../../src/gateway.ts'
 import type { Store } from '../../src/hold/contract.ts'
 import { openSqliteStore } from '../../src/hold/sqlite.node.ts'
 import { AGENT, HOLD, journey, PERMIT, QUESTION, rows, STATEMENT } from '../support/journey.ts'
@@ -39,9 +39,9 @@ function limiting(budgets: Amounts, name = 'limits'): ActivePlugin {
 /** A gateway whose principals may spend `budgets` per day; each answer has three rows. */
 function under(budgets: Amounts, more: Parameters<typeof journey>[0] = {}) {
   const made = journey({ decide: () => LIMITED, plugins: [limiting(budgets)], store, now: () => time, ...more })
-  const ask = (part: Partial<Question> = {}): Promise<Outcome> =>
+  const ask = (part: Partial<SqlQuestion> = {}): Promise<Outcome> =>
     made.gateway.handle(made.knock(), async () => ({ ...QUESTION, ...part }))
-  const read = async (part: Partial<Question> = {}): Promise<number> => {
+  const read = async (part: Partial<SqlQuestion> = {}): Promise<number> => {
     const outcome = await ask(part)
     if (outcome.kind !== 'answer') throw new Error(`expected an answer, got ${outcome.kind}`)
     let count = 0

@@ -350,7 +350,7 @@ describe('advice of a third reader', () => {
   it('is a feature of the statement, for policies and plugins to weigh', async () => {
     const { gateway, knock } = journey({ statements: doubtful })
     const { exchange } = answered(await gateway.handle(knock(), read))
-    expect(exchange.statement.features).toEqual([{ name: 'advisory-reader' }])
+    expect(exchange.statement).toMatchObject({ features: [{ name: 'advisory-reader' }] })
   })
 
   it('is not asked for a statement that names alone deny', async () => {

@@ -192,6 +192,7 @@ test('station 2 asks beside the dry run, and goes on without an answer', async (
     },
   })
   const connection = {
+    language: 'googlesql',
     connector: {
       defaults: { project: 'p' },
       estimate: async () => {
@@ -203,7 +204,7 @@ test('station 2 asks beside the dry run, and goes on without an answer', async (
   } as never
   const force = { policies: { denyByName: () => undefined } } as unknown as InForce
   const unstated = { id: 'x', receivedAt: NOW, surface: 'query' as const, ...about() }
-  const asked = { sql: STATEMENT.text, parameters: [], bounds: STATEMENT.bounds }
+  const asked = { language: 'googlesql', sql: STATEMENT.text, parameters: [], bounds: STATEMENT.bounds } as const
   const signal = AbortSignal.timeout(10_000)
   expect(await state(unstated, asked, connection, force, parts(PAST), signal)).toMatchObject({ id: 'x', past: PAST })
   expect(await state(unstated, asked, connection, force, parts(undefined), signal)).not.toHaveProperty('past')

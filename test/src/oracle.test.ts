@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { readFileSync } from 'node:fs'
 import type { Principal, TablePath } from '../../src/exchange.ts'
 import type { Failure } from '../../src/failure.ts'
-import type { Connection, InForce } from '../../src/journey.ts'
+import type { SqlConnection, InForce } from '../../src/journey.ts'
 import { isProblems, loadPolicies } from '../../src/policy/index.ts'
 import { createStatements } from '../../src/statement/index.ts'
 import { state } from '../../src/stations/state.ts'
@@ -25,15 +25,16 @@ function pathOf(resource: string): TablePath {
 }
 
 /** A connection that notes each question. */
-function warehouse(asked: string[], over: Partial<Connection['schemas']> = {}): Connection {
+function warehouse(asked: string[], over: Partial<SqlConnection['schemas']> = {}): SqlConnection {
   return {
+    language: 'googlesql',
     connector: {
       defaults: { project: 'own' },
       async estimate() {
         asked.push('dry run')
         return { bytes: 1, kind: 'SELECT', tables: [], output: [] }
       },
-    } as unknown as Connection['connector'],
+    } as unknown as SqlConnection['connector'],
     schemas: {
       async table(path) {
         asked.push(`table ${path.dataset}.${path.table}`)
@@ -53,7 +54,7 @@ function warehouse(asked: string[], over: Partial<Connection['schemas']> = {}): 
   }
 }
 
-async function asking(sql: string, groups: readonly string[], over: Partial<Connection['schemas']> = {}) {
+async function asking(sql: string, groups: readonly string[], over: Partial<SqlConnection['schemas']> = {}) {
   const policies = await loadPolicies(
     [{ path: 'policies/a.yaml', text: POLICY }],
     { plugins: {}, obligations: {} },
@@ -67,7 +68,7 @@ async function asking(sql: string, groups: readonly string[], over: Partial<Conn
   const unstated = { id: '1', receivedAt: 0, surface: 'query' as const, principal, connection: 'warehouse' }
   const outcome = await state(
     unstated,
-    { sql, parameters: [], bounds: BOUNDS },
+    { language: 'googlesql', sql, parameters: [], bounds: BOUNDS },
     warehouse(asked, over),
     force,
     { statements },

@@ -8,12 +8,14 @@ import { dirname, join, relative } from 'node:path'
 /** A file's path from the root, and its text. */
 export type Sources = ReadonlyMap<string, string>
 
-const GROUND = ['src/exchange.ts', 'src/failure.ts', 'src/runtime.ts', 'src/digest.ts', 'src/url.ts']
+const GROUND = ['src/exchange.ts', 'src/failure.ts', 'src/runtime.ts', 'src/digest.ts', 'src/bytes.ts', 'src/url.ts']
 const FOLDERS = ['identity', 'statement', 'catalog', 'policy', 'connection', 'hold', 'audit']
 const CONTRACTS = FOLDERS.map((folder) => `src/${folder}/contract.ts`)
 /** Where concrete contracts meet: the journey and the rooms around it. */
 const MEETING = [
   'src/gateway.ts',
+  'src/asked.ts',
+  'src/unknown.ts',
   'src/journey.ts',
   'src/stations/',
   'src/door.ts',
@@ -32,6 +34,8 @@ const MEETING = [
 ]
 /** Pure functions that are shared on purpose. */
 const PURE_STATEMENT = ['src/statement/rewrite.ts', 'src/statement/contract.ts', 'src/statement/names.ts']
+const PURE_HTTP = ['src/statement/http/']
+const PURE_JSON = ['src/statement/json/', 'src/statement/strategy.ts', 'src/statement/hmac.ts']
 const PURE_AUDIT = ['src/audit/entries.ts']
 
 /** Outside packages, each with the one place that may import it. */
@@ -69,13 +73,14 @@ function allowed(file: string): readonly string[] | undefined {
   const folder = FOLDERS.find((name) => file.startsWith(`src/${name}/`))
   if (folder !== undefined) return [...GROUND, `src/${folder}/`]
   if (MEETING.some((room) => file === room || (room.endsWith('/') && file.startsWith(room))))
-    return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...MEETING]
-  if (file.startsWith('src/config')) return [...GROUND, 'src/config', 'src/policy/', 'src/identity/options.ts']
+    return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...PURE_HTTP, ...MEETING]
+  if (file.startsWith('src/config'))
+    return [...GROUND, 'src/config', 'src/policy/', 'src/identity/options.ts', 'src/connection/rest/options.ts']
   if (file === 'src/assemble.ts') return ['src/', 'plugins/index.ts', '!src/entry/']
   if (file.startsWith('src/entry/')) return ['src/', 'routes/index.ts', 'plugins/index.ts']
   if (file === 'plugins/index.ts') return ['src/plugin.ts', 'plugins/']
   const plugin = /^plugins\/[^/]+\//.exec(file)?.[0]
-  if (plugin !== undefined) return ['src/plugin.ts', ...PURE_STATEMENT, plugin]
+  if (plugin !== undefined) return ['src/plugin.ts', ...PURE_STATEMENT, ...PURE_JSON, plugin]
   if (file.startsWith('routes/')) {
     return [...GROUND, ...MEETING, ...CONTRACTS, 'src/statement/parameters.ts', 'routes/']
   }

@@ -6,7 +6,7 @@ import { Door, type Knock } from '../../src/door.ts'
 import type { Batch, Decision, Deny, Permit, Principal, Statistics } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import type { ActivePlugin } from '../../src/fulfil.ts'
-import { Gateway, type Parts, type Question } from '../../src/gateway.ts'
+import { Gateway, type Parts, type SqlQuestion } from '../../src/gateway.ts'
 import type { Store } from '../../src/hold/contract.ts'
 import { Inflight } from '../../src/inflight.ts'
 import type { PolicySet } from '../../src/policy/contract.ts'
@@ -38,7 +38,13 @@ export const STATEMENT = sqlStatement({
   bounds: { maxRows: 100, timeoutMs: 1000, maxBytesBilled: 1000 },
 })
 
-export const QUESTION: Question = { connection: 'warehouse', sql: STATEMENT.text, parameters: [], waitMs: 0 }
+export const QUESTION: SqlQuestion = {
+  language: 'googlesql',
+  connection: 'warehouse',
+  sql: STATEMENT.text,
+  parameters: [],
+  waitMs: 0,
+}
 
 export function rows(...values: readonly number[]): Batch {
   return { rowCount: values.length, bytes: new TextEncoder().encode(values.map((v) => `[${v}]\n`).join('')) }
@@ -87,6 +93,7 @@ export function journey(broken: {
   const runtime: Runtime = {
     clock: { now: broken.now ?? (() => 1_000_000), monotonic: () => 0 },
     newId: () => `id-${++ids}`,
+    hasher: () => ({ update: () => {}, hex: () => '' }),
     secrets: { read: async () => 'secret' },
     fetch: () => Promise.reject(new Error('no network here')),
     log: () => {},
@@ -149,6 +156,7 @@ export function journey(broken: {
       [
         'warehouse',
         {
+          language: 'googlesql',
           connector,
           schemas: {
             table: async () => undefined,

@@ -2,7 +2,7 @@
  * The BigQuery connector: jobs under fixed ids, dry runs, rows as NDJSON. See README.md here for how values are
  * encoded and what each failure becomes.
  */
-import type { Estimate, Permitted, Principal, SqlField, Statement, Statistics } from '../../exchange.ts'
+import type { Estimate, Permitted, Principal, SqlField, SqlStatement, Statistics } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { orAbort, type Clock } from '../../runtime.ts'
 import type { Answer, Connector } from '../contract.ts'
@@ -76,7 +76,7 @@ class BigQueryConnector implements Connector {
     return jobIdOf(exchange)
   }
 
-  async estimate(statement: Statement, principal: Principal, signal: AbortSignal): Promise<Estimate> {
+  async estimate(statement: SqlStatement, principal: Principal, signal: AbortSignal): Promise<Estimate> {
     return this.#guarded(statement, signal, async () => {
       const api = this.#clients.as(principal)
       const job = {
@@ -90,7 +90,7 @@ class BigQueryConnector implements Connector {
     })
   }
 
-  async run(statement: Statement, exchange: Permitted, signal: AbortSignal): Promise<Answer> {
+  async run(statement: SqlStatement, exchange: Permitted, signal: AbortSignal): Promise<Answer> {
     return this.#guarded(statement, signal, async () => {
       const api = this.#clients.as(exchange.principal)
       const labels = await this.#labels(exchange.principal, exchange.id)
@@ -108,7 +108,7 @@ class BigQueryConnector implements Connector {
     })
   }
 
-  async attach(statement: Statement, exchange: Permitted, signal: AbortSignal): Promise<Answer> {
+  async attach(statement: SqlStatement, exchange: Permitted, signal: AbortSignal): Promise<Answer> {
     return this.#guarded(statement, signal, async () => {
       const api = this.#clients.as(exchange.principal)
       const id = jobIdOf(exchange.id)
@@ -139,7 +139,7 @@ class BigQueryConnector implements Connector {
   async #answer(
     api: BigQueryApi,
     job: Started,
-    statement: Statement,
+    statement: SqlStatement,
     exchange: Permitted,
     since: number,
     signal: AbortSignal,
@@ -162,7 +162,9 @@ class BigQueryConnector implements Connector {
       const isOver = error instanceof UpstreamError && !isPassing(error)
       throw isOver ? new Failure('upstream-failed', 'the job does not say what it did', { cause: error }) : error
     })
-    mustAgree(resource, schema, statement, exchange.statement, this.#options.project)
+    const decided = exchange.statement
+    if (decided.language !== 'googlesql') throw new Failure('internal', 'a warehouse was sent what is no SQL')
+    mustAgree(resource, schema, statement, decided, this.#options.project)
     const columns = rowNames(schema)
     const totalRows = reads ? countOf(first.envelope['totalRows']) : 0
     const statistics = statisticsOf(resource, firstStatistics(first, this.#options.clock.monotonic() - since))
@@ -179,7 +181,7 @@ class BigQueryConnector implements Connector {
   async *#batches(
     reads: boolean,
     rows: { first: Page; asked: number; columns: readonly SqlField[]; totalRows: number | undefined },
-    statement: Statement,
+    statement: SqlStatement,
     fetch: (query: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<Uint8Array>,
     signal: AbortSignal,
   ): Answer['batches'] extends AsyncIterable<infer B> ? AsyncGenerator<B> : never {
@@ -197,7 +199,7 @@ class BigQueryConnector implements Connector {
     }
   }
 
-  async #guarded<T>(statement: Statement, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  async #guarded<T>(statement: SqlStatement, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
@@ -209,7 +211,7 @@ class BigQueryConnector implements Connector {
     return { ...this.#options.labels, ...(await labelsOf(principal, exchange)) }
   }
 
-  #quiet(statement: Statement): boolean {
+  #quiet(statement: SqlStatement): boolean {
     return this.#options.quietErrors === true || statement.masks.length > 0
   }
 }

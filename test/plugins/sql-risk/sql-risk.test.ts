@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { factorsOf, WEIGHTS } from '../../../plugins/sql-risk/factors.ts'
+import { factorsOf, WEIGHTS, type SqlStated } from '../../../plugins/sql-risk/factors.ts'
 import { kindOf } from '../../../plugins/sql-risk/functions.ts'
 import { assess, sqlRisk } from '../../../plugins/sql-risk/index.ts'
 import type { Action, Estimate, Past, SqlStatement, Stated, Table } from '../../../src/exchange.ts'
@@ -35,7 +35,7 @@ const stated = (of: SqlStatement | Stated): Stated => ('statement' in of ? of : 
 
 const assessed = (of: SqlStatement | Stated) => assess(stated(of))
 const risk = (of: SqlStatement | Stated) => assessed(of)[0]?.facts?.['risk']
-const factors = (of: SqlStatement | Stated) => factorsOf(stated(of), 6.25)
+const factors = (of: SqlStatement | Stated) => factorsOf(stated(of) as SqlStated, 6.25)
 const told = (of: SqlStatement | Stated): readonly string[] =>
   factors(of)
     .filter(({ name }) => name !== 'no-history')

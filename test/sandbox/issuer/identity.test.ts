@@ -19,6 +19,7 @@ beforeAll(async () => {
   const runtime: Runtime = {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     newId: () => crypto.randomUUID(),
+    hasher: () => ({ update: () => {}, hex: () => '' }),
     secrets: { read: () => Promise.reject(new Error('no secret')) },
     fetch,
     log: () => {},

@@ -223,12 +223,12 @@ describe('a journal that an older gateway began', () => {
   }
 
   test('keeps its rows as the columns there were; what comes now is of the newest', async () => {
-    expect(SCHEMA_VERSION).toBe(2)
-    expect(await schemas(await left(1, [row(3)]))).toEqual(['1: 2 of schema 1', '2: 1 of schema 1', '3: 1 of schema 2'])
+    expect(SCHEMA_VERSION).toBe(3)
+    expect(await schemas(await left(1, [row(3)]))).toEqual(['1: 2 of schema 1', '2: 1 of schema 1', '3: 1 of schema 3'])
   })
 
   test('begins its last file anew where nothing is in it', async () => {
-    expect(await schemas(await left(1, []))).toEqual(['1: 2 of schema 1', '2: 1 of schema 2'])
+    expect(await schemas(await left(1, []))).toEqual(['1: 2 of schema 1', '2: 1 of schema 3'])
   })
 
   test('of a newer one is not opened over', async () => {

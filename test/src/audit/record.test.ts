@@ -80,6 +80,12 @@ describe('a record becomes one row', () => {
       epoch: stamp.epoch,
       retain_until: 20_458 + 400,
       shape: '0123456789abcdef',
+      status: null,
+      masked_counts: [],
+      request_type: '',
+      request_bytes: null,
+      request_digest: '',
+      request_body: '',
       ...place,
     })
   })
@@ -93,6 +99,7 @@ describe('a record becomes one row', () => {
       masked_tables: ['shop.customers', 'shop.customers'],
       masked_columns: ['email', 'address.street'],
       masked_strategies: ['partial', 'redact'],
+      masked_counts: [0, 0],
       ending: 'whole',
       cache_hit: false,
       rows_affected: null,

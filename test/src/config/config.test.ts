@@ -321,7 +321,7 @@ describe('a mistake names file, line, key and what was expected', () => {
     [
       'type: bigquery',
       'type: bigtable',
-      /^sluice\.yaml:8:5 connections\.warehouse\.type: expected a `type` of `bigquery`, got a text$/,
+      /^sluice\.yaml:8:5 connections\.warehouse\.type: expected a `type` of `bigquery` or `rest`, got a text$/,
     ],
     [
       'location: EU',

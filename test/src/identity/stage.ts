@@ -67,6 +67,7 @@ export function stage(
   const runtime: Runtime = {
     clock: { now: () => NOW + elapsed, monotonic: () => elapsed },
     newId: () => 'id',
+    hasher: () => ({ update: () => {}, hex: () => '' }),
     secrets: { read: () => Promise.reject(new Error('no secret')) },
     fetch: async (input, init) => {
       if (typeof input !== 'string') throw new Error('a fetch of something else than a text')

@@ -27,7 +27,12 @@ async function installed(): Promise<Vocabulary> {
   const fulfil = made.flatMap((hooks) => Object.entries(hooks.fulfil ?? {}))
   return {
     plugins: Object.fromEntries(plugins.map((plugin) => [plugin.name, plugin])),
-    obligations: Object.fromEntries(fulfil.map(([name, { terms }]) => [name, terms])),
+    obligations: Object.fromEntries(
+      fulfil.map(([name, { terms, guards = false }]) => [
+        name,
+        { parse: (input: unknown) => terms.parse(input), guards },
+      ]),
+    ),
   }
 }
 
