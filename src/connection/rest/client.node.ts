@@ -47,27 +47,26 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     keepAliveTimeout: options.timeouts.keepAlive,
     keepAliveMaxTimeout: options.timeouts.keepAlive,
   })
-  let waiting = 0
+  let underWay = 0
   const root = base.pathname.replace(/\/$/, '')
 
   /** Sends it once; resolves with the head of the answer. */
   const attempt = async (request: Dispatcher.DispatchOptions, body: Outgoing | undefined, signal: AbortSignal) => {
-    if (waiting >= options.pool.connections + options.pool.waiting) {
+    if (underWay >= options.pool.connections + options.pool.waiting) {
+      body?.stop()
       throw new RestFailure('overloaded', 'too many requests wait for the upstream', true, { retryAfter: 1 })
     }
-    waiting += 1
-    let isWaiting = true
-    const begun = (): void => {
-      if (isWaiting) waiting -= 1
-      isWaiting = false
-      clearTimeout(timer)
-    }
+    underWay += 1
     const gaveUp = (): void => incoming.abort(abandoned(signal, !incoming.started))
-    const incoming = new Incoming(begun, () => {
-      begun()
-      signal.removeEventListener('abort', gaveUp)
-      body?.stop()
-    })
+    const incoming = new Incoming(
+      () => clearTimeout(timer),
+      () => {
+        underWay -= 1
+        clearTimeout(timer)
+        signal.removeEventListener('abort', gaveUp)
+        body?.stop()
+      },
+    )
     const timer = setTimeout(
       () => incoming.abort(new RestFailure('upstream-late', 'no connection to the upstream in time', true)),
       options.timeouts.connect,
@@ -93,7 +92,7 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
         headers: headers.flat(),
       }
       const deadline = runtime.clock.monotonic() + options.timeouts.connect
-      let { incoming, head } = await attemptTwice(sending, request, signal, deadline)
+      const { incoming, head } = await attemptTwice(sending, request, signal, deadline)
       if (head.status === 401) credential.refused(proof)
       try {
         return replyOf(request, head, incoming, proof)
@@ -207,7 +206,7 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
       contentType: (type.split(';')[0] ?? '').trim().toLowerCase(),
       ...(charset === undefined ? {} : { charset }),
       ...(declared === undefined || !isPlain ? {} : { length: Number(declared) }),
-      body: decode === undefined ? whole : bounded(decode(whole), options.maxResponseBytes),
+      body: readOnce(decode === undefined ? whole : bounded(decode(whole), options.maxResponseBytes), incoming),
     }
   }
 
@@ -221,11 +220,18 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
             ? linkFor(value, target, mount)
             : value
       // An upstream that repeats the credential it was sent repeats it to nobody else.
-      if (shown === undefined || proof.secrets.some((secret) => shown.includes(secret))) continue
+      if (shown === undefined || repeats(shown, proof)) continue
       back.push([name, shown])
     }
     return back
   }
+}
+
+/** Shorter ones are found in any text. */
+const LEAST_SECRET = 8
+
+function repeats(text: string, { secrets }: Proof): boolean {
+  return secrets.some((secret) => secret.length >= LEAST_SECRET && text.includes(secret))
 }
 
 /** A target with the parameter that proves us. */
@@ -284,6 +290,19 @@ function connectorOf(options: RestOptions, runtime: Runtime, resolve: Resolve | 
         callback(new RestFailure('upstream-refused', 'the keys of the connection cannot be had', true, { cause }), null)
       },
     )
+  }
+}
+
+/** Returning before the first piece closes the connection too: a generator that never began would not notice. */
+function readOnce(body: AsyncGenerator<Uint8Array>, incoming: Incoming): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => body.next(),
+      return: async () => {
+        incoming.abort(new Error('the answer was not read to its end'))
+        return await body.return(undefined)
+      },
+    }),
   }
 }
 
