@@ -58,15 +58,18 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     }
     underWay += 1
     const gaveUp = (): void => incoming.abort(abandoned(signal, !incoming.started))
-    const incoming = new Incoming(
-      () => clearTimeout(timer),
-      () => {
+    const incoming: Incoming = new Incoming({
+      started: () => clearTimeout(timer),
+      done: () => {
         underWay -= 1
         clearTimeout(timer)
         signal.removeEventListener('abort', gaveUp)
         body?.stop()
       },
-    )
+      failure: (cause) => failureOf(cause, !incoming.started),
+      most: options.maxResponseBytes,
+      tooLong,
+    })
     const timer = setTimeout(
       () => incoming.abort(new RestFailure('upstream-late', 'no connection to the upstream in time', true)),
       options.timeouts.connect,
@@ -74,11 +77,7 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     signal.addEventListener('abort', gaveUp, { once: true })
     if (signal.aborted) gaveUp()
     else pool.dispatch(request, incoming)
-    try {
-      return { incoming, head: await incoming.head }
-    } catch (error) {
-      throw failureOf(error, !incoming.started)
-    }
+    return { incoming, head: await incoming.head }
   }
 
   return {
@@ -198,7 +197,6 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     if (!bodiless && declared !== undefined && Number(declared) > options.maxResponseBytes) throw tooLong()
     const type = all('content-type')[0] ?? ''
     const charset = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(type)?.[1]?.toLowerCase()
-    const whole = bounded(incoming, options.maxResponseBytes)
     const isPlain = encoding === '' || encoding.toLowerCase() === 'identity'
     return {
       status,
@@ -206,7 +204,7 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
       contentType: (type.split(';')[0] ?? '').trim().toLowerCase(),
       ...(charset === undefined ? {} : { charset }),
       ...(declared === undefined || !isPlain ? {} : { length: Number(declared) }),
-      body: readOnce(decode === undefined ? whole : bounded(decode(whole), options.maxResponseBytes), incoming),
+      body: decode === undefined ? incoming : readOnce(bounded(decode(incoming), options.maxResponseBytes), incoming),
     }
   }
 
@@ -308,14 +306,10 @@ function readOnce(body: AsyncGenerator<Uint8Array>, incoming: Incoming): AsyncIt
 
 async function* bounded(source: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
   let length = 0
-  try {
-    for await (const chunk of source) {
-      length += chunk.length
-      if (length > most) throw tooLong()
-      yield chunk
-    }
-  } catch (error) {
-    throw failureOf(error, false)
+  for await (const chunk of source) {
+    length += chunk.length
+    if (length > most) throw tooLong()
+    yield chunk
   }
 }
 
