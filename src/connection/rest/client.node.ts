@@ -10,16 +10,27 @@ import { createCredential, type Proof } from './credential.ts'
 import { decoderFor } from './decode.node.ts'
 import { RestFailure } from './failure.ts'
 import { ForbiddenAddress, guardedLookup, type Resolve } from './guard.node.ts'
-import { forwardable, headerRules, linkFor, locationFor, returnable, type Header, type Mount } from './headers.ts'
+import {
+  forwardable,
+  headerRules,
+  linkFor,
+  locationFor,
+  mediaTypeOf,
+  returnable,
+  type Header,
+  type Mount,
+} from './headers.ts'
 import { Incoming, type Head } from './incoming.node.ts'
 import { baseUrlOf, type RestOptions } from './options.ts'
+import { Slots } from './slots.ts'
 import { outgoing, tooLarge, type Outgoing } from './outgoing.ts'
 
 /** Most bytes of an answer's headers, trailers included. */
 const MAX_HEADER_BYTES = 32_768
 /** Methods that may be sent again when nothing of them went out. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-const ENCODINGS = 'gzip, br, zstd, deflate'
+/** Not `deflate`, though it is undone: half of the servers mean another format by it. */
+const ENCODINGS = 'gzip, br, zstd'
 
 /** The connection `name`. Throws `internal` where its options cannot be meant; `resolve` stands in for the system's resolver. */
 export function createRestClient(name: string, options: RestOptions, runtime: Runtime, resolve?: Resolve): RestClient {
@@ -47,36 +58,47 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     keepAliveTimeout: options.timeouts.keepAlive,
     keepAliveMaxTimeout: options.timeouts.keepAlive,
   })
-  let underWay = 0
+  const slots = new Slots(options.pool.connections, options.pool.waiting)
   const root = base.pathname.replace(/\/$/, '')
 
-  /** Sends it once; resolves with the head of the answer. */
-  const attempt = async (request: Dispatcher.DispatchOptions, body: Outgoing | undefined, signal: AbortSignal) => {
-    if (underWay >= options.pool.connections + options.pool.waiting) {
+  /** Sends it once; resolves with the head of the answer. The connection has to be open by `deadline`. */
+  const attempt = async (
+    request: Dispatcher.DispatchOptions,
+    body: Outgoing | undefined,
+    signal: AbortSignal,
+    deadline: number,
+  ) => {
+    const left = (): number => Math.max(1, deadline - runtime.clock.monotonic())
+    let release: () => void
+    try {
+      release = await slots.take(left(), signal)
+    } catch (error) {
       body?.stop()
-      throw new RestFailure('overloaded', 'too many requests wait for the upstream', true, { retryAfter: 1 })
+      throw error instanceof Failure ? error : abandoned(signal, true)
     }
-    underWay += 1
     const gaveUp = (): void => incoming.abort(abandoned(signal, !incoming.started))
     const incoming: Incoming = new Incoming({
       started: () => clearTimeout(timer),
       done: () => {
-        underWay -= 1
         clearTimeout(timer)
         signal.removeEventListener('abort', gaveUp)
         body?.stop()
       },
+      // Not before: what undici still holds takes its place.
+      released: release,
       failure: (cause) => failureOf(cause, !incoming.started),
       most: options.maxResponseBytes,
       tooLong,
     })
     const timer = setTimeout(
       () => incoming.abort(new RestFailure('upstream-late', 'no connection to the upstream in time', true)),
-      options.timeouts.connect,
+      left(),
     )
     signal.addEventListener('abort', gaveUp, { once: true })
-    if (signal.aborted) gaveUp()
-    else pool.dispatch(request, incoming)
+    if (signal.aborted) {
+      gaveUp()
+      release()
+    } else pool.dispatch(request, incoming)
     return { incoming, head: await incoming.head }
   }
 
@@ -127,11 +149,11 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     const whole = { ...sending, ...(body === undefined ? {} : { body: 'stop' in body ? body.body : body }) }
     const streamed = body !== undefined && 'stop' in body ? body : undefined
     try {
-      return await attempt(whole as Dispatcher.DispatchOptions, streamed, signal)
+      return await attempt(whole as Dispatcher.DispatchOptions, streamed, signal, deadline)
     } catch (error) {
       if (streamed !== undefined || !isWorthAnother(error, request.method)) throw error
       if (signal.aborted || runtime.clock.monotonic() >= deadline) throw error
-      return await attempt(whole as Dispatcher.DispatchOptions, undefined, signal)
+      return await attempt(whole as Dispatcher.DispatchOptions, undefined, signal, deadline)
     }
   }
 
@@ -195,13 +217,12 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     const decode = bodiless ? undefined : decoderFor(encoding)
     const declared = all('content-length')[0]
     if (!bodiless && declared !== undefined && Number(declared) > options.maxResponseBytes) throw tooLong()
-    const type = all('content-type')[0] ?? ''
-    const charset = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(type)?.[1]?.toLowerCase()
+    const { type, charset } = mediaTypeOf(all('content-type')[0] ?? '')
     const isPlain = encoding === '' || encoding.toLowerCase() === 'identity'
     return {
       status,
       headers: headersBack(headers, request.target, proof),
-      contentType: (type.split(';')[0] ?? '').trim().toLowerCase(),
+      contentType: type,
       ...(charset === undefined ? {} : { charset }),
       ...(declared === undefined || !isPlain ? {} : { length: Number(declared) }),
       body: decode === undefined ? incoming : readOnce(bounded(decode(incoming), options.maxResponseBytes), incoming),

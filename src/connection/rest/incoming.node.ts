@@ -19,6 +19,8 @@ export interface Sender {
   started(): void
   /** Nothing more will come, however it ended. */
   done(): void
+  /** Undici has let go of it: later than `done` where it was given up before it had a connection. May be told twice. */
+  released(): void
   /** What readers meet where `cause` broke it. */
   failure(cause: unknown): Error
   /** Most bytes of a body, as they travel. */
@@ -104,6 +106,7 @@ export class Incoming implements Dispatcher.DispatchHandler, AsyncIterableIterat
 
   /** Trailers are not kept: nobody judged them. */
   onResponseEnd(): void {
+    this.#sender.released()
     if (this.#ended || this.#error !== undefined) return
     this.#ended = true
     this.#reader?.resolve({ done: true, value: undefined })
@@ -112,6 +115,7 @@ export class Incoming implements Dispatcher.DispatchHandler, AsyncIterableIterat
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#sender.released()
     this.#fail(error)
   }
 
@@ -152,14 +156,14 @@ export class Incoming implements Dispatcher.DispatchHandler, AsyncIterableIterat
   }
 }
 
-const LATIN1 = new TextDecoder('latin1')
-
 function readHeaders(raw: Dispatcher.DispatchController['rawHeaders']): readonly Header[] {
   if (!Array.isArray(raw)) throw new Error('no raw headers')
-  const texts = raw.map((part) => (typeof part === 'string' ? part : LATIN1.decode(part)))
   const headers: Header[] = []
-  for (let at = 0; at + 1 < texts.length; at += 2) {
-    headers.push([(texts[at] ?? '').toLowerCase(), (texts[at + 1] ?? '').trim()])
-  }
+  for (let at = 0; at + 1 < raw.length; at += 2)
+    headers.push([latin1(raw[at]).toLowerCase(), latin1(raw[at + 1]).trim()])
   return headers
+}
+
+function latin1(part: Buffer | string | undefined): string {
+  return typeof part === 'string' ? part : (part?.toString('latin1') ?? '')
 }
