@@ -10,16 +10,27 @@ import { createCredential, type Proof } from './credential.ts'
 import { decoderFor } from './decode.node.ts'
 import { RestFailure } from './failure.ts'
 import { ForbiddenAddress, guardedLookup, type Resolve } from './guard.node.ts'
-import { forwardable, headerRules, linkFor, locationFor, returnable, type Header, type Mount } from './headers.ts'
+import {
+  forwardable,
+  headerRules,
+  linkFor,
+  locationFor,
+  mediaTypeOf,
+  returnable,
+  type Header,
+  type Mount,
+} from './headers.ts'
 import { Incoming, type Head } from './incoming.node.ts'
 import { baseUrlOf, type RestOptions } from './options.ts'
+import { Slots } from './slots.ts'
 import { outgoing, tooLarge, type Outgoing } from './outgoing.ts'
 
 /** Most bytes of an answer's headers, trailers included. */
 const MAX_HEADER_BYTES = 32_768
 /** Methods that may be sent again when nothing of them went out. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-const ENCODINGS = 'gzip, br, zstd, deflate'
+/** Not `deflate`, though it is undone: half of the servers mean another format by it. */
+const ENCODINGS = 'gzip, br, zstd'
 
 /** The connection `name`. Throws `internal` where its options cannot be meant; `resolve` stands in for the system's resolver. */
 export function createRestClient(name: string, options: RestOptions, runtime: Runtime, resolve?: Resolve): RestClient {
@@ -47,39 +58,48 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     keepAliveTimeout: options.timeouts.keepAlive,
     keepAliveMaxTimeout: options.timeouts.keepAlive,
   })
-  let waiting = 0
+  const slots = new Slots(options.pool.connections, options.pool.waiting)
   const root = base.pathname.replace(/\/$/, '')
 
-  /** Sends it once; resolves with the head of the answer. */
-  const attempt = async (request: Dispatcher.DispatchOptions, body: Outgoing | undefined, signal: AbortSignal) => {
-    if (waiting >= options.pool.connections + options.pool.waiting) {
-      throw new RestFailure('overloaded', 'too many requests wait for the upstream', true, { retryAfter: 1 })
-    }
-    waiting += 1
-    let isWaiting = true
-    const begun = (): void => {
-      if (isWaiting) waiting -= 1
-      isWaiting = false
-      clearTimeout(timer)
+  /** Sends it once; resolves with the head of the answer. The connection has to be open by `deadline`. */
+  const attempt = async (
+    request: Dispatcher.DispatchOptions,
+    body: Outgoing | undefined,
+    signal: AbortSignal,
+    deadline: number,
+  ) => {
+    const left = (): number => Math.max(1, deadline - runtime.clock.monotonic())
+    let release: () => void
+    try {
+      release = await slots.take(left(), signal)
+    } catch (error) {
+      body?.stop()
+      throw error instanceof Failure ? error : abandoned(signal, true)
     }
     const gaveUp = (): void => incoming.abort(abandoned(signal, !incoming.started))
-    const incoming = new Incoming(begun, () => {
-      begun()
-      signal.removeEventListener('abort', gaveUp)
-      body?.stop()
+    const incoming: Incoming = new Incoming({
+      started: () => clearTimeout(timer),
+      done: () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', gaveUp)
+        body?.stop()
+      },
+      // Not before: what undici still holds takes its place.
+      released: release,
+      failure: (cause) => failureOf(cause, !incoming.started),
+      most: options.maxResponseBytes,
+      tooLong,
     })
     const timer = setTimeout(
       () => incoming.abort(new RestFailure('upstream-late', 'no connection to the upstream in time', true)),
-      options.timeouts.connect,
+      left(),
     )
     signal.addEventListener('abort', gaveUp, { once: true })
-    if (signal.aborted) gaveUp()
-    else pool.dispatch(request, incoming)
-    try {
-      return { incoming, head: await incoming.head }
-    } catch (error) {
-      throw failureOf(error, !incoming.started)
-    }
+    if (signal.aborted) {
+      gaveUp()
+      release()
+    } else pool.dispatch(request, incoming)
+    return { incoming, head: await incoming.head }
   }
 
   return {
@@ -93,7 +113,7 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
         headers: headers.flat(),
       }
       const deadline = runtime.clock.monotonic() + options.timeouts.connect
-      let { incoming, head } = await attemptTwice(sending, request, signal, deadline)
+      const { incoming, head } = await attemptTwice(sending, request, signal, deadline)
       if (head.status === 401) credential.refused(proof)
       try {
         return replyOf(request, head, incoming, proof)
@@ -129,11 +149,11 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     const whole = { ...sending, ...(body === undefined ? {} : { body: 'stop' in body ? body.body : body }) }
     const streamed = body !== undefined && 'stop' in body ? body : undefined
     try {
-      return await attempt(whole as Dispatcher.DispatchOptions, streamed, signal)
+      return await attempt(whole as Dispatcher.DispatchOptions, streamed, signal, deadline)
     } catch (error) {
       if (streamed !== undefined || !isWorthAnother(error, request.method)) throw error
       if (signal.aborted || runtime.clock.monotonic() >= deadline) throw error
-      return await attempt(whole as Dispatcher.DispatchOptions, undefined, signal)
+      return await attempt(whole as Dispatcher.DispatchOptions, undefined, signal, deadline)
     }
   }
 
@@ -197,17 +217,15 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
     const decode = bodiless ? undefined : decoderFor(encoding)
     const declared = all('content-length')[0]
     if (!bodiless && declared !== undefined && Number(declared) > options.maxResponseBytes) throw tooLong()
-    const type = all('content-type')[0] ?? ''
-    const charset = /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(type)?.[1]?.toLowerCase()
-    const whole = bounded(incoming, options.maxResponseBytes)
+    const { type, charset } = mediaTypeOf(all('content-type')[0] ?? '')
     const isPlain = encoding === '' || encoding.toLowerCase() === 'identity'
     return {
       status,
       headers: headersBack(headers, request.target, proof),
-      contentType: (type.split(';')[0] ?? '').trim().toLowerCase(),
+      contentType: type,
       ...(charset === undefined ? {} : { charset }),
       ...(declared === undefined || !isPlain ? {} : { length: Number(declared) }),
-      body: decode === undefined ? whole : bounded(decode(whole), options.maxResponseBytes),
+      body: decode === undefined ? incoming : readOnce(bounded(decode(incoming), options.maxResponseBytes), incoming),
     }
   }
 
@@ -221,11 +239,18 @@ export function createRestClient(name: string, options: RestOptions, runtime: Ru
             ? linkFor(value, target, mount)
             : value
       // An upstream that repeats the credential it was sent repeats it to nobody else.
-      if (shown === undefined || proof.secrets.some((secret) => shown.includes(secret))) continue
+      if (shown === undefined || repeats(shown, proof)) continue
       back.push([name, shown])
     }
     return back
   }
+}
+
+/** Shorter ones are found in any text. */
+const LEAST_SECRET = 8
+
+function repeats(text: string, { secrets }: Proof): boolean {
+  return secrets.some((secret) => secret.length >= LEAST_SECRET && text.includes(secret))
 }
 
 /** A target with the parameter that proves us. */
@@ -287,16 +312,25 @@ function connectorOf(options: RestOptions, runtime: Runtime, resolve: Resolve | 
   }
 }
 
+/** Returning before the first piece closes the connection too: a generator that never began would not notice. */
+function readOnce(body: AsyncGenerator<Uint8Array>, incoming: Incoming): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => body.next(),
+      return: async () => {
+        incoming.abort(new Error('the answer was not read to its end'))
+        return await body.return(undefined)
+      },
+    }),
+  }
+}
+
 async function* bounded(source: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array> {
   let length = 0
-  try {
-    for await (const chunk of source) {
-      length += chunk.length
-      if (length > most) throw tooLong()
-      yield chunk
-    }
-  } catch (error) {
-    throw failureOf(error, false)
+  for await (const chunk of source) {
+    length += chunk.length
+    if (length > most) throw tooLong()
+    yield chunk
   }
 }
 

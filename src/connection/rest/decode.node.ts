@@ -35,6 +35,7 @@ export function decoderFor(
 async function* decoded(source: AsyncIterable<Uint8Array>, decoder: Transform): AsyncGenerator<Uint8Array> {
   let travelled = 0
   let unfolded = 0
+  let isEnded = false
   let broken: unknown
   const counted = async function* (): AsyncGenerator<Uint8Array> {
     try {
@@ -42,6 +43,7 @@ async function* decoded(source: AsyncIterable<Uint8Array>, decoder: Transform): 
         travelled += chunk.length
         yield chunk
       }
+      isEnded = true
     } catch (error) {
       broken = error
       throw error
@@ -59,6 +61,8 @@ async function* decoded(source: AsyncIterable<Uint8Array>, decoder: Transform): 
       yield chunk
     }
   } catch (error) {
+    // Some upstreams name a coding and send no byte at all: nothing is nothing in every coding.
+    if (broken === undefined && isEnded && travelled === 0) return
     if (broken !== undefined) throw broken
     if (error instanceof RestFailure) throw error
     throw new RestFailure('upstream-failed', 'the answer of the upstream is not encoded as it says', false, {

@@ -79,13 +79,13 @@ const IDENTITY = [
   'cookie',
   'cookie2',
   'forwarded',
+  'x-forwarded',
+  'remote-user',
   'x-real-ip',
   'x-client-ip',
   'x-cluster-client-ip',
   'true-client-ip',
   'cf-connecting-ip',
-  'x-original-url',
-  'x-original-host',
   'x-rewrite-url',
   'x-host',
   'x-http-method',
@@ -111,6 +111,11 @@ const SERVER = [
   'age',
   'vary',
   'content-location',
+  // Of the bytes before they were masked: they would let a masked value be guessed, and fit no other bytes.
+  'content-md5',
+  'content-digest',
+  'repr-digest',
+  'digest',
   'strict-transport-security',
   'content-security-policy',
   'content-security-policy-report-only',
@@ -122,7 +127,16 @@ const SERVER = [
 
 const NEVER_REQUEST = new Set([...HOP_BY_HOP, ...IDENTITY])
 const NEVER_RESPONSE = new Set([...HOP_BY_HOP, ...SERVER])
-const NEVER_PREFIX = ['proxy-', 'sluice-', 'sec-', 'x-forwarded-']
+const NEVER_PREFIX = [
+  'proxy-',
+  'sluice-',
+  'sec-',
+  'x-forwarded-',
+  'x-original-',
+  'x-envoy-',
+  'x-remote-',
+  'x-auth-request-',
+]
 const NEVER_RESPONSE_PREFIX = ['access-control-', 'cross-origin-']
 
 /** A list of values is no harm in these; of any other header there is one, or nobody knows which counts. */
@@ -200,6 +214,17 @@ export function returnable(headers: readonly Header[], rules: HeaderRules): read
     passing.push([name, value])
   }
   return passing
+}
+
+/** The media type of a `Content-Type`, lower case, and its `charset`; several charsets are named all, and so are none. */
+export function mediaTypeOf(value: string): { readonly type: string; readonly charset?: string } {
+  const [type = '', ...parameters] = value.match(/(?:"(?:[^"\\]|\\.)*"|[^;"]|")+/g) ?? []
+  const charsets = parameters.flatMap((parameter) => {
+    const match = /^\s*charset\s*=\s*"?([^"]*?)"?\s*$/i.exec(parameter)
+    return match === null ? [] : [(match[1] ?? '').slice(0, 64).toLowerCase()]
+  })
+  const charset = [...new Set(charsets)].join(',')
+  return { type: type.trim().toLowerCase(), ...(charset === '' ? {} : { charset }) }
 }
 
 function namedByConnection(headers: readonly Header[]): ReadonlySet<string> {

@@ -13,27 +13,46 @@ const HIGH_WATER = 131_072
 /** Interim answers (1xx) before the real one. */
 const MOST_INTERIM = 8
 
-/** Receives one answer. `head` settles once; the body is read once, by iterating. */
-export class Incoming implements Dispatcher.DispatchHandler, AsyncIterable<Uint8Array> {
+/** What an `Incoming` tells and asks of whoever sends the request. */
+export interface Sender {
+  /** The request begins to be written. */
+  started(): void
+  /** Nothing more will come, however it ended. */
+  done(): void
+  /** Undici has let go of it: later than `done` where it was given up before it had a connection. May be told twice. */
+  released(): void
+  /** What readers meet where `cause` broke it. */
+  failure(cause: unknown): Error
+  /** Most bytes of a body, as they travel. */
+  readonly most: number
+  /** What readers meet where there are more. */
+  tooLong(): Error
+}
+
+interface Reader {
+  readonly resolve: (result: IteratorResult<Uint8Array, undefined>) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Receives one answer. `head` settles once; the body is read once, by iterating. Returning early closes the connection. */
+export class Incoming implements Dispatcher.DispatchHandler, AsyncIterableIterator<Uint8Array, undefined> {
   readonly head: Promise<Head>
   /** The request began to be written: from now on the upstream may have seen it. */
   started = false
-  readonly #onStart: () => void
-  readonly #onDone: () => void
+  readonly #sender: Sender
   #resolve: (head: Head) => void = () => {}
-  #reject: (error: unknown) => void = () => {}
+  #reject: (error: Error) => void = () => {}
   #controller: Dispatcher.DispatchController | undefined
   #queue: Uint8Array[] = []
-  #waitingBytes = 0
+  #queuedBytes = 0
+  #bytes = 0
   #interim = 0
   #ended = false
-  #error: { readonly cause: unknown } | undefined
-  #wake: (() => void) | undefined
+  #error: Error | undefined
+  #reader: Reader | undefined
 
-  /** `onStart` is called when the request begins to be written, `onDone` when nothing more will come, however it ended. */
-  constructor(onStart: () => void, onDone: () => void) {
-    this.#onStart = onStart
-    this.#onDone = onDone
+  constructor(sender: Sender) {
+    this.#sender = sender
     this.head = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -42,18 +61,20 @@ export class Incoming implements Dispatcher.DispatchHandler, AsyncIterable<Uint8
     this.head.catch(() => {})
   }
 
-  /** Gives up: the socket is closed, and whoever reads meets `cause`. */
+  /** Gives up: the socket is closed, and whoever reads meets `cause`, or what is made of it. */
   abort(cause: unknown): void {
     if (this.#ended || this.#error !== undefined) return
     this.#fail(cause)
-    this.#controller?.abort(cause instanceof Error ? cause : new Error('given up'))
+    const controller = this.#controller
+    // Not at once: undici's parser may be in the middle of the very piece that told us to.
+    if (controller !== undefined) queueMicrotask(() => controller.abort(new Error('given up')))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.#error !== undefined) return controller.abort(new Error('given up before it was sent'))
     this.#controller = controller
     this.started = true
-    this.#onStart()
+    this.#sender.started()
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController): void {
@@ -70,64 +91,79 @@ export class Incoming implements Dispatcher.DispatchHandler, AsyncIterable<Uint8
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    if (this.#error !== undefined) return
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#sender.most) return this.abort(this.#sender.tooLong())
+    const reader = this.#reader
+    if (reader !== undefined) {
+      this.#reader = undefined
+      return reader.resolve({ done: false, value: chunk })
+    }
     this.#queue.push(chunk)
-    this.#waitingBytes += chunk.length
-    if (this.#waitingBytes >= HIGH_WATER) controller.pause()
-    this.#wake?.()
+    this.#queuedBytes += chunk.length
+    if (this.#queuedBytes >= HIGH_WATER) controller.pause()
   }
 
   /** Trailers are not kept: nobody judged them. */
   onResponseEnd(): void {
+    this.#sender.released()
+    if (this.#ended || this.#error !== undefined) return
     this.#ended = true
-    this.#onDone()
-    this.#wake?.()
+    this.#reader?.resolve({ done: true, value: undefined })
+    this.#reader = undefined
+    this.#sender.done()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#sender.released()
     this.#fail(error)
   }
 
   #fail(cause: unknown): void {
     if (this.#ended || this.#error !== undefined) return
-    this.#error = { cause }
+    this.#error = this.#sender.failure(cause)
+    // What was not read yet goes too: an answer that broke is not worth its beginning.
     this.#queue = []
-    this.#reject(cause)
-    this.#onDone()
-    this.#wake?.()
+    this.#reject(this.#error)
+    this.#reader?.reject(this.#error)
+    this.#reader = undefined
+    this.#sender.done()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    try {
-      for (;;) {
-        if (this.#error !== undefined) throw this.#error.cause
-        const chunk = this.#queue.shift()
-        if (chunk !== undefined) {
-          this.#waitingBytes -= chunk.length
-          yield chunk
-          continue
-        }
-        if (this.#ended) return
-        const woken = new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
-        this.#controller?.resume()
-        await woken
-        this.#wake = undefined
-      }
-    } finally {
-      this.abort(new Error('the answer was not read to its end'))
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#error !== undefined) throw this.#error
+    const chunk = this.#queue.shift()
+    if (chunk !== undefined) {
+      this.#queuedBytes -= chunk.length
+      return { done: false, value: chunk }
     }
+    if (this.#ended) return { done: true, value: undefined }
+    if (this.#reader !== undefined) throw new Error('an answer has one reader')
+    return await new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject }
+      this.#controller?.resume()
+    })
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.abort(new Error('the answer was not read to its end'))
+    this.#queue = []
+    return { done: true, value: undefined }
   }
 }
 
-const LATIN1 = new TextDecoder('latin1')
-
 function readHeaders(raw: Dispatcher.DispatchController['rawHeaders']): readonly Header[] {
   if (!Array.isArray(raw)) throw new Error('no raw headers')
-  const texts = raw.map((part) => (typeof part === 'string' ? part : LATIN1.decode(part)))
   const headers: Header[] = []
-  for (let at = 0; at + 1 < texts.length; at += 2) {
-    headers.push([(texts[at] ?? '').toLowerCase(), (texts[at + 1] ?? '').trim()])
-  }
+  for (let at = 0; at + 1 < raw.length; at += 2)
+    headers.push([latin1(raw[at]).toLowerCase(), latin1(raw[at + 1]).trim()])
   return headers
+}
+
+function latin1(part: Buffer | string | undefined): string {
+  return typeof part === 'string' ? part : (part?.toString('latin1') ?? '')
 }
