@@ -27,6 +27,7 @@ export async function startGateway(warehouse: string): Promise<Contender> {
       SLUICE_SANDBOX_WAREHOUSE: warehouse,
       SLUICE_SANDBOX_CLICKHOUSE: clickhouse.url,
       SLUICE_SANDBOX_ISSUER: issuer.url,
+      SLUICE_CRM_KEY: 'crm-sandbox-key',
       SLUICE_MASK_KEY: 'a-mask-key-of-the-bench-0123456789',
     },
   })

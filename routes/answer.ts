@@ -61,7 +61,7 @@ export function outcomeAnswer(outcome: Outcome, format: Format): Response {
 
 /** An API's own answer, as it may pass. */
 function replyAnswer({ exchange, status, headers, body, signal }: Replied): Response {
-  const answer = new Headers([...headers.map(([name, value]): [string, string] => [name, value])])
+  const answer = new Headers(headers.map(([name, value]): [string, string] => [name, value]))
   answer.set('Sluice-Exchange', exchange.id)
   if (body === undefined || body instanceof Uint8Array) {
     return new Response((body ?? null) as Uint8Array<ArrayBuffer> | null, { status, headers: answer })

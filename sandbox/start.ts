@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { API_KEY } from './crm/app.ts'
 import { describeIdentities } from './issuer/identities.ts'
 import { startPart, type Part, type PartName } from './parts.ts'
 
@@ -59,7 +60,7 @@ try {
 
 function environment(): NodeJS.ProcessEnv {
   const urls = Object.fromEntries(parts.map((part) => [`SLUICE_SANDBOX_${part.name.toUpperCase()}`, part.url]))
-  return { ...process.env, ...urls, SLUICE_MASK_KEY: maskKey(), SLUICE_DATA: data }
+  return { ...process.env, ...urls, SLUICE_MASK_KEY: maskKey(), SLUICE_CRM_KEY: API_KEY, SLUICE_DATA: data }
 }
 
 /** A key of this sandbox's own, kept so that hashes stay joinable over restarts. */

@@ -2,6 +2,7 @@
  * Carrying out what a decision still demands. A plugin may only narrow a statement; this file holds it to that, and an
  * obligation that nobody can carry out denies.
  */
+import { mediaTypeOf } from './connection/contract.ts'
 import {
   BUDGETS,
   type Amounts,
@@ -112,13 +113,9 @@ export function barrierOf(
 }
 
 /** `text/csv; charset=Latin1` as a head. */
-export function bodyHead(type: string): BodyHead {
-  const [contentType = '', ...parameters] = type
-    .toLowerCase()
-    .split(';')
-    .map((part) => part.trim())
-  const charset = parameters.find((it) => it.startsWith('charset='))?.slice(8)
-  return { contentType, ...(charset !== undefined && { charset: charset.replaceAll('"', '') }) }
+export function bodyHead(value: string): BodyHead {
+  const { type, charset } = mediaTypeOf(value)
+  return { contentType: type, ...(charset !== undefined && { charset }) }
 }
 
 /** The lowest of each budget that any of the obligations sets. */

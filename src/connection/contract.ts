@@ -14,6 +14,7 @@ import type {
 import type { RestReply } from './rest/contract.ts'
 
 export { isUnsent } from './rest/failure.ts'
+export { mediaTypeOf } from './rest/headers.ts'
 
 /** Speaks to a warehouse. */
 export interface Connector {

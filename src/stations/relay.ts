@@ -100,8 +100,9 @@ async function beginning(
   isLiveBody: boolean,
 ): Promise<{ readonly chunks: readonly Uint8Array[]; readonly isWhole: boolean }> {
   const chunks: Uint8Array[] = []
+  if (isLiveBody) return { chunks, isWhole: false }
   let size = 0
-  while (!isLiveBody && size <= WHOLE_BYTES) {
+  while (size <= WHOLE_BYTES) {
     const next = await body.next()
     if (next.done === true) return { chunks, isWhole: true }
     chunks.push(next.value)

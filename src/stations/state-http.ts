@@ -99,7 +99,8 @@ export async function readIncoming(
   const kept: Uint8Array[] = []
   let size = 0
   // What is declared too large to be kept is not waited for.
-  while (length === undefined || length <= maxKeptBytes) {
+  const most = (length ?? 0) > maxKeptBytes ? -1 : maxKeptBytes
+  while (size <= most) {
     const next = await orAbort(chunks.next(), signal).catch((cause: unknown) => {
       throw asFailure(cause, 'client-gone')
     })
@@ -110,7 +111,6 @@ export async function readIncoming(
     kept.push(next.value)
     size += next.value.byteLength
     if (size > maxRequestBytes) throw tooLarge(maxRequestBytes)
-    if (size > maxKeptBytes) break
   }
   return { type, stream: bounded(kept, size, chunks, maxRequestBytes), ...(length !== undefined && { length }) }
 }

@@ -64,6 +64,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       SLUICE_SANDBOX_WAREHOUSE: sandbox.warehouse,
       SLUICE_SANDBOX_CLICKHOUSE: sandbox.clickhouse,
       SLUICE_SANDBOX_ISSUER: sandbox.issuer,
+      SLUICE_SANDBOX_CRM: sandbox.crm,
+      SLUICE_CRM_KEY: 'crm-sandbox-key',
       SLUICE_AUDIT_DATABASE: database,
       SLUICE_MASK_KEY: 'a-mask-key-of-the-tests-0123456789',
       ...options.env,

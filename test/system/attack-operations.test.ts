@@ -26,6 +26,7 @@ function served(env: Record<string, string>, ...args: string[]): Promise<{ code:
       SLUICE_SANDBOX_WAREHOUSE: warehouse,
       SLUICE_SANDBOX_CLICKHOUSE: clickhouse,
       SLUICE_SANDBOX_ISSUER: issuer,
+      SLUICE_CRM_KEY: 'crm-sandbox-key',
       SLUICE_MASK_KEY: 'a-mask-key-of-the-tests-0123456789',
       ...env,
     },

@@ -80,6 +80,7 @@ export function testRuntime(more: Partial<Runtime> = {}): Runtime {
   return {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     newId: () => '',
+    hasher: () => ({ update: () => {}, hex: () => '' }),
     secrets: {
       read: async (reference) => {
         const found = SECRETS[reference]

@@ -19,6 +19,7 @@ function world(answer: (count: number) => Response | Promise<Response>) {
   const runtime: Runtime = {
     clock: { now: () => time.ms, monotonic: () => time.ms },
     newId: () => '',
+    hasher: () => ({ update: () => {}, hex: () => '' }),
     secrets: { read: async () => 'p:a+ss' },
     fetch: async (url, init) => {
       asked.push({ url: url as string, init: init ?? {} })
