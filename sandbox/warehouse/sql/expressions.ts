@@ -212,8 +212,10 @@ export abstract class Expressions extends Reader {
       }
       case 'position': {
         this.at++
-        const found = this.context.parameters.positional[this.positions++]
-        if (!found) throw invalidQuery(`Query parameter number ${this.positions} is not defined`, token)
+        // By its place in the text, for what is read first need not be written first.
+        const before = this.tokens.filter((other) => other.kind === 'position' && other.start < token.start).length
+        const found = this.context.parameters.positional[before]
+        if (!found) throw invalidQuery(`Query parameter number ${before + 1} is not defined`, token)
         return found
       }
       case 'mark':
@@ -278,7 +280,12 @@ export abstract class Expressions extends Reader {
         return this.cast(word === 'SAFE_CAST')
       case 'EXISTS':
         this.at++
-        return { sql: `EXISTS (${this.inParens(() => this.query())})` }
+        return {
+          sql: `EXISTS (${this.inParens(() => {
+            this.exists = this.at
+            return this.query()
+          })})`,
+        }
       case 'ARRAY':
         this.at++
         if (this.isMark('(')) return { sql: `ARRAY(${this.inParens(() => this.query(true))})` }

@@ -3,11 +3,47 @@ import { invalidQuery, notFound, unsupported } from '../errors.ts'
 import { informationSchema, PROJECT, structFields, type Relation } from './catalog.ts'
 import { Expressions } from './expressions.ts'
 import { type Token } from './lexer.ts'
-import { quote, tableName, text, type Reference, type Scope } from './reader.ts'
+import { quote, tableName, text, type Named, type Reference, type Scope } from './reader.ts'
+
+export function emptyScope(parent: Scope | undefined): Scope {
+  return { parent, aliases: new Set(), implicit: new Map(), sources: [], from: '', columns: () => [] }
+}
+
+const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+
+/** The columns of two tables side by side. */
+function beside(left: Scope['columns'], right: Scope['columns']): Scope['columns'] {
+  return () => [...left(), ...right()]
+}
+
+/** The columns of JOIN … USING: the named ones once and first, then the others of the left, then of the right. */
+function merged(
+  left: Scope['columns'],
+  right: Scope['columns'],
+  names: readonly string[],
+  kind: string,
+): Scope['columns'] {
+  return () => {
+    const all = [left(), right()] as const
+    const shared = names.map((name) => {
+      const [of, to] = all.map((columns, at) => {
+        const found = columns.filter((column) => same(column.name, name))
+        if (found.length === 1) return found[0]?.sql ?? ''
+        const side = at === 0 ? 'left' : 'right'
+        throw invalidQuery(
+          `Column ${name} in USING clause ${found.length === 0 ? 'not found' : 'is ambiguous'} on ${side} side of join`,
+        )
+      }) as [string, string]
+      return { name, sql: kind === 'RIGHT' ? to : kind === 'FULL' ? `coalesce(${of}, ${to})` : of }
+    })
+    const others = all.flat().filter((column) => !names.some((name) => same(name, column.name)))
+    return [...shared, ...others]
+  }
+}
 
 export abstract class From extends Expressions {
   protected newScope(): Scope {
-    return { parent: this.scope, aliases: new Set(), implicit: new Map(), sources: [], from: '', using: false }
+    return emptyScope(this.scope)
   }
 
   protected within<T>(scope: Scope, inner: (scope: Scope) => T): T {
@@ -22,56 +58,62 @@ export abstract class From extends Expressions {
 
   protected fromList(scope: Scope): void {
     this.within(scope, () => {
-      this.joins(scope)
+      let columns = this.joins(scope)
       while (this.mark(',')) {
         scope.from += ', '
-        this.joins(scope)
+        columns = beside(columns, this.joins(scope))
       }
+      scope.columns = columns
     })
   }
 
-  protected joins(scope: Scope): void {
-    this.fromItem(scope)
+  protected joins(scope: Scope): Scope['columns'] {
+    let columns = this.fromItem(scope)
     for (;;) {
       if (this.word('CROSS', 'JOIN')) {
         scope.from += ' CROSS JOIN '
-        this.fromItem(scope)
+        columns = beside(columns, this.fromItem(scope))
         continue
       }
       const kind = this.word('INNER') ? 'INNER' : (['LEFT', 'RIGHT', 'FULL'].find((word) => this.word(word)) ?? '')
       if (kind !== '' && kind !== 'INNER') this.word('OUTER')
       if (!this.word('JOIN')) {
         if (kind !== '') throw this.unexpected('Expected keyword JOIN')
-        return
+        return columns
       }
       const before = scope.from
       scope.from += ', '
       const start = scope.from.length
-      this.fromItem(scope)
+      const right = this.fromItem(scope)
       const joined = scope.from.slice(start)
       scope.from = `${before} ${kind} JOIN ${joined}`
+      if (this.isWord('USING')) {
+        this.at++
+        const names = this.inParens(() => this.list(() => this.name()))
+        scope.from += ` USING (${names.map(quote).join(', ')})`
+        columns = merged(columns, right, names, kind)
+        continue
+      }
+      columns = beside(columns, right)
       if (this.word('ON')) scope.from += ` ON ${this.expression().sql}`
-      else if (this.word('USING')) {
-        scope.using = true
-        scope.from += ` USING (${this.inParens(() => this.list(() => quote(this.name()))).join(', ')})`
-      } else if (joined.startsWith('unnest(')) scope.from += ' ON TRUE'
+      else if (joined.startsWith('unnest(')) scope.from += ' ON TRUE'
       else throw this.unexpected('Expected keyword ON or keyword USING')
     }
   }
 
-  protected fromItem(scope: Scope): void {
-    this.deeper(() => this.fromItemInner(scope))
+  protected fromItem(scope: Scope): Scope['columns'] {
+    const columns = this.deeper(() => this.fromItemInner(scope))
     for (const word of ['PIVOT', 'UNPIVOT', 'TABLESAMPLE', 'MATCH_RECOGNIZE']) {
       if (this.isWord(word)) throw unsupported(word, this.token)
     }
     if (this.isWord('FOR')) throw unsupported('FOR SYSTEM_TIME AS OF', this.token)
+    return columns
   }
 
-  protected fromItemInner(scope: Scope): void {
+  protected fromItemInner(scope: Scope): Scope['columns'] {
     if (this.word('UNNEST')) {
       const array = this.inParens(() => this.expression())
-      this.unnest(scope, array.sql, this.alias())
-      return
+      return this.unnest(scope, array.sql, this.alias())
     }
     if (this.isMark('(')) {
       const inner = this.peek(1)
@@ -81,37 +123,50 @@ export abstract class From extends Expressions {
         this.scope = scope.parent
         const sql = this.inParens(() => this.query())
         this.scope = before
-        this.add(scope, `(${sql})`, this.alias() ?? `_t${this.unique++}`)
-        return
+        return this.add(scope, `(${sql})`, this.alias() ?? `_t${this.unique++}`)
       }
       const before = scope.from
       scope.from = ''
       this.need('(')
-      this.joins(scope)
+      const columns = this.joins(scope)
       this.need(')')
       scope.from = `${before}(${scope.from})`
-      return
+      return columns
     }
     const start = this.token
     if (this.isWord('LATERAL')) throw this.unexpected()
     const path = this.path()
     if (this.isMark('(')) throw unsupported('A table function', start)
     if (this.isArrayPath(path)) {
-      this.unnest(scope, this.column(path).sql, this.alias() ?? path.at(-1))
-      return
+      return this.unnest(scope, this.column(path).sql, this.alias() ?? path.at(-1))
     }
     const alias = this.alias()
     const found = this.relation(path, start)
-    this.add(scope, found.sql, alias ?? found.name, found.hidden)
+    return this.add(scope, found.sql, alias ?? found.name, found.hidden)
   }
 
-  protected add(scope: Scope, sql: string, alias: string, hidden = false): void {
+  protected add(scope: Scope, sql: string, alias: string, hidden = false): Scope['columns'] {
     if (scope.aliases.has(alias.toLowerCase()))
       throw invalidQuery(`Duplicate table alias ${alias} in the same FROM clause`, this.token)
     scope.aliases.add(alias.toLowerCase())
     scope.from += `${sql} AS ${quote(alias)}`
     const star = `${quote(alias)}.*`
-    scope.sources.push({ alias, star: hidden ? `${star} EXCLUDE (_TABLE_SUFFIX)` : star, plain: !hidden })
+    const columns = (): Named[] =>
+      this.rowOf(sql, scope.parent)
+        .filter((name) => !hidden || name !== '_TABLE_SUFFIX')
+        .map((name) => ({ name, sql: `${quote(alias)}.${quote(name)}` }))
+    scope.sources.push({ alias, star: hidden ? `${star} EXCLUDE (_TABLE_SUFFIX)` : star, plain: !hidden, columns })
+    return columns
+  }
+
+  /** The names of the columns of a table or a subquery as FROM would name it. */
+  protected rowOf(sql: string, parent: Scope | undefined): string[] {
+    // An alias that is no column: else the row's type would be the column's.
+    const row = '_the_whole_row'
+    const scope = { ...emptyScope(parent), from: `${sql} AS ${row}` }
+    const fields = structFields(this.typeOf(row, scope))
+    if (fields === undefined) throw unsupported('* over this table', this.token)
+    return fields
   }
 
   protected isArrayPath(path: readonly string[]): boolean {
@@ -122,7 +177,7 @@ export abstract class From extends Expressions {
   }
 
   /** An array in FROM, after its alias: `[WITH OFFSET [AS o]]`. */
-  protected unnest(scope: Scope, array: string, before: string | undefined): void {
+  protected unnest(scope: Scope, array: string, before: string | undefined): Scope['columns'] {
     let offset: string | undefined
     if (this.word('WITH', 'OFFSET')) offset = this.alias() ?? 'offset'
     const id = this.unique++
@@ -136,19 +191,21 @@ export abstract class From extends Expressions {
     scope.aliases.add(value.toLowerCase())
     scope.implicit.set(value.toLowerCase(), column)
     const fields = structFields(type)
-    let star =
+    const columns: Named[] =
       fields === undefined
-        ? `${column} AS ${element}`
-        : fields.map((field) => `${column}.${quote(field)} AS ${quote(field)}`).join(', ')
+        ? [{ name: value, sql: column }]
+        : fields.map((field) => ({ name: field, sql: `${column}.${quote(field)}` }))
     for (const field of fields ?? []) {
       if (!scope.implicit.has(field.toLowerCase())) scope.implicit.set(field.toLowerCase(), `${column}.${quote(field)}`)
     }
     if (offset !== undefined) {
       const number = `(${quote(table)}.${quote(`_o${id}`)} - 1)`
       scope.implicit.set(offset.toLowerCase(), number)
-      star += `, ${number} AS ${quote(offset)}`
+      columns.push({ name: offset, sql: number })
     }
-    scope.sources.push({ alias: value, star, plain: false })
+    const star = columns.map((one) => `${one.sql} AS ${quote(one.name)}`).join(', ')
+    scope.sources.push({ alias: value, star, plain: false, columns: () => columns })
+    return () => columns
   }
 
   protected dataset(parts: readonly string[]): string {

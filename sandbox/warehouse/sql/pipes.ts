@@ -3,9 +3,8 @@
  * WHERE; past another operator they are unknown, which refuses what BigQuery would run but never answers it wrongly.
  */
 import { invalidQuery, unsupported } from '../errors.ts'
-import { structFields } from './catalog.ts'
-import { From } from './from.ts'
-import { quote, type Item, type Scope } from './reader.ts'
+import { emptyScope, From } from './from.ts'
+import { type Item, type Scope } from './reader.ts'
 
 export abstract class Pipes extends From {
   protected abstract item(): Item
@@ -28,7 +27,6 @@ export abstract class Pipes extends From {
       wheres = []
     }
     if (last !== '') return last
-    this.lone(at)
     return this.within(at, () => `SELECT ${this.items([{ star: { except: [], replace: [] } }])}${from()}`)
   }
 
@@ -36,8 +34,8 @@ export abstract class Pipes extends From {
   protected given: string | undefined
 
   protected single(sql: string, parent: Scope | undefined, alias = `_p${this.unique++}`): Scope {
-    const scope: Scope = { parent, aliases: new Set(), implicit: new Map(), sources: [], from: '', using: false }
-    this.add(scope, `(${sql})`, alias)
+    const scope = emptyScope(parent)
+    scope.columns = this.add(scope, `(${sql})`, alias)
     return scope
   }
 
@@ -45,10 +43,7 @@ export abstract class Pipes extends From {
   protected pipe(scope: Scope, from: string): string {
     this.given = undefined
     const all: Item = { star: { except: [], replace: [] } }
-    const whole = (): string => {
-      this.lone(scope)
-      return this.items([all])
-    }
+    const whole = (): string => this.items([all])
     if (this.word('SELECT')) {
       const distinct = this.word('DISTINCT') ? 'DISTINCT ' : ''
       if (!distinct) this.word('ALL')
@@ -65,7 +60,6 @@ export abstract class Pipes extends From {
       return `SELECT ${whole()}, ${this.items(items)}${from}`
     }
     if (this.word('SET')) {
-      this.lone(scope)
       const replace = this.list(() => {
         const name = this.name()
         this.need('=')
@@ -74,7 +68,6 @@ export abstract class Pipes extends From {
       return `SELECT ${this.items([{ star: { except: [], replace } }])}${from}`
     }
     if (this.word('DROP')) {
-      this.lone(scope)
       return `SELECT ${this.items([{ star: { except: this.list(() => this.name()), replace: [] } }])}${from}`
     }
     if (this.word('RENAME')) return this.renaming(scope, from)
@@ -99,17 +92,8 @@ export abstract class Pipes extends From {
     return items
   }
 
-  /** Two tables may have columns of one name, of which DuckDB would take the first without a word. */
-  protected lone(scope: Scope): void {
-    if (scope.sources.length !== 1) throw unsupported('This pipe operator over several tables', this.token)
-  }
-
   protected columnsOf(scope: Scope): Set<string> {
-    const [source] = scope.sources
-    const fields =
-      scope.sources.length === 1 && source?.plain ? structFields(this.typeOf(quote(source.alias), scope)) : undefined
-    if (fields === undefined) throw unsupported('This pipe operator over several tables or an array', this.token)
-    return new Set(fields.map((field) => field.toLowerCase()))
+    return new Set(scope.columns().map(({ name }) => name.toLowerCase()))
   }
 
   protected free(columns: ReadonlySet<string>, name: string): void {
@@ -119,16 +103,22 @@ export abstract class Pipes extends From {
 
   protected renaming(scope: Scope, from: string): string {
     const columns = this.columnsOf(scope)
-    const pairs = this.list(() => {
+    const renamed = new Map<string, string>()
+    this.list(() => {
       const old = this.name()
       this.word('AS')
       const name = this.name()
       if (!columns.delete(old.toLowerCase())) throw invalidQuery(`Column ${old} not found in the input table`)
+      renamed.set(old.toLowerCase(), name)
+    })
+    for (const name of renamed.values()) {
       this.free(columns, name)
       columns.add(name.toLowerCase())
-      return `${quote(old)} AS ${quote(name)}`
-    })
-    return `SELECT * RENAME (${pairs.join(', ')})${from}`
+    }
+    const list = scope.columns().map(({ name, sql }) => ({
+      expression: { sql, name: renamed.get(name.toLowerCase()) ?? name },
+    }))
+    return `SELECT ${this.items(list)}${from}`
   }
 
   /** `AGGREGATE SUM(a) AS s GROUP BY b AS c`: the groups' columns come first. */

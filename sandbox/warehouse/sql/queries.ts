@@ -1,7 +1,8 @@
 /** Queries: WITH, set operations, SELECT and what follows it. */
 import { invalidQuery, unsupported } from '../errors.ts'
+import { structFields } from './catalog.ts'
 import { Pipes } from './pipes.ts'
-import { quote, type Item, type Scope } from './reader.ts'
+import { quote, type Item, type Named, type Scope, type Source } from './reader.ts'
 
 export abstract class Queries extends Pipes {
   protected query(asValue = false): string {
@@ -103,6 +104,7 @@ export abstract class Queries extends Pipes {
   }
 
   protected select(asValue: boolean): string {
+    const unseen = this.exists === this.at
     this.needWord('SELECT')
     return this.within(this.newScope(), (scope) => {
       const distinct = this.word('DISTINCT')
@@ -118,10 +120,12 @@ export abstract class Queries extends Pipes {
       const list = this.at
       // FROM is read first: what a name or `*` means depends on it.
       let after = -1
+      let length = 0
       if (this.skipTo('FROM')) {
         this.at++
         this.fromList(scope)
         after = this.at
+        length = this.tokens.length
       }
       this.at = list
       const items: Item[] = []
@@ -131,7 +135,8 @@ export abstract class Queries extends Pipes {
       } while (this.mark(','))
       if (after >= 0) {
         this.needWord('FROM')
-        this.at = after
+        // A `>>` in the list may have become two tokens.
+        this.at = after + this.tokens.length - length
       }
       let tail = scope.from === '' ? '' : ` FROM ${scope.from}`
       if (this.word('WHERE')) tail += ` WHERE ${this.expression().sql}`
@@ -152,7 +157,7 @@ export abstract class Queries extends Pipes {
         this.selected = scope
         return sql
       }
-      const sql = `${head}${this.items(items)}${tail}`
+      const sql = `${head}${this.items(items, unseen)}${tail}`
       // In ORDER BY, what SELECT names comes before what FROM names.
       for (const { expression } of items)
         if (expression?.name !== undefined) scope.implicit.delete(expression.name.toLowerCase())
@@ -220,45 +225,82 @@ export abstract class Queries extends Pipes {
     return { ...(base === undefined ? {} : { base }), except, replace }
   }
 
-  protected items(items: readonly Item[]): string {
+  protected items(items: readonly Item[], unseen = false): string {
     let unnamed = 0
     const names = new Set<string>()
+    const take = (name: string): void => {
+      if (names.has(name.toLowerCase()) && !unseen)
+        throw invalidQuery(`Duplicate column names in the result are not supported. Found duplicate(s): ${name}`)
+      names.add(name.toLowerCase())
+    }
     return items
       .map((item) => {
-        if (item.star) return this.star(item.star)
-        const name = item.expression?.name ?? `f${unnamed++}_`
-        if (names.has(name.toLowerCase()) && this.scope?.parent === undefined && this.with.length === 0) {
-          throw invalidQuery(`Duplicate column names in the result are not supported. Found duplicate(s): ${name}`)
+        if (item.star) {
+          if (items.length > 1 && !unseen) for (const { name } of this.starColumns(item.star)) take(name)
+          return this.star(item.star, unseen)
         }
-        names.add(name.toLowerCase())
+        const name = item.expression?.name ?? `f${unnamed++}_`
+        take(name)
         return `${item.expression?.sql} AS ${quote(name)}`
       })
       .join(', ')
   }
 
-  protected star(star: NonNullable<Item['star']>): string {
-    const tail =
-      (star.except.length > 0 ? ` EXCLUDE (${star.except.map(quote).join(', ')})` : '') +
-      (star.replace.length > 0
-        ? ` REPLACE (${star.replace.map((item) => `${item.sql} AS ${quote(item.name)}`).join(', ')})`
-        : '')
-    const sources = this.scope?.sources ?? []
-    if (star.base !== undefined) {
-      const source = sources.find((source) => quote(source.alias) === star.base)
-      if (source && !source.plain) {
-        if (tail !== '') throw unsupported('EXCEPT or REPLACE on this .*', this.token)
-        return source.star
-      }
-      return `${star.base}.*${tail}`
+  /** A table of this or an outer query, as `alias.*` names it. */
+  protected sourceOf(base: string): Source | undefined {
+    for (let scope = this.scope; scope; scope = scope.parent) {
+      const found = scope.sources.find((source) => quote(source.alias).toLowerCase() === base.toLowerCase())
+      if (found !== undefined) return found
     }
-    if (sources.length === 0) throw invalidQuery('SELECT * must have a FROM clause')
-    if (sources.every((source) => source.plain)) return `*${tail}`
-    if (tail !== '' || this.scope?.using)
-      throw unsupported(
-        'EXCEPT, REPLACE or USING with * over an array of structs, an offset or a wildcard table',
-        this.token,
-      )
-    return sources.map((source) => source.star).join(', ')
+    return undefined
+  }
+
+  /** What a `*` stands for, with its EXCEPT and REPLACE. */
+  protected starColumns({ base, except, replace }: NonNullable<Item['star']>): Named[] {
+    let columns: readonly Named[]
+    const source = base === undefined ? undefined : this.sourceOf(base)
+    if (base === undefined) columns = this.scope?.columns() ?? []
+    else if (source !== undefined) columns = source.columns()
+    else {
+      const fields = structFields(this.typeOf(base, this.scope))
+      if (fields === undefined) throw unsupported('This .* beside other columns', this.token)
+      columns = fields.map((name) => ({ name, sql: `(${base}).${quote(name)}` }))
+    }
+    const has = (name: string): boolean => columns.some((column) => column.name.toLowerCase() === name.toLowerCase())
+    for (const name of except)
+      if (!has(name)) throw invalidQuery(`Column ${name} in SELECT * EXCEPT list does not exist`)
+    for (const { name } of replace)
+      if (!has(name)) throw invalidQuery(`Column ${name} in SELECT * REPLACE list does not exist`)
+    const dropped = new Set(except.map((name) => name.toLowerCase()))
+    const replaced = new Map(replace.map(({ name, sql }) => [name.toLowerCase(), sql]))
+    return columns
+      .filter(({ name }) => !dropped.has(name.toLowerCase()))
+      .map(({ name, sql }) => ({ name, sql: replaced.get(name.toLowerCase()) ?? sql }))
+  }
+
+  protected star(star: NonNullable<Item['star']>, unseen = false): string {
+    const sources = this.scope?.sources ?? []
+    if (star.base === undefined) {
+      if (sources.length === 0) throw invalidQuery('SELECT * must have a FROM clause')
+      // A lone table's columns have names of their own, and their order is the table's.
+      if ((sources.length > 1 || !sources.every((source) => source.plain)) && !unseen) return this.expanded(star)
+      return `*${starTailSql(star)}`
+    }
+    if (this.sourceOf(star.base)?.plain === false) return this.expanded(star)
+    return `${star.base}.*${starTailSql(star)}`
+  }
+
+  /** The columns of a `*` one by one: DuckDB would show two of one name, and those of USING at another place. */
+  protected expanded(star: NonNullable<Item['star']>): string {
+    const names = new Set<string>()
+    return this.starColumns(star)
+      .map(({ name, sql }) => {
+        if (names.has(name.toLowerCase()))
+          throw invalidQuery(`Duplicate column names in the result are not supported. Found duplicate(s): ${name}`)
+        names.add(name.toLowerCase())
+        return `${sql} AS ${quote(name)}`
+      })
+      .join(', ')
   }
 
   /** `SELECT AS STRUCT` where one value is wanted: a query of one column that holds the struct. */
@@ -289,4 +331,11 @@ export abstract class Queries extends Pipes {
     }
     return `SELECT _r FROM (${head}${this.items(items)}${tail}${this.orderLimit()}) AS _r`
   }
+}
+
+function starTailSql({ except, replace }: NonNullable<Item['star']>): string {
+  return (
+    (except.length > 0 ? ` EXCLUDE (${except.map(quote).join(', ')})` : '') +
+    (replace.length > 0 ? ` REPLACE (${replace.map((item) => `${item.sql} AS ${quote(item.name)}`).join(', ')})` : '')
+  )
 }

@@ -50,11 +50,19 @@ export interface Context {
   readonly types: ReadonlyMap<string, string>
 }
 
+/** A column that `*` stands for: its name, and its SQL where the tables of FROM are in sight. */
+export interface Named {
+  readonly name: string
+  readonly sql: string
+}
+
 export interface Source {
   readonly alias: string
   /** What `*` means for it. */
   readonly star: string
   readonly plain: boolean
+  /** The columns of `*`, asked of DuckDB only where they matter. */
+  readonly columns: () => readonly Named[]
 }
 
 export interface Scope {
@@ -63,7 +71,8 @@ export interface Scope {
   readonly implicit: Map<string, string>
   readonly sources: Source[]
   from: string
-  using: boolean
+  /** What `*` over all of FROM means, in BigQuery's order. */
+  columns: () => readonly Named[]
 }
 
 export interface Item {
@@ -143,8 +152,9 @@ export abstract class Reader {
   protected at = 0
   protected depth = 0
   protected unique = 0
-  protected positions = 0
   protected scope: Scope | undefined
+  /** Where the query of an EXISTS begins: nobody sees its columns' names. */
+  protected exists = -1
   /** The scope of the SELECT that was just read. */
   protected selected: Scope | undefined
   protected ctes: ReadonlySet<string>[] = []

@@ -504,7 +504,39 @@ describe('a query is answered as BigQuery answers it', () => {
         ['items', 'ARRAY<STRUCT<sku STRING, quantity INT64, price NUMERIC>>'],
       ],
     ],
+    // The columns of USING come first, whoever has them.
+    [`SELECT * FROM (SELECT 2 AS b, 1 AS a) x RIGHT JOIN (SELECT 3 AS c, 7 AS a) y USING (a)`, [['7', null, '3']]],
+    [
+      `SELECT * FROM (SELECT 2 AS b, 1 AS a) x FULL JOIN (SELECT 3 AS c, 7 AS a) y USING (a) ORDER BY a`,
+      [
+        ['1', '2', null],
+        ['7', null, '3'],
+      ],
+    ],
+    [
+      `SELECT * FROM (SELECT 2 AS b, 1 AS a) x JOIN (SELECT 3 AS c, 1 AS a) y USING (a) JOIN (SELECT 9 AS d, 3 AS c, 1 AS a) z USING (c, a)`,
+      [['3', '1', '2', '9']],
+    ],
+    [
+      `SELECT * EXCEPT (c) REPLACE (b + 1 AS b) FROM (SELECT 2 AS b, 1 AS a) x JOIN (SELECT 3 AS c, 1 AS a) y USING (a)`,
+      [['1', '3']],
+    ],
+    [
+      `SELECT x.*, y.* EXCEPT (a) FROM (SELECT 1 AS a, 2 AS b) x JOIN (SELECT 1 AS a, 3 AS c) y ON x.a = y.a`,
+      [['1', '2', '3']],
+    ],
+    [
+      `SELECT COUNT(*) FROM shop.leads WHERE EXISTS (SELECT * FROM (SELECT 1 AS a) x JOIN (SELECT 1 AS a) y ON x.a = y.a)`,
+      [['500']],
+    ],
+    [
+      `SELECT E.event_id, E.* EXCEPT (ts, event_id) FROM \`shop.events_*\` AS e WHERE event_id = 'e1-1'`,
+      [['e1-1', '9', 'purchase', '{"page":"/p/1","position":1}']],
+    ],
+    [`SELECT ARRAY<STRUCT<a INT64>>[] AS x FROM shop.leads WHERE email = 'lead.1@prospect.example'`, [[[]]]],
     // Pipes.
+    ['FROM (SELECT 1 AS a, 2 AS b) |> RENAME a AS b, b AS a |> SELECT a, b', [['2', '1']]],
+    ['FROM (SELECT 1 AS a) x JOIN (SELECT 1 AS a, 5 AS b) y USING (a) |> RENAME b AS c |> SET c = c + 1', [['1', '6']]],
     [
       'FROM shop.customers AS c |> WHERE c.id < 3 |> SELECT id, c.address.city |> ORDER BY id DESC |> LIMIT 1',
       [['2', 'Cork']],
@@ -590,6 +622,11 @@ describe('a query is answered as BigQuery answers it', () => {
     ).toEqual([[`it's`, '7', '1.5', 'true', ['1', '2'], 'y', { x: 'y', z: '3' }, '6869', null, 'true']])
     expect(await warehouse.rows('SELECT ? + ?, ?', { params: [1, 2, 'x'] })).toEqual([['3', 'x']])
     expect(
+      await warehouse.rows('SELECT ? AS a, ? AS b, c FROM (SELECT ? AS c) WHERE c = ? LIMIT ?', {
+        params: ['in the list', 2, 'in FROM', 'in FROM', 1],
+      }),
+    ).toEqual([['in the list', '2', 'in FROM']])
+    expect(
       await warehouse.rows('SELECT x FROM UNNEST(@a) AS x ORDER BY x DESC LIMIT @l', {
         params: { a: ['p', 'q'], l: 1 },
       }),
@@ -616,7 +653,7 @@ describe('what is not known to be right is refused', () => {
     ],
     [
       'FROM shop.leads AS a, shop.leads AS b |> LIMIT 1',
-      'invalidQuery: This pipe operator over several tables is not supported in the sandbox at [1:49]',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
     ],
     ['FROM shop.leads |> TEE', 'invalidQuery: The pipe operator TEE is not supported in the sandbox at [1:20]'],
     [
@@ -627,6 +664,26 @@ describe('what is not known to be right is refused', () => {
     [
       'SELECT 1 AS a, 2 AS a',
       'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): a',
+    ],
+    [
+      'WITH t AS (SELECT 1 AS a) SELECT 1 AS a, 2 AS A',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): A',
+    ],
+    [
+      'SELECT * FROM shop.leads AS l JOIN shop.leads AS r ON l.email = r.email',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
+    ],
+    [
+      'WITH t AS (SELECT * FROM shop.leads AS l, shop.leads AS r) SELECT email FROM t',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
+    ],
+    [
+      'SELECT l.*, r.* FROM shop.leads AS l, shop.leads AS r',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
+    ],
+    [
+      'SELECT *, 1 AS email FROM shop.leads',
+      'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
     ],
     ['SELECT 1 / 0', 'invalidQuery: division by zero'],
     ['SELECT [1][OFFSET(3)]', 'invalidQuery: Array index is out of bounds'],
