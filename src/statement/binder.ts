@@ -39,6 +39,7 @@ import {
   mixed,
   type NamedValue,
   NOTHING,
+  NULL,
   rowOf,
   typed,
   unionOf,
@@ -1012,7 +1013,7 @@ class Binder {
     this.#step(1, e.start)
     switch (e.is) {
       case 'literal':
-        return typed(e.type)
+        return e.type === undefined && /^null$/i.test(e.text) ? NULL : typed(e.type)
       case 'parameter':
         return NOTHING
       case 'path':

@@ -156,9 +156,9 @@ function numeric(name: 'SUM' | 'AVG', type: SqlType | undefined): SqlType | unde
   }
 }
 
-/** The one type of all of them; `undefined` where one is unknown or they differ. */
+/** The one type of all of them but NULL; `undefined` where one is unknown or they differ. */
 export function sharedType(values: readonly Value[]): SqlType | undefined {
-  const [first, ...rest] = values.map((value) => value.type)
+  const [first, ...rest] = values.filter((value) => value.isNull === undefined).map((value) => value.type)
   const text = JSON.stringify(first)
   return rest.every((type) => JSON.stringify(type) === text) ? first : undefined
 }

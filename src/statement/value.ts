@@ -11,6 +11,8 @@ export interface Value {
   readonly fields?: readonly NamedValue[]
   /** The element of an ARRAY built in the text. */
   readonly element?: Value
+  /** It is the word NULL, which takes the type of what it stands beside. */
+  readonly isNull?: true
 }
 
 export interface NamedValue {
@@ -23,6 +25,8 @@ export interface NamedValue {
 export const VIEW_MARK = '^'
 
 export const NOTHING: Value = { sources: new Set() }
+
+export const NULL: Value = { sources: NOTHING.sources, isNull: true }
 
 /** What an unknown type looks like outside: the dry run fills it. */
 export const UNKNOWN_TYPE: SqlType = { kind: 'STRUCT', fields: [] }

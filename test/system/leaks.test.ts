@@ -24,7 +24,7 @@ import { readingsOf, reversed, shapesIn } from './readings.ts'
 const CASES = Number(process.env['LEAKS_CASES'] ?? 280)
 const SEED = Number(process.env['LEAKS_SEED'] ?? 20_26)
 /** And how many queries are compared with the mirror alone. */
-const QUERIES = Number(process.env['LEAKS_QUERIES'] ?? 850)
+const QUERIES = Number(process.env['LEAKS_QUERIES'] ?? 500)
 /** Statements under way at once. */
 const WIDTH = 6
 
@@ -303,13 +303,15 @@ async function composed(all: readonly Evasion[]): Promise<{ leaks: string[]; wro
     if (turn++ % 4 === 0) {
       texts.push(await everything(await gateway.post('/v1/preflight', 'agent', { connection: 'warehouse', sql })))
     }
-    const seen = texts.flatMap((text) => watch.seenIn(text))
+    const body = bodyIn(texts[0] ?? '')
+    const mirror = await told(mirrored(sql))
+    // The mirror holds no secret: what it answers as well, such as four letters of a code that meet by chance, tells of none.
+    const byChance = new Set(mirror.rows === undefined ? [] : watch.seenIn(JSON.stringify(mirror.rows)))
+    const seen = texts.flatMap((text) => watch.seenIn(text)).filter((secret) => !byChance.has(secret))
     if (seen.length > 0) {
       tally.leak(`${form}: ${sql}`)
       leaks.push(`${sql}\n${seen.join('\n')}`)
     }
-    const body = bodyIn(texts[0] ?? '')
-    const mirror = await told(mirrored(sql))
     if (answer.status === 200) {
       // What the masks are promised to show, and nothing else.
       const same = mirror.rows !== undefined && body.rows !== undefined && equal(leavesOf(body.rows), mirror.rows)
@@ -469,7 +471,7 @@ describe('a masked table', () => {
     })
     // The shortest first: it tells most.
     expect(wrong.toSorted((a, b) => a.length - b.length)).toEqual([])
-  })
+  }, 600_000)
 })
 
 describe('afterwards', () => {

@@ -21,7 +21,9 @@ test.each([
   // A text in quotes is taken for a date.
   ["DATE_TRUNC('2026-01-01', MONTH)", UNKNOWN],
   ['DATE_TRUNC(CURRENT_DATE(), MONTH)', 'DATE'],
-  ['COALESCE(NULL, 1)', UNKNOWN],
+  ['COALESCE(NULL, 1)', 'INT64'],
+  ['IF(TRUE, NULL, NULL)', UNKNOWN],
+  ['IF(TRUE, NULL, [1])', 'ARRAY<INT64>'],
   ['IF(TRUE, 1, 2.5)', UNKNOWN],
   ["CURRENT_DATE() + INTERVAL '1' DAY", UNKNOWN],
 ])('%s is %s', async (expression, type) => {
