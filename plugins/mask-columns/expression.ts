@@ -1,6 +1,6 @@
 /** Masked values as GoogleSQL expressions, by type and strategy. The README has the table. */
 import type { ScalarType, SqlType } from '../../src/plugin.ts'
-import { strongest, type Mask } from './strategy.ts'
+import { strongest, type Mask } from '../../src/statement/strategy.ts'
 
 /** The masks of one column or field: its own, which covers all below it, and those of its fields and JSON paths. */
 export interface MaskNode {

@@ -15,7 +15,7 @@ import type {
   Unfulfilled,
 } from '../../src/plugin.ts'
 import { exportsOf, replaceReferences, withNamedParameters } from '../../src/statement/rewrite.ts'
-import { readKeys, type Pads } from './keys.ts'
+import { readKeys, type Pads } from '../../src/statement/hmac.ts'
 import { barredNames, barredSchemaView } from './barred.ts'
 import { planTables, touches, wrappedTable, type TablePlan } from './plan.ts'
 import { columnMasks, terms } from './terms.ts'

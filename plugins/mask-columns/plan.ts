@@ -2,7 +2,7 @@
 import type { Masked, Reason, SqlField, SqlStatement, SqlType, Table } from '../../src/plugin.ts'
 import type { Export } from '../../src/statement/rewrite.ts'
 import { masked, maskNode, misfit, quote, type MaskNode, type Scope } from './expression.ts'
-import { strategyName, strongest, type Mask } from './strategy.ts'
+import { strategyName, strongest, type Mask } from '../../src/statement/strategy.ts'
 import type { ColumnMask } from './terms.ts'
 
 /** A table with its masks. */

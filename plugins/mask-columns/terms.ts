@@ -1,7 +1,7 @@
 /** The terms that a policy writes: which columns, and how each is masked. */
 import { JSONPath } from 'jsonpath-plus'
 import * as z from 'zod'
-import { strongest, type Mask } from './strategy.ts'
+import { maskOf, strongest, type Mask } from '../../src/statement/strategy.ts'
 
 const keep = z.int('a whole number of characters').min(0).max(64)
 
@@ -64,33 +64,11 @@ export function columnMasks(all: readonly unknown[]): readonly ColumnMask[] {
   for (const term of all) {
     for (const [text, written] of Object.entries(terms.parse(term).columns)) {
       const earlier = found.get(text)
-      const mask = normal(written)
+      const mask = maskOf(written)
       found.set(text, { ...split(text), mask: earlier === undefined ? mask : strongest(earlier.mask, mask) })
     }
   }
   return [...found.keys()].sort().flatMap((text) => found.get(text) ?? [])
-}
-
-function normal(written: z.output<typeof strategy>): Mask {
-  const value = typeof written === 'string' ? { strategy: written } : written
-  switch (value.strategy) {
-    case 'redact':
-    case 'null':
-      return { strategy: value.strategy }
-    case 'hash':
-      return { strategy: 'hash', key: ('key' in value && value.key) || 'default' }
-    case 'year':
-      return { strategy: 'truncate', to: 'YEAR' }
-    case 'truncate':
-      if (value.step !== undefined) return { strategy: 'truncate', step: value.step }
-      return { strategy: 'truncate', to: value.to ?? 'YEAR' }
-    case 'partial': {
-      const { keepFirst, keepLast } = { keepFirst: undefined, keepLast: undefined, ...value }
-      // Four at the end is what people expect of a card or phone number; saying one end means not the other.
-      if (keepFirst === undefined && keepLast === undefined) return { strategy: 'partial', keepFirst: 0, keepLast: 4 }
-      return { strategy: 'partial', keepFirst: keepFirst ?? 0, keepLast: keepLast ?? 0 }
-    }
-  }
 }
 
 function split(text: string): { readonly path: string; readonly json?: string } {

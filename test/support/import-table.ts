@@ -63,6 +63,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     'test/',
   ],
   'jsonpath-plus': ['plugins/', 'test/'],
+  '@noble/hashes': ['src/statement/'],
   undici: ['src/entry/', 'src/connection/', 'test/', 'bench/'],
 }
 

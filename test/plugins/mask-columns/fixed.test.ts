@@ -1,7 +1,7 @@
 /** Where no mask can be put, all that a masked column decides counts as reading it: wherever it stands, however it is dressed. */
 import { describe, expect, test } from 'vitest'
 import { maskStatement } from '../../../plugins/mask-columns/index.ts'
-import type { Pads } from '../../../plugins/mask-columns/keys.ts'
+import type { Pads } from '../../../src/statement/hmac.ts'
 import { bind, bound, DEFAULTS, statements } from '../../src/statement/support.ts'
 
 const MASKS = {

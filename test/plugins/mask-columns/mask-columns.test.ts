@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
-import { pads } from '../../../plugins/mask-columns/keys.ts'
+import { pads } from '../../../src/statement/hmac.ts'
 import { maskColumns, maskStatement } from '../../../plugins/mask-columns/index.ts'
 import type { SqlStatement } from '../../../src/exchange.ts'
 import type { Wrap } from '../../../src/statement/rewrite.ts'

@@ -1,7 +1,7 @@
 /** A mask binds whatever a statement does with its table: by no other action is a masked value had. */
 import { describe, expect, test } from 'vitest'
 import { maskStatement } from '../../../plugins/mask-columns/index.ts'
-import type { Pads } from '../../../plugins/mask-columns/keys.ts'
+import type { Pads } from '../../../src/statement/hmac.ts'
 import { sqlStatement } from '../../support/statement.ts'
 import { bind, DEFAULTS, statements } from '../../src/statement/support.ts'
 

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { pads, type Pads } from '../../../plugins/mask-columns/keys.ts'
+import { pads, type Pads } from '../../../src/statement/hmac.ts'
 import { planTables, wrappedTable } from '../../../plugins/mask-columns/plan.ts'
 import { columnMasks } from '../../../plugins/mask-columns/terms.ts'
 import type { Table } from '../../../src/exchange.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { STRENGTH, strategyName, strongest, type Mask } from '../../../plugins/mask-columns/strategy.ts'
+import { STRENGTH, strategyName, strongest, type Mask } from '../../../src/statement/strategy.ts'
 
 const mask: fc.Arbitrary<Mask> = fc.oneof(
   fc.constantFrom<Mask>({ strategy: 'null' }, { strategy: 'redact' }),

@@ -15,6 +15,41 @@ export const STRENGTH = ['null', 'redact', 'hash', 'partial', 'truncate'] as con
 /** Above this a common step of two numbers shows nothing worth having, and stays exact in a double. */
 const STEP_MOST = 1e15
 
+/** A strategy as a policy writes it: a word, or a word with its options. */
+export type WrittenMask =
+  | 'redact'
+  | 'null'
+  | 'partial'
+  | 'hash'
+  | 'year'
+  | { readonly strategy: 'redact' | 'null' | 'year' }
+  | { readonly strategy: 'hash'; readonly key?: string }
+  | { readonly strategy: 'partial'; readonly keepFirst?: number; readonly keepLast?: number }
+  | { readonly strategy: 'truncate'; readonly to?: 'YEAR' | 'MONTH'; readonly step?: number }
+
+/** What is meant by it, with nothing left out. */
+export function maskOf(written: WrittenMask): Mask {
+  const value = typeof written === 'string' ? { strategy: written } : written
+  switch (value.strategy) {
+    case 'redact':
+    case 'null':
+      return { strategy: value.strategy }
+    case 'hash':
+      return { strategy: 'hash', key: ('key' in value && value.key) || 'default' }
+    case 'year':
+      return { strategy: 'truncate', to: 'YEAR' }
+    case 'truncate':
+      if (value.step !== undefined) return { strategy: 'truncate', step: value.step }
+      return { strategy: 'truncate', to: value.to ?? 'YEAR' }
+    case 'partial': {
+      const { keepFirst, keepLast } = { keepFirst: undefined, keepLast: undefined, ...value }
+      // Four at the end is what people expect of a card or phone number; saying one end means not the other.
+      if (keepFirst === undefined && keepLast === undefined) return { strategy: 'partial', keepFirst: 0, keepLast: 4 }
+      return { strategy: 'partial', keepFirst: keepFirst ?? 0, keepLast: keepLast ?? 0 }
+    }
+  }
+}
+
 /** The name that an answer's `masked` carries. */
 export function strategyName(mask: Mask): string {
   return mask.strategy === 'truncate' && 'to' in mask && mask.to === 'YEAR' ? 'year' : mask.strategy
