@@ -10,6 +10,10 @@ export abstract class Expressions extends Reader {
   /** A query, as it may stand in brackets. `asValue` where one column is wanted. */
   protected abstract query(asValue?: boolean): string
 
+  protected abstract isRoutine(name: string): boolean
+  /** A call of a function that the statement made itself. */
+  protected abstract routine(token: Token): Expression | undefined
+
   protected expression(): Expression {
     return this.deeper(() => this.or())
   }
@@ -617,9 +621,12 @@ export abstract class Expressions extends Reader {
       if (this.isMark('(', 1)) return this.call([token.text.toUpperCase()], token)
       if (token.text.toUpperCase() === 'SAFE' && this.isMark('.', 1) && this.isMark('(', 3)) {
         this.at += 2
+        if (this.isRoutine(this.token.text)) throw unsupported('SAFE of a function of the statement', this.token)
         return { sql: `TRY(${this.call([this.token.text.toUpperCase()], this.token).sql})` }
       }
     }
+    if (token.kind === 'quoted' && this.isMark('(', 1) && this.isRoutine(token.text))
+      return this.call([token.text], token)
     if (token.kind === 'quoted' && this.isMark('(', 1)) throw unsupported(`The function ${token.text}`, token)
     const path = [this.name()]
     while (this.isMark('.') && !this.isMark('*', 1)) {
@@ -637,6 +644,7 @@ export abstract class Expressions extends Reader {
       const implicit = scope.implicit.get(first.toLowerCase())
       if (implicit !== undefined)
         return { sql: rest.reduce((sql, field) => `(${sql}).${quote(field)}`, implicit), name }
+      if (scope.closed) throw invalidQuery(`Unrecognized name: ${path.join('.')}`, this.tokens[this.at - 1])
       if (scope.aliases.has(first.toLowerCase())) break
     }
     const head = path.slice(0, 2).map(quote).join('.')
@@ -646,6 +654,8 @@ export abstract class Expressions extends Reader {
   protected call(names: readonly [string], token: Token): Expression {
     const [name] = names
     this.at++
+    const routine = this.routine(token)
+    if (routine) return routine
     const dated = this.dated(name, token)
     if (dated) return dated
     if (name === 'GENERATE_DATE_ARRAY' || name === 'GENERATE_TIMESTAMP_ARRAY')

@@ -1,8 +1,8 @@
 /** FROM: tables, joins, arrays, subqueries, wildcards, and which names they give. */
 import { invalidQuery, notFound, unsupported } from '../errors.ts'
 import { informationSchema, PROJECT, structFields, type Relation } from './catalog.ts'
-import { Expressions } from './expressions.ts'
 import { type Token } from './lexer.ts'
+import { Routines } from './routines.ts'
 import { quote, tableName, text, type Named, type Reference, type Scope } from './reader.ts'
 
 export function emptyScope(parent: Scope | undefined): Scope {
@@ -41,7 +41,7 @@ function merged(
   }
 }
 
-export abstract class From extends Expressions {
+export abstract class From extends Routines {
   protected newScope(): Scope {
     return emptyScope(this.scope)
   }

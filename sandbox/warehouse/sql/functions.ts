@@ -430,6 +430,15 @@ export function isWindow(name: string): boolean {
   return WINDOWS.has(name)
 }
 
+/** Functions with a grammar of their own. */
+const SPECIAL =
+  /^(?:(?:DATE|DATETIME|TIMESTAMP|TIME)_(?:ADD|SUB|DIFF|TRUNC)|GENERATE_(?:DATE|TIMESTAMP)_ARRAY|LAST_DAY|CAST|SAFE_CAST|EXTRACT|GROUPING|SAFE)$/
+
+/** Whether BigQuery has a function of this name that the sandbox knows. */
+export function isBuiltIn(name: string): boolean {
+  return Object.hasOwn(FUNCTIONS, name) || aggregate(name) !== undefined || isWindow(name) || SPECIAL.test(name)
+}
+
 /** Translates a call of a scalar function; throws 400 for one that is not on the list. */
 export function scalar(name: string, args: readonly Expression[], at: { line: number; column: number }): string {
   const known = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined

@@ -73,6 +73,8 @@ export interface Scope {
   from: string
   /** What `*` over all of FROM means, in BigQuery's order. */
   columns: () => readonly Named[]
+  /** The body of a function: it sees its parameters and nothing around it. */
+  readonly closed?: true
 }
 
 export interface Item {

@@ -28,6 +28,12 @@ class Translator extends Queries {
   }
 
   protected one(): Omit<Translated, 'references' | 'words'> {
+    if (this.isTempFunction()) {
+      // With one query behind them, BigQuery takes them for that query and not for a script.
+      while (this.isTempFunction()) this.tempFunction()
+      if (!['SELECT', 'WITH', 'FROM'].some((word) => this.isWord(word)) && !this.isMark('('))
+        throw unsupported('A function without a query behind it', this.token)
+    }
     if (this.isWord('SELECT') || this.isWord('WITH') || this.isWord('FROM') || this.isMark('(')) {
       const sql = this.query()
       return { type: 'SELECT', kind: 'query', sql, check: sql }

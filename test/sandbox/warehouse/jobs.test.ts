@@ -76,6 +76,18 @@ describe('a job', () => {
     })
   })
 
+  test('of temporary functions and one query behind them is that query, and no script', async () => {
+    const [job] = await warehouse.client.createQueryJob({
+      query: 'CREATE TEMP FUNCTION one() AS (1); SELECT one() AS x',
+      dryRun: true,
+    })
+    const { statistics } = job.metadata as { statistics: { query: { statementType: string; schema: unknown } } }
+    expect([statistics.query.statementType, statistics.query.schema]).toEqual([
+      'SELECT',
+      { fields: [{ name: 'x', type: 'INTEGER', mode: 'NULLABLE' }] },
+    ])
+  })
+
   test('with a delay is unfinished until then, and cancelling ends it at once', async () => {
     const id = randomUUID()
     expect((await insert('SELECT 1', id, { sandbox_delay_ms: '600000' })).body.status).toEqual({ state: 'RUNNING' })

@@ -534,6 +534,28 @@ describe('a query is answered as BigQuery answers it', () => {
       [['e1-1', '9', 'purchase', '{"page":"/p/1","position":1}']],
     ],
     [`SELECT ARRAY<STRUCT<a INT64>>[] AS x FROM shop.leads WHERE email = 'lead.1@prospect.example'`, [[[]]]],
+    // Temporary functions.
+    [
+      'CREATE TEMP FUNCTION AddFourAndDivide(x INT64, y INT64) RETURNS FLOAT64 AS ((x + 4) / y); SELECT val, AddFourAndDivide(val, 2) FROM UNNEST([2, 3, 5, 8]) AS val',
+      [
+        ['2', '3.0'],
+        ['3', '3.5'],
+        ['5', '4.5'],
+        ['8', '6.0'],
+      ],
+    ],
+    [
+      `CREATE TEMP FUNCTION head(s STRING) AS (CONCAT(SUBSTR(s, 1, 2), '*')); CREATE TEMPORARY FUNCTION shout(s STRING) AS (UPPER(head(s))); SELECT shout(name) AS n, head(NULL), \`shout\`(MAX(name)) FROM (SELECT 'abcd' AS name) GROUP BY name;`,
+      [['AB*', null, 'AB*']],
+    ],
+    [
+      'CREATE TEMP FUNCTION twice(s FLOAT64) AS (s + s); CREATE TEMP FUNCTION third(a NUMERIC) AS (a / 3); SELECT twice(SUM(x)), third(1), COUNTIF(twice(x) > 2) FROM UNNEST([1, 2]) AS x',
+      [['6.0', '0.333333333', '1']],
+    ],
+    [
+      'CREATE TEMP FUNCTION f(a STRUCT<x INT64, y ARRAY<STRUCT<z INT64>>>) AS (a.y[OFFSET(a.x)].z); SELECT f(STRUCT(0 AS x, [STRUCT(2 AS z)] AS y)) AS z',
+      [['2']],
+    ],
     // Pipes.
     ['FROM (SELECT 1 AS a, 2 AS b) |> RENAME a AS b, b AS a |> SELECT a, b', [['2', '1']]],
     ['FROM (SELECT 1 AS a) x JOIN (SELECT 1 AS a, 5 AS b) y USING (a) |> RENAME b AS c |> SET c = c + 1', [['1', '6']]],
@@ -659,6 +681,51 @@ describe('what is not known to be right is refused', () => {
     [
       'FROM shop.leads |> EXTEND 1 AS email',
       'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
+    ],
+    // A function sees its parameters and nothing else.
+    [
+      `CREATE TEMP FUNCTION m(s STRING) AS (email); SELECT m('x') FROM shop.leads`,
+      'invalidQuery: Unrecognized name: email at [1:38]',
+    ],
+    [
+      'CREATE TEMP FUNCTION m(s STRING) AS ((SELECT s)); SELECT 1',
+      'invalidQuery: A subquery in a function is not supported in the sandbox at [1:39]',
+    ],
+    [
+      'CREATE TEMP FUNCTION m(s INT64) AS (SUM(s)); SELECT 1',
+      'invalidQuery: An aggregate or a window in a function is not supported in the sandbox at [1:37]',
+    ],
+    [
+      'CREATE TEMP FUNCTION m(s INT64) AS (s + @p); SELECT 1',
+      'invalidQuery: A query parameter in a function is not supported in the sandbox at [1:41]',
+    ],
+    [
+      'CREATE TEMP FUNCTION Substr(s INT64) AS (s); SELECT 1',
+      'invalidQuery: A function with the name of a function, Substr, is not supported in the sandbox at [1:22]',
+    ],
+    [
+      'CREATE TEMP FUNCTION twice(s FLOAT64) AS (s + s); SELECT twice(RAND())',
+      'invalidQuery: A value that is not the same twice as an argument of twice is not supported in the sandbox at [1:58]',
+    ],
+    [
+      `CREATE TEMP FUNCTION twice(s FLOAT64) AS (s + s); SELECT twice('1')`,
+      'invalidQuery: An argument of twice of type STRING for s of another type is not supported in the sandbox at [1:58]',
+    ],
+    [
+      'CREATE TEMP FUNCTION f(a STRING) RETURNS INT64 AS (a); SELECT 1',
+      'invalidQuery: Function declared to return INT64 but the function body produces incompatible type STRING at [1:52]',
+    ],
+    [
+      'CREATE TEMP FUNCTION f(a INT64) AS (f(a)); SELECT f(1)',
+      'invalidQuery: The function F is not supported in the sandbox at [1:37]',
+    ],
+    [
+      'CREATE TEMP FUNCTION f(a INT64) AS (a); SELECT f(1, 2)',
+      'invalidQuery: Number of arguments does not match for function f. Supported signature: f(INT64) at [1:48]',
+    ],
+    [
+      'CREATE TEMP FUNCTION f(a INT64) RETURNS INT64 LANGUAGE js AS "return a"; SELECT f(1)',
+      'invalidQuery: A function that is not of SQL is not supported in the sandbox at [1:47]',
     ],
     ['SELECT 1; SELECT 2', 'invalidQuery: A script of several statements is not supported in the sandbox at [1:11]'],
     [
