@@ -6,6 +6,7 @@ import type { Gateway, HttpQuestion, Incoming } from '../src/gateway.ts'
 import type { Runtime } from '../src/runtime.ts'
 import { outcomeAnswer } from './answer.ts'
 import { knocked } from './knock.ts'
+import { failureAnswer } from './problem.ts'
 import { preferredWait, readIdempotencyKey } from './read.ts'
 
 export interface ProxyRoutes {
@@ -25,12 +26,18 @@ export type Proxy = (c: Context) => Promise<Response> | undefined
 export function mountProxy(app: OpenAPIHono, { runtime, gateway, maxWaitSeconds, hosts }: ProxyRoutes): void {
   const proxied = (connection: string, target: string): ((c: Context) => Promise<Response>) =>
     knocked(runtime, 'proxy', async (c, knock) => {
-      const outcome = await gateway.handle(knock, async () => {
-        const raw = rawOf(c)
-        mustNotUpgrade(raw.headers)
-        return questionOf(connection, target, c, raw, maxWaitSeconds)
-      })
-      return outcomeAnswer(outcome, 'json')
+      const body = bodyOf(c)
+      try {
+        const outcome = await gateway.handle(knock, async () => {
+          const raw = rawOf(c)
+          mustNotUpgrade(raw.headers)
+          mustBePlain(raw.headers)
+          return questionOf(connection, target, c, raw, body, maxWaitSeconds)
+        })
+        return closing(outcomeAnswer(outcome, 'json'), body)
+      } catch (error) {
+        return closing(failureAnswer(error, knock.id), body)
+      }
     })
 
   app.use(async (c, next) => {
@@ -81,13 +88,28 @@ function mustNotUpgrade(headers: Raw['headers']): void {
   })
 }
 
-function questionOf(connection: string, target: string, c: Context, raw: Raw, maxWaitSeconds: number): HttpQuestion {
+/** What is compressed can be neither weighed nor masked, and its length says nothing of its size. */
+function mustBePlain(headers: Raw['headers']): void {
+  const encodings = headers.filter(([name]) => name.toLowerCase() === 'content-encoding').map(([, value]) => value)
+  if (encodings.every((value) => value.trim().toLowerCase() === 'identity')) return
+  throw new Failure('unsupported-media-type', 'a request body is not taken compressed', {
+    fix: 'send it plain, without `Content-Encoding`',
+  })
+}
+
+function questionOf(
+  connection: string,
+  target: string,
+  c: Context,
+  raw: Raw,
+  body: Body | undefined,
+  maxWaitSeconds: number,
+): HttpQuestion {
   const key = readIdempotencyKey(c.req.header('Idempotency-Key'))
   const purpose = c.req.header('Sluice-Purpose')
   if (purpose !== undefined && purpose.length > PURPOSE_MOST) {
     throw new Failure('bad-request', `\`Sluice-Purpose\` takes at most ${PURPOSE_MOST} characters`)
   }
-  const body = bodyOf(c)
   return {
     language: 'http',
     connection,
@@ -101,13 +123,29 @@ function questionOf(connection: string, target: string, c: Context, raw: Raw, ma
   }
 }
 
-function bodyOf(c: Context): Incoming | undefined {
+/** A body, and whether it was read to its end. */
+type Body = Incoming & { readonly isRead: () => boolean }
+
+/** What is answered before all of a body came leaves a connection of which nobody knows where the next request begins. */
+function closing(answer: Response, body: Body | undefined): Response {
+  if (body !== undefined && !body.isRead()) answer.headers.set('Connection', 'close')
+  return answer
+}
+
+function bodyOf(c: Context): Body | undefined {
   const { body } = c.req.raw
   if (body === null) return undefined
   const declared = c.req.header('Content-Length')
+  let isRead = false
   return {
     type: c.req.header('Content-Type') ?? '',
     ...(declared !== undefined && /^\d{1,15}$/.test(declared) && { length: Number(declared) }),
-    chunks: body as unknown as AsyncIterable<Uint8Array>,
+    chunks: chunks(),
+    isRead: () => isRead,
+  }
+
+  async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+    yield* body as unknown as AsyncIterable<Uint8Array>
+    isRead = true
   }
 }

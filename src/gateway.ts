@@ -123,7 +123,7 @@ export class Gateway {
     const { id, receivedAt } = knock
     const about = { connection: question.connection, ...(purpose !== undefined && { purpose }) }
     return {
-      unstated: { id, receivedAt, surface, principal, ...about },
+      unstated: { id, receivedAt, surface: question.language === 'http' ? 'proxy' : surface, principal, ...about },
       asked: await askedOf(question, connection, this.#parts.limits, signal),
       question,
       connection,
