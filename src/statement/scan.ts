@@ -131,6 +131,7 @@ class Scan {
     else if ((this.#i === 0 || OPENERS.has(this.#word(-1))) && this.#statement(word, here)) return true
     else if (word === 'TABLE' || word === 'MODEL') return this.#argument(word, here)
     else if (word === 'ON' && here.isAbout && here.at === 'none') return this.#about()
+    else if (word === 'ALL' && this.#word(-1) === 'UNION') return this.#cloned()
     else if (word === 'OVERWRITE' && this.#word(-1) === 'DATA') return this.#into()
     else if (word === 'REFERENCES' || (word === 'OF' && this.#word(-1) === 'REPLICA')) return this.#target('read', 1)
     else {
@@ -154,6 +155,13 @@ class Scan {
     let ahead = 1
     while (/^(TEMP|TEMPORARY|TABLE)$/.test(this.#filler(ahead))) ahead++
     return this.#target('write', ahead)
+  }
+
+  /** `CLONE DATA INTO t FROM a UNION ALL b`: a name, where a set operation has a query. */
+  #cloned(): boolean {
+    const isMode =
+      /^(CORRESPONDING|STRICT)$/.test(this.#word(1)) && /^(CORRESPONDING|BY|SELECT|FROM|WITH|\()$/.test(this.#word(2))
+    return !isMode && this.#target('read', 1)
   }
 
   /** Verbs that are names elsewhere, where a statement may begin. */

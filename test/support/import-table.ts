@@ -86,7 +86,13 @@ function allowed(file: string): readonly string[] | undefined {
     return [...GROUND, ...MEETING, ...CONTRACTS, 'src/statement/parameters.ts', 'routes/']
   }
   if (file.startsWith('sandbox/')) return ['sandbox/']
-  if (file.startsWith('test/') || file.startsWith('bench/') || file === 'vitest.config.ts') return ['']
+  if (
+    file.startsWith('test/') ||
+    file.startsWith('bench/') ||
+    file.startsWith('oracle/') ||
+    file === 'vitest.config.ts'
+  )
+    return ['']
   return undefined
 }
 
@@ -121,7 +127,7 @@ function permits(may: readonly string[], target: string): boolean {
 /** Node's own modules are for entries, `*.node.ts` adapters, the sandbox, tests and benches. */
 function permitsPackage(file: string, specifier: string): boolean {
   if (specifier.startsWith('node:')) {
-    return /^(sandbox|test|bench|src\/entry)\//.test(file) || file.endsWith('.node.ts')
+    return /^(sandbox|test|bench|oracle|src\/entry)\//.test(file) || file.endsWith('.node.ts')
   }
   const name = specifier
     .split('/')
@@ -159,9 +165,9 @@ function loops(graph: ReadonlyMap<string, readonly string[]>): readonly string[]
 
 /** Every TypeScript file of the project. */
 export function projectSources(root: string): Sources {
-  const files = ['src', 'routes', 'plugins', 'sandbox', 'test', 'bench'].flatMap((folder) =>
+  const files = ['src', 'routes', 'plugins', 'sandbox', 'test', 'bench', 'oracle'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.parentPath.includes('node_modules'))
       .map((entry) => relative(root, join(entry.parentPath, entry.name))),
   )
   return new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]))

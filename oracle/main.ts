@@ -1,0 +1,33 @@
+/** `npm run oracle -- corpus FILE | fuzz`: our reading of SQL beside ZetaSQL's. Wants `npm ci --prefix oracle` once. */
+import { parseArgs } from 'node:util'
+import { measure } from './corpus.ts'
+import { fuzz } from './fuzz.ts'
+import { ownSeeds, seedsOf } from './seeds.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    mutants: { type: 'string', default: '200000' },
+    seed: { type: 'string', default: '1' },
+    from: { type: 'string' },
+  },
+})
+const [name, file, ...more] = positionals
+const [mutants, seed] = [Number(values.mutants), Number(values.seed)]
+
+if (name === 'corpus' && file !== undefined && more.length === 0) {
+  if (!(await measure(file))) process.exitCode = 1
+} else if (
+  name === 'fuzz' &&
+  file === undefined &&
+  Number.isInteger(mutants) &&
+  mutants > 0 &&
+  Number.isInteger(seed)
+) {
+  const seeds = [...ownSeeds(), ...(values.from === undefined ? [] : seedsOf(values.from))]
+  if (!(await fuzz({ seeds, mutants, seed }))) process.exitCode = 1
+} else {
+  console.error('npm run oracle -- corpus FILE')
+  console.error('npm run oracle -- fuzz [--mutants 200000] [--seed 1] [--from FILE]')
+  process.exitCode = 1
+}
