@@ -63,6 +63,8 @@ export interface JsonMaskerOptions {
   readonly maxDepth?: number
   /** Bytes of one scalar that a mask looks at. Default 65,536. */
   readonly maxScalar?: number
+  /** Where to count, if several maskers count together. */
+  readonly counts?: number[]
 }
 
 /** Bytes that are no JSON, or nest too deep. `at` counts the bytes before. The document's own text is in no word of it. */
@@ -102,6 +104,8 @@ const EXPONENT = 7
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+/** Begins each document of a JSON sequence (RFC 7464). */
+const RECORD = 0x1e
 const COMMA = 0x2c
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
@@ -131,7 +135,7 @@ function encode(text: string): Uint8Array {
 export class JsonMasker {
   readonly #automaton: Automaton
   readonly #known: JsonMasks
-  readonly #options: Required<JsonMaskerOptions>
+  readonly #options: Required<Omit<JsonMaskerOptions, 'counts'>>
   /** How many values each path has masked, by position in `paths`. */
   readonly counts: number[]
 
@@ -173,7 +177,7 @@ export class JsonMasker {
     this.#known = masks
     this.#automaton = masks.automaton
     this.#options = { maxDepth: 512, maxScalar: 65_536, ...options }
-    this.counts = Array.from({ length: masks.count }, () => 0)
+    this.counts = options.counts ?? Array.from({ length: masks.count }, () => 0)
     this.#place = this.#automaton.root
   }
 
@@ -265,6 +269,10 @@ export class JsonMasker {
           break
       }
       if (isSpace(byte)) {
+        i++
+        continue
+      }
+      if (byte === RECORD && this.#depth === 0 && this.#options.documents === 'many') {
         i++
         continue
       }

@@ -1,0 +1,200 @@
+/**
+ * Masks places of JSON bodies while they go by, answers and, where a policy says so, requests. What it cannot read it
+ * refuses before a byte goes out, and what turns out to be something else it cuts.
+ */
+import * as z from 'zod'
+import type {
+  BodyHead,
+  Masked,
+  Obligation,
+  Plugin,
+  Reason,
+  Statement,
+  Transform,
+  Unfulfilled,
+} from '../../src/plugin.ts'
+import { hasherOf, readKeys, type TextHasher } from '../../src/statement/hmac.ts'
+import { formOf, isUtf8, NOTHING, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
+import { EventStream } from '../../src/statement/json/events.ts'
+import { FormBody } from '../../src/statement/json/form.ts'
+import { JsonMasker, JsonMasks } from '../../src/statement/json/masker.ts'
+import { jsonMask } from '../../src/statement/json/value.ts'
+import { strategyName, strongest, type Mask } from '../../src/statement/strategy.ts'
+import { formMask } from './form.ts'
+import { asked, terms, type PathMask } from './terms.ts'
+
+const reference = z.string().regex(/^(env|file):.+$/, 'a reference such as `env:SLUICE_MASK_KEY`')
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a name of small letters, digits and dashes')
+
+/** `{ keys: { default: 'env:SLUICE_MASK_KEY' } }`: the keys of strategy `hash`. */
+const options = z.strictObject({ keys: z.record(name, reference).default({}) }).default({ keys: {} })
+
+export const maskJson: Plugin<z.output<typeof options>> = {
+  name: 'mask-json',
+  options,
+  async create({ keys }, runtime) {
+    const pads = await readKeys(keys, runtime)
+    const plans = new Plans(new Map([...pads].map(([key, blocks]) => [key, hasherOf(blocks)])))
+    return {
+      fulfil: {
+        'mask-json': {
+          terms,
+          language: 'http',
+          before: (statement, obligation) => promised(statement, plans.of(obligation)),
+          answer: (head, obligation) => transform(head, plans.of(obligation), 'response'),
+          request: (head, obligation) => transform(head, plans.of(obligation), 'request'),
+        },
+      },
+    }
+  },
+}
+
+// ── plans ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What an obligation's terms come to for bodies that go one way. */
+interface Way {
+  readonly lines: readonly PathMask[]
+  readonly masks: JsonMasks
+  readonly passTypes: readonly string[]
+}
+
+interface Plan {
+  /** Absent where nothing is asked. */
+  readonly response?: Way
+  readonly request?: Way
+  /** A key that a term names and nobody configured. */
+  readonly missingKey?: string
+}
+
+/** Plans that are remembered. There are as many as sets of rules that bind together. */
+const PLANS = 256
+
+class Plans {
+  readonly #hashers: ReadonlyMap<string, TextHasher>
+  readonly #known = new Map<string, Plan>()
+
+  constructor(hashers: ReadonlyMap<string, TextHasher>) {
+    this.#hashers = hashers
+  }
+
+  of({ terms: all }: Obligation): Plan {
+    const key = JSON.stringify(all)
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const plan = this.#made(all)
+    if (this.#known.size >= PLANS) this.#known.clear()
+    this.#known.set(key, plan)
+    return plan
+  }
+
+  #made(all: readonly unknown[]): Plan {
+    const [response, request] = [asked(all, 'response'), asked(all, 'request')]
+    const missingKey = [...response.masks, ...request.masks]
+      .flatMap(({ mask }) => (mask.strategy === 'hash' ? [mask.key] : []))
+      .find((key) => !this.#hashers.has(key))
+    if (missingKey !== undefined) return { missingKey }
+    const way = ({ masks: lines, passTypes }: ReturnType<typeof asked>): Way => {
+      const combined = (paths: readonly number[]): Mask => {
+        const masks = paths.flatMap((path) => lines[path]?.mask ?? [])
+        return masks.length === 0 ? { strategy: 'null' } : masks.reduce(strongest)
+      }
+      const masks = new JsonMasks(
+        lines.map(({ steps }) => steps),
+        (paths) => {
+          const mask = combined(paths)
+          return jsonMask(mask, mask.strategy === 'hash' ? this.#hashers.get(mask.key) : undefined)
+        },
+      )
+      return { lines, masks, passTypes }
+    }
+    return {
+      ...(response.masks.length > 0 && { response: way(response) }),
+      ...(request.masks.length > 0 && { request: way(request) }),
+    }
+  }
+}
+
+// ── carrying out ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The statement with the masks that its answer will carry. */
+function promised(statement: Statement, { response, missingKey }: Plan): Statement | Unfulfilled {
+  if (missingKey !== undefined) return keyless(missingKey)
+  // Demanded of SQL, it denies: the gateway sees to that by its language.
+  if (statement.language !== 'http' || response === undefined) return statement
+  const added = response.lines.map(({ path, mask }): Masked => ({
+    resource: statement.operation,
+    column: path,
+    strategy: strategyName(mask),
+  }))
+  return { ...statement, masks: [...statement.masks, ...added] }
+}
+
+function transform(head: BodyHead, plan: Plan, to: 'response' | 'request'): Transform | Unfulfilled | undefined {
+  if (plan.missingKey !== undefined) return keyless(plan.missingKey)
+  const way = plan[to]
+  if (way === undefined) return undefined
+  const { contentType, charset, status } = head
+  if (way.passTypes.includes(contentType)) return undefined
+  const counts = way.lines.map(() => 0)
+  // An answer may have nothing to say and no type to say it in; a request that is here has a body.
+  if (contentType === '' && status !== undefined) return counted(NOTHING, way, counts)
+  const form = formOf(contentType)
+  if (form === undefined) {
+    return unfulfilled({
+      code: 'mask-content-type',
+      because:
+        contentType === ''
+          ? 'a body without a content type cannot be masked'
+          : `a body of type \`${contentType}\` cannot be masked`,
+      fix:
+        contentType === ''
+          ? 'send `Content-Type: application/json`'
+          : `ask for JSON, or have the policy owner list \`${contentType}\` under \`passTypes\` if it holds nothing to mask`,
+    })
+  }
+  if (!isUtf8(charset)) {
+    return unfulfilled({
+      code: 'mask-charset',
+      because: `a body in charset \`${charset}\` cannot be masked`,
+      fix: 'have it sent in UTF-8',
+    })
+  }
+  return counted(masker(form, way.masks, counts), way, counts)
+}
+
+function masker(form: BodyForm, masks: JsonMasks, counts: number[]): Bytes {
+  switch (form) {
+    case 'document':
+      return new JsonMasker(masks, { documents: 'one', counts })
+    case 'documents':
+      return new JsonMasker(masks, { documents: 'many', counts })
+    case 'events':
+      return new EventStream(() => new JsonMasker(masks, { documents: 'one', counts }))
+    case 'form':
+      return new FormBody(formMask(masks, counts))
+  }
+}
+
+function counted(bytes: Bytes, { lines }: Way, counts: readonly number[]): Transform {
+  return {
+    push: (chunk) => bytes.push(chunk),
+    end: () => bytes.end(),
+    counts: () =>
+      lines.flatMap(({ path, mask }, i) => {
+        const count = counts[i] ?? 0
+        return count === 0 ? [] : [{ column: path, strategy: strategyName(mask), count }]
+      }),
+  }
+}
+
+function keyless(key: string): Unfulfilled {
+  return unfulfilled({
+    code: 'mask-key-unknown',
+    because: `policy hashes with key \`${key}\`, which is not configured`,
+    fix: `ask the policy owner to set \`plugins.mask-json.keys.${key}\``,
+  })
+}
+
+function unfulfilled(reason: Reason): Unfulfilled {
+  return { unfulfilled: reason }
+}
