@@ -32,7 +32,7 @@ const HTTP = {
   query: 'map<string, list<string>>',
   headers: 'map<string, string>',
   contentType: 'string',
-  /** The JSON of the body; null where there is no body, or one that is not JSON. Not there where it is too large to be kept. */
+  /** The JSON of the body; null where there is none. Not there where it is not JSON, or too large to be kept: nobody knows what it says. */
   body: 'dyn',
 } as const
 
@@ -223,8 +223,6 @@ function factsOfStatement(statement: Statement): Facts {
 
 function factsOfHttp({ kind, operation, template, path, query, headers, body }: HttpStatement) {
   const parameters = Map.groupBy(query, ([name]) => name)
-  // A body that nobody has read whole is not known to be anything.
-  const isRead = body === undefined || body.content !== undefined
   return {
     method: kind,
     operation,
@@ -233,7 +231,7 @@ function factsOfHttp({ kind, operation, template, path, query, headers, body }: 
     query: new Map(Array.from(parameters, ([name, values]) => [name, values.map(([, value]) => value)])),
     headers: new Map(headers),
     contentType: body?.type ?? '',
-    ...(isRead && { body: body?.json ?? null }),
+    ...(body === undefined ? { body: null } : 'json' in body && { body: body.json }),
   }
 }
 

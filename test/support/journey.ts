@@ -1,4 +1,5 @@
 /** A gateway whose parts are small, honest and breakable: for tests of the order of stations and of what fails closed. */
+import { createHash } from 'node:crypto'
 import { Approvals } from '../../src/approvals.ts'
 import type { AuditLog, AuditRecord } from '../../src/audit/contract.ts'
 import type { Answer, Connector } from '../../src/connection/contract.ts'
@@ -6,7 +7,7 @@ import { Door, type Knock } from '../../src/door.ts'
 import type { Batch, Decision, Deny, Permit, Principal, Statistics } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import type { ActivePlugin } from '../../src/fulfil.ts'
-import { Gateway, type Parts, type SqlQuestion } from '../../src/gateway.ts'
+import { Gateway, type Connection, type Parts, type SqlQuestion } from '../../src/gateway.ts'
 import type { Store } from '../../src/hold/contract.ts'
 import { Inflight } from '../../src/inflight.ts'
 import type { PolicySet } from '../../src/policy/contract.ts'
@@ -77,6 +78,8 @@ export function journey(broken: {
   each?: number
   writable?: boolean
   now?: () => number
+  /** Connections beside the warehouse. */
+  more?: readonly (readonly [string, Connection])[]
 }): Journey {
   const events: string[] = []
   const records: AuditRecord[] = []
@@ -93,7 +96,10 @@ export function journey(broken: {
   const runtime: Runtime = {
     clock: { now: broken.now ?? (() => 1_000_000), monotonic: () => 0 },
     newId: () => `id-${++ids}`,
-    hasher: () => ({ update: () => {}, hex: () => '' }),
+    hasher() {
+      const hash = createHash('sha256')
+      return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest('hex') }
+    },
     secrets: { read: async () => 'secret' },
     fetch: () => Promise.reject(new Error('no network here')),
     log: () => {},
@@ -152,7 +158,8 @@ export function journey(broken: {
     runtime,
     door,
     statements,
-    connections: new Map([
+    connections: new Map<string, Connection>([
+      ...(broken.more ?? []),
       [
         'warehouse',
         {

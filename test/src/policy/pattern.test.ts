@@ -27,6 +27,11 @@ describe('a list of patterns', () => {
     [['shop.*', '!shop.secret_*'], 'shop.secre', true],
     [['shop.a+(b)[c]{d}|e$^\\'], 'shop.a+(b)[c]{d}|e$^\\', true],
     [['shop.a+'], 'shop.aa', false],
+    [['GET /customers/*'], 'GET /customers/{id}', true],
+    [['GET /customers/*'], 'GET /customers/{id}/orders', false],
+    [['GET /customers/**'], 'GET /customers/{id}/orders', true],
+    [['* /customers/{id}'], 'DELETE /customers/{id}', true],
+    [['get*'], 'getCustomer', true],
     [['shop.Größe'], 'shop.Größe', true],
     [['shop.𝒳*'], 'shop.𝒳1', true],
   ])('%j and %j: %s', (patterns, resource, matches) => {
