@@ -9,7 +9,7 @@ export function emptyScope(parent: Scope | undefined): Scope {
   return { parent, aliases: new Set(), implicit: new Map(), sources: [], from: '', columns: () => [] }
 }
 
-const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+export const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
 /** The columns of two tables side by side. */
 function beside(left: Scope['columns'], right: Scope['columns']): Scope['columns'] {
@@ -42,6 +42,8 @@ function merged(
 }
 
 export abstract class From extends Routines {
+  protected abstract opensSetOperator(): boolean
+
   protected newScope(): Scope {
     return emptyScope(this.scope)
   }
@@ -75,6 +77,7 @@ export abstract class From extends Routines {
         columns = beside(columns, this.fromItem(scope))
         continue
       }
+      if (this.opensSetOperator()) return columns
       const kind = this.word('INNER') ? 'INNER' : (['LEFT', 'RIGHT', 'FULL'].find((word) => this.word(word)) ?? '')
       if (kind !== '' && kind !== 'INNER') this.word('OUTER')
       if (!this.word('JOIN')) {

@@ -3,10 +3,11 @@
  * WHERE; past another operator they are unknown, which refuses what BigQuery would run but never answers it wrongly.
  */
 import { invalidQuery, unsupported } from '../errors.ts'
-import { emptyScope, From } from './from.ts'
+import { emptyScope } from './from.ts'
 import { type Item, type Scope } from './reader.ts'
+import { Sets } from './sets.ts'
 
-export abstract class Pipes extends From {
+export abstract class Pipes extends Sets {
   protected abstract item(): Item
   protected abstract items(items: readonly Item[]): string
 

@@ -36,11 +36,21 @@ export abstract class Queries extends Pipes {
       let sql = this.operand(asValue)
       // ORDER BY sees the tables of a lone SELECT.
       let scope = this.selected as Scope | undefined
-      for (;;) {
+      let chain: string | undefined
+      while (this.opensSetOperator()) {
+        const token = this.token
         const operator = this.setOperator()
         if (operator === undefined) break
+        const kind = JSON.stringify([operator.name, operator.match, operator.on])
+        if (chain !== undefined && chain !== kind) {
+          throw invalidQuery(
+            'Syntax error: Different set operations cannot be used in the same query without using parentheses for grouping',
+            token,
+          )
+        }
+        chain = kind
         scope = undefined
-        sql = `${sql} ${operator} ${this.operand(asValue)}`
+        sql = this.combined(sql, operator, this.operand(asValue))
       }
       sql += scope === undefined ? this.orderLimit() : this.within(scope, () => this.orderLimit())
       this.selected = undefined
@@ -52,14 +62,6 @@ export abstract class Queries extends Pipes {
       this.ctes.length = ctes
       return head + sql
     })
-  }
-
-  protected setOperator(): string | undefined {
-    const operator = ['UNION', 'INTERSECT', 'EXCEPT'].find((word) => this.word(word))
-    if (operator === undefined) return undefined
-    if (this.word('ALL')) return `${operator} ALL`
-    this.needWord('DISTINCT')
-    return operator
   }
 
   protected operand(asValue: boolean): string {

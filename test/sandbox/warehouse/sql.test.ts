@@ -534,6 +534,42 @@ describe('a query is answered as BigQuery answers it', () => {
       [['e1-1', '9', 'purchase', '{"page":"/p/1","position":1}']],
     ],
     [`SELECT ARRAY<STRUCT<a INT64>>[] AS x FROM shop.leads WHERE email = 'lead.1@prospect.example'`, [[[]]]],
+    // Set operations by name: the left query's order, NULL for what a query does not have.
+    [
+      `SELECT 1 AS a, 'x' AS b UNION ALL BY NAME SELECT 'y' AS b, 2 AS a ORDER BY a`,
+      [
+        ['1', 'x'],
+        ['2', 'y'],
+      ],
+    ],
+    [
+      `SELECT 1 AS a, 'x' AS b FULL OUTER UNION ALL BY NAME SELECT 'y' AS c, 2 AS a ORDER BY a`,
+      [
+        ['1', 'x', null],
+        ['2', null, 'y'],
+      ],
+    ],
+    [
+      `SELECT 1 AS a, 'x' AS b LEFT UNION ALL CORRESPONDING SELECT 'y' AS c, 2 AS a ORDER BY a`,
+      [
+        ['1', 'x'],
+        ['2', null],
+      ],
+    ],
+    [`SELECT 1 AS a, 'x' AS b UNION ALL CORRESPONDING SELECT 'y' AS c, 2 AS a ORDER BY a`, [['1'], ['2']]],
+    [`SELECT 1 AS a, 'x' AS b INNER UNION ALL BY NAME SELECT 'y' AS c, 2 AS a ORDER BY a`, [['1'], ['2']]],
+    [`SELECT 1 AS a, 'x' AS b UNION DISTINCT CORRESPONDING BY (b) SELECT 'x' AS b, 2 AS a`, [['x']]],
+    [`SELECT 1 AS a, 'x' AS b EXCEPT DISTINCT BY NAME ON (a) SELECT 'x' AS b, 2 AS a`, [['1']]],
+    [
+      'SELECT 1 AS a, 2 AS b FULL UNION ALL BY NAME SELECT 3 AS c FULL UNION ALL BY NAME SELECT 4 AS b ORDER BY b',
+      [
+        [null, null, '3'],
+        ['1', '2', null],
+        [null, '4', null],
+      ],
+    ],
+    [`SELECT a FROM (SELECT 1 AS a) LEFT UNION ALL BY NAME SELECT a FROM (SELECT 2 AS b, 1 AS a)`, [['1'], ['1']]],
+    ['SELECT 1 AS x UNION ALL SELECT 1.5 UNION ALL SELECT NULL ORDER BY x', [[null], ['1.0'], ['1.5']]],
     // Temporary functions.
     [
       'CREATE TEMP FUNCTION AddFourAndDivide(x INT64, y INT64) RETURNS FLOAT64 AS ((x + 4) / y); SELECT val, AddFourAndDivide(val, 2) FROM UNNEST([2, 3, 5, 8]) AS val',
@@ -681,6 +717,27 @@ describe('what is not known to be right is refused', () => {
     [
       'FROM shop.leads |> EXTEND 1 AS email',
       'invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): email',
+    ],
+    [
+      `SELECT 1 AS a UNION ALL BY NAME SELECT 2 AS a, 'y' AS c`,
+      'invalidQuery: The queries of UNION ALL BY NAME do not have the same columns',
+    ],
+    [
+      'SELECT 1 AS a INNER UNION ALL BY NAME SELECT 2 AS b',
+      'invalidQuery: The queries of UNION ALL have no column in common',
+    ],
+    [`SELECT 1 UNION ALL SELECT 'a'`, 'invalidQuery: Column 1 in UNION ALL has incompatible types: INT64, STRING'],
+    [
+      'SELECT 1 UNION ALL SELECT 2, 3',
+      'invalidQuery: Queries in UNION ALL have mismatched column count; query 1 has 1 columns, query 2 has 2 columns',
+    ],
+    [
+      'SELECT 1 UNION ALL SELECT 2 UNION DISTINCT SELECT 3',
+      'invalidQuery: Syntax error: Different set operations cannot be used in the same query without using parentheses for grouping at [1:29]',
+    ],
+    [
+      'SELECT 1 EXCEPT ALL SELECT 3',
+      'invalidQuery: Syntax error: Expected keyword DISTINCT but got keyword ALL at [1:17]',
     ],
     // A function sees its parameters and nothing else.
     [
