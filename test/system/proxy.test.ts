@@ -1,5 +1,5 @@
 /** An HTTP API behind the gateway, as an agent, an approver and an auditor meet it: over the sandbox's CRM. */
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
@@ -135,6 +135,59 @@ describe('a call through the gateway', () => {
     expect([inside.status, inside.headers.get('Location')]).toEqual([302, '/proxy/crm/customers/1'])
     const outside = await call('/redirect?to=http://169.254.169.254/latest/')
     expect([outside.status, outside.headers.get('Location')]).toEqual([302, null])
+  })
+})
+
+describe('personal data of the API', () => {
+  /** As mask-columns hashes it in a table, under the key of the tests. */
+  const hashed = (text: string) => createHmac('sha256', 'a-mask-key-of-the-tests-0123456789').update(text).digest('hex')
+
+  it('is masked in one document, key by key, and the rest is byte for byte the API’s', async () => {
+    const direct = await fetch(`${inject('sandbox').crm}/customers/8`, { headers: { 'X-Api-Key': 'crm-sandbox-key' } })
+    const customer = (await direct.json()) as Record<string, any>
+    const answer = await call('/customers/8')
+    expect(await answer.text()).toBe(
+      JSON.stringify({
+        ...customer,
+        email: hashed(customer['email']),
+        ssn: '[redacted]',
+        phone: `***********${customer['phone'].slice(-4)}`,
+        address: { ...customer['address'], street: '[redacted]' },
+        contacts: customer['contacts'].map((it: object) => ({ ...it, value: '[redacted]' })),
+        payment: {
+          card: { ...customer['payment'].card, number: `************${customer['payment'].card.number.slice(-4)}` },
+        },
+      }),
+    )
+    expect(await record(answer.headers.get('Sluice-Exchange') ?? '', 'answered')).toMatchObject({
+      masked: expect.arrayContaining(['getCustomer.$..email hash', 'getCustomer.$..ssn redact']),
+    })
+  })
+
+  it('is masked in pages, lines and events alike', async () => {
+    for (const path of ['/customers?limit=100', '/export?n=3000', '/events?n=50', '/orders?limit=100']) {
+      const text = await (await call(path)).text()
+      expect([path, text.includes('@example.com'), /\d{3}-\d{2}-\d{4}/.test(text)]).toEqual([path, false, false])
+      expect(text).toMatch(/"(customer_)?email":"[0-9a-f]{64}"/)
+    }
+  })
+
+  it('is masked in what comes back from a write, and cannot be asked for by what it was', async () => {
+    const answer = await call('/customers/8', { headers: { 'If-None-Match': '"abc"' } })
+    expect(await problem(answer)).toBe(
+      '403 denied: the answer is masked, and `if-none-match` would tell what is behind the mask',
+    )
+    expect((await call('/customers/8', { headers: { Range: 'bytes=0-10' } })).status).toBe(200)
+  })
+
+  it('is listed as masked for whoever may call', async () => {
+    const answer = await gateway.get('/v1/connections/crm/resources', 'agent')
+    const { resources } = (await answer.json()) as { resources: { resource: string; masks: object[] }[] }
+    expect(resources.find(({ resource }) => resource === 'getCustomer')?.masks).toContainEqual({
+      resource: 'getCustomer',
+      column: '$..ssn',
+      strategy: 'redact',
+    })
   })
 })
 
