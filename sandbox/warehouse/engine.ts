@@ -42,6 +42,9 @@ export class Engine {
   catalog: Catalog = new Map()
   readonly #facts = new Map<string, Promise<TableFacts>>()
   readonly #versions = new Map<string, number>()
+  /** When a table was last written; what an earlier process did, nobody knows. */
+  readonly #changed = new Map<string, number>()
+  readonly #started = Date.now()
   #writing: Promise<unknown> = Promise.resolve()
 
   private constructor(instance: DuckDBInstance, main: DuckDBConnection, spool: string) {
@@ -144,13 +147,24 @@ export class Engine {
     const types = new Map<string, string>()
     for (let round = 0; round < MAX_QUESTIONS; round++) {
       try {
-        return translate(source, { catalog: this.catalog, parameters, defaultDataset, types })
+        return translate(source, {
+          catalog: this.catalog,
+          parameters,
+          defaultDataset,
+          types,
+          unchangedSince: (table) => this.#changed.get(`${table.dataset}.${table.table}`) ?? this.#started,
+        })
       } catch (error) {
         if (!(error instanceof TypeWanted)) throw error
-        types.set(error.sql, await this.#typeOf(error.sql))
+        types.set(error.sql, await (error.isValue ? this.#valueOf(error.sql) : this.#typeOf(error.sql)))
       }
     }
     throw invalidQuery('Too many arrays in FROM and subtractions for the sandbox')
+  }
+
+  async #valueOf(sql: string): Promise<string> {
+    const value = (await this.rows(sql))[0]?.[0]
+    return typeof value === 'string' ? value : ''
   }
 
   async #typeOf(sql: string): Promise<string> {
@@ -229,6 +243,7 @@ export class Engine {
     const key = `${reference.dataset}.${reference.table}`
     this.#facts.delete(key)
     this.#versions.set(key, this.version(reference) + 1)
+    this.#changed.set(key, Date.now())
   }
 
   /** Writers take turns: DuckDB refuses concurrent writes of a table, BigQuery queues them. */

@@ -3,7 +3,7 @@ import { invalidQuery, notFound, unsupported } from '../errors.ts'
 import { informationSchema, PROJECT, structFields, type Relation } from './catalog.ts'
 import { type Token } from './lexer.ts'
 import { Routines } from './routines.ts'
-import { quote, tableName, text, type Named, type Reference, type Scope } from './reader.ts'
+import { quote, tableName, text, type Named, type Reference, type Scope, type Source } from './reader.ts'
 
 export function emptyScope(parent: Scope | undefined): Scope {
   return { parent, aliases: new Set(), implicit: new Map(), sources: [], from: '', columns: () => [] }
@@ -39,6 +39,14 @@ function merged(
     const others = all.flat().filter((column) => !names.some((name) => same(name, column.name)))
     return [...shared, ...others]
   }
+}
+
+interface Related {
+  readonly sql: string
+  readonly name: string
+  readonly hidden: boolean
+  /** A table of the warehouse itself: no view, no wildcard, no WITH. */
+  readonly table?: Reference
 }
 
 export abstract class From extends Routines {
@@ -105,12 +113,60 @@ export abstract class From extends Routines {
   }
 
   protected fromItem(scope: Scope): Scope['columns'] {
+    const before = scope.sources.length
     const columns = this.deeper(() => this.fromItemInner(scope))
-    for (const word of ['PIVOT', 'UNPIVOT', 'TABLESAMPLE', 'MATCH_RECOGNIZE']) {
+    for (const word of ['PIVOT', 'UNPIVOT', 'MATCH_RECOGNIZE']) {
       if (this.isWord(word)) throw unsupported(word, this.token)
     }
-    if (this.isWord('FOR')) throw unsupported('FOR SYSTEM_TIME AS OF', this.token)
+    const made = scope.sources.length - before === 1 ? scope.sources.at(-1) : undefined
+    if (this.isWord('TABLESAMPLE')) this.sample(made)
+    if (this.isWord('FOR')) throw unsupported('FOR SYSTEM_TIME AS OF anything but a table', this.token)
     return columns
+  }
+
+  /**
+   * `TABLESAMPLE SYSTEM (n PERCENT)`. BigQuery samples blocks of about a gigabyte and says that a smaller table is read
+   * whole; all tables here are smaller.
+   */
+  protected sample(source: Source | undefined): void {
+    const token = this.token
+    this.needWord('TABLESAMPLE')
+    if (source?.table !== true) throw unsupported('TABLESAMPLE of anything but a table', token)
+    if (!this.word('SYSTEM')) throw unsupported('TABLESAMPLE other than SYSTEM', token)
+    this.inParens(() => {
+      const amount = this.primary().literal
+      const percent = amount === undefined || amount.trim() === '' ? Number.NaN : Number(amount)
+      if (!(percent >= 0 && percent <= 100))
+        throw invalidQuery('TABLESAMPLE percent value must be in the range [0, 100]', token)
+      if (percent === 0) throw unsupported('TABLESAMPLE of 0 PERCENT', token)
+      this.needWord('PERCENT')
+    })
+  }
+
+  /** `FOR SYSTEM_TIME AS OF …` behind a table: nothing older than its last change is known. */
+  protected asOf(reference: Reference): string {
+    const token = this.token
+    this.needWord('FOR')
+    if (!this.word('SYSTEM_TIME')) this.needWord('SYSTEM', 'TIME')
+    this.needWord('AS', 'OF')
+    const start = this.at
+    const written = this.token.kind === 'string'
+    const { sql } = this.within({ ...emptyScope(this.scope), closed: true }, () => this.expression())
+    const inside = this.tokens.slice(start, this.at)
+    if (inside.some((one) => one.kind === 'name' && (/^(SELECT|RAND)$/i.test(one.text) || this.isRoutine(one.text))))
+      throw unsupported('FOR SYSTEM_TIME AS OF an expression that is not constant', token)
+    // A text that is written out is read as a TIMESTAMP, as elsewhere.
+    const isTime = this.typeOf(sql, undefined) === 'TIMESTAMP WITH TIME ZONE' || (written && this.at === start + 1)
+    if (!isTime) throw invalidQuery('FOR SYSTEM_TIME AS OF expression must be of type TIMESTAMP', token)
+    const millis = this.valueOf(`epoch_ms(CAST(${sql} AS TIMESTAMPTZ))`)
+    const table = `${PROJECT}:${reference.dataset}.${reference.table}`
+    if (millis === '') throw invalidQuery('FOR SYSTEM_TIME AS OF expression evaluates to NULL', token)
+    const since = this.context.unchangedSince(reference)
+    if (Number(millis) < since)
+      throw invalidQuery(`Invalid snapshot time ${millis} for table ${table}@${millis}. Cannot read before ${since}`)
+    if (Number(millis) > Date.now())
+      throw invalidQuery(`Invalid snapshot time ${millis} for table ${table}@${millis}. Cannot read from the future`)
+    return millis
   }
 
   protected fromItemInner(scope: Scope): Scope['columns'] {
@@ -145,10 +201,20 @@ export abstract class From extends Routines {
     }
     const alias = this.alias()
     const found = this.relation(path, start)
-    return this.add(scope, found.sql, alias ?? found.name, found.hidden)
+    if (found.table !== undefined) {
+      const moment = this.isWord('FOR') ? this.asOf(found.table) : 'now'
+      const key = `${found.table.dataset}.${found.table.table}`
+      if ((this.moments.get(key) ?? moment) !== moment)
+        throw unsupported(`A statement that reads ${key} as of more than one time`, start)
+      this.moments.set(key, moment)
+    }
+    return this.add(scope, found.sql, alias ?? found.name, found.hidden, found.table !== undefined)
   }
 
-  protected add(scope: Scope, sql: string, alias: string, hidden = false): Scope['columns'] {
+  /** As of when the statement reads a table: BigQuery knows one time for each. */
+  protected readonly moments = new Map<string, string>()
+
+  protected add(scope: Scope, sql: string, alias: string, hidden = false, table = false): Scope['columns'] {
     if (scope.aliases.has(alias.toLowerCase()))
       throw invalidQuery(`Duplicate table alias ${alias} in the same FROM clause`, this.token)
     scope.aliases.add(alias.toLowerCase())
@@ -158,7 +224,13 @@ export abstract class From extends Routines {
       this.rowOf(sql, scope.parent)
         .filter((name) => !hidden || name !== '_TABLE_SUFFIX')
         .map((name) => ({ name, sql: `${quote(alias)}.${quote(name)}` }))
-    scope.sources.push({ alias, star: hidden ? `${star} EXCLUDE (_TABLE_SUFFIX)` : star, plain: !hidden, columns })
+    scope.sources.push({
+      alias,
+      star: hidden ? `${star} EXCLUDE (_TABLE_SUFFIX)` : star,
+      plain: !hidden,
+      columns,
+      ...(table && { table }),
+    })
     return columns
   }
 
@@ -273,7 +345,7 @@ export abstract class From extends Routines {
     this.references.set(`${reference.dataset}.${reference.table}`, reference)
   }
 
-  protected relation(path: readonly string[], at: Token): { sql: string; name: string; hidden: boolean } {
+  protected relation(path: readonly string[], at: Token): Related {
     const [first = ''] = path
     if (path.length === 1 && this.ctes.some((names) => names.has(first.toLowerCase()))) {
       return { sql: quote(first), name: first, hidden: false }
@@ -287,15 +359,14 @@ export abstract class From extends Routines {
     const tables = this.context.catalog.get(reference.dataset)
     if (!tables) throw notFound('Dataset', `${PROJECT}:${reference.dataset}`)
     if (reference.table.endsWith('*')) return this.wildcard(reference, tables)
-    if (!tables.has(reference.table)) throw notFound('Table', `${PROJECT}:${reference.dataset}.${reference.table}`)
+    const known = tables.get(reference.table)
+    if (!known) throw notFound('Table', `${PROJECT}:${reference.dataset}.${reference.table}`)
     this.refer(reference)
-    return { sql: tableName(reference.dataset, reference.table), name: reference.table, hidden: false }
+    const sql = tableName(reference.dataset, reference.table)
+    return { sql, name: reference.table, hidden: false, ...(known.kind === 'table' && { table: reference }) }
   }
 
-  protected wildcard(
-    reference: Reference,
-    tables: ReadonlyMap<string, Relation>,
-  ): { sql: string; name: string; hidden: boolean } {
+  protected wildcard(reference: Reference, tables: ReadonlyMap<string, Relation>): Related {
     const prefix = reference.table.slice(0, -1)
     const matching = [...tables.values()].filter((table) => table.kind === 'table' && table.name.startsWith(prefix))
     if (matching.length === 0)

@@ -34,11 +34,16 @@ export interface Translated {
   readonly words: ReadonlySet<string>
 }
 
-/** Thrown to ask for the DuckDB type of this query's only column; the caller finds it and translates again. */
+/**
+ * Thrown to ask for the DuckDB type of this query's only column, or for its only value as text; the caller finds it and
+ * translates again.
+ */
 export class TypeWanted {
   readonly sql: string
-  constructor(sql: string) {
+  readonly isValue: boolean
+  constructor(sql: string, isValue = false) {
     this.sql = sql
+    this.isValue = isValue
   }
 }
 
@@ -48,6 +53,8 @@ export interface Context {
   readonly defaultDataset?: string | undefined
   /** Answers to `TypeWanted`; an empty text where DuckDB could not tell. */
   readonly types: ReadonlyMap<string, string>
+  /** Since when a table is as it is now, in milliseconds since 1970. */
+  readonly unchangedSince: (table: Reference) => number
 }
 
 /** A column that `*` stands for: its name, and its SQL where the tables of FROM are in sight. */
@@ -63,6 +70,8 @@ export interface Source {
   readonly plain: boolean
   /** The columns of `*`, asked of DuckDB only where they matter. */
   readonly columns: () => readonly Named[]
+  /** A table of the warehouse itself. */
+  readonly table?: true
 }
 
 export interface Scope {
@@ -292,6 +301,14 @@ export abstract class Reader {
     const asked = `${head}SELECT ${sql} AS _x${froms.length > 0 ? ` FROM ${froms.join(', ')}` : ''}`
     const known = this.context.types.get(asked)
     if (known === undefined) throw new TypeWanted(asked)
+    return known
+  }
+
+  /** The value of an expression that names no column, as DuckDB's text; empty for NULL. */
+  protected valueOf(sql: string): string {
+    const asked = `SELECT CAST(${sql} AS VARCHAR) AS _value`
+    const known = this.context.types.get(asked)
+    if (known === undefined) throw new TypeWanted(asked, true)
     return known
   }
 

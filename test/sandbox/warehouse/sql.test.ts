@@ -570,6 +570,12 @@ describe('a query is answered as BigQuery answers it', () => {
     ],
     [`SELECT a FROM (SELECT 1 AS a) LEFT UNION ALL BY NAME SELECT a FROM (SELECT 2 AS b, 1 AS a)`, [['1'], ['1']]],
     ['SELECT 1 AS x UNION ALL SELECT 1.5 UNION ALL SELECT NULL ORDER BY x', [[null], ['1.0'], ['1.5']]],
+    // Tables of less than a block are sampled whole; what a table was, it is until somebody writes it.
+    [`SELECT COUNT(*) FROM shop.leads AS l TABLESAMPLE SYSTEM (1.5 PERCENT) WHERE l.source = 'web'`, [['121']]],
+    [
+      `SELECT COUNT(*) FROM shop.leads AS l FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP() WHERE l.source = 'web'`,
+      [['121']],
+    ],
     // Temporary functions.
     [
       'CREATE TEMP FUNCTION AddFourAndDivide(x INT64, y INT64) RETURNS FLOAT64 AS ((x + 4) / y); SELECT val, AddFourAndDivide(val, 2) FROM UNNEST([2, 3, 5, 8]) AS val',
@@ -739,6 +745,30 @@ describe('what is not known to be right is refused', () => {
       'SELECT 1 EXCEPT ALL SELECT 3',
       'invalidQuery: Syntax error: Expected keyword DISTINCT but got keyword ALL at [1:17]',
     ],
+    [
+      `SELECT 1 FROM shop.leads FOR SYSTEM_TIME AS OF CURRENT_DATE()`,
+      'invalidQuery: FOR SYSTEM_TIME AS OF expression must be of type TIMESTAMP at [1:26]',
+    ],
+    [
+      `SELECT 1 FROM shop.leads AS l FOR SYSTEM_TIME AS OF l.email`,
+      'invalidQuery: Unrecognized name: l.email at [1:55]',
+    ],
+    [
+      'SELECT 1 FROM shop.leads FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP(), shop.leads AS x',
+      'invalidQuery: A statement that reads shop.leads as of more than one time is not supported in the sandbox at [1:69]',
+    ],
+    [
+      'SELECT 1 FROM shop.customer_directory FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()',
+      'invalidQuery: FOR SYSTEM_TIME AS OF anything but a table is not supported in the sandbox at [1:39]',
+    ],
+    [
+      'SELECT 1 FROM shop.leads TABLESAMPLE SYSTEM (101 PERCENT)',
+      'invalidQuery: TABLESAMPLE percent value must be in the range [0, 100] at [1:26]',
+    ],
+    [
+      'SELECT 1 FROM (SELECT 1) TABLESAMPLE SYSTEM (1 PERCENT)',
+      'invalidQuery: TABLESAMPLE of anything but a table is not supported in the sandbox at [1:26]',
+    ],
     // A function sees its parameters and nothing else.
     [
       `CREATE TEMP FUNCTION m(s STRING) AS (email); SELECT m('x') FROM shop.leads`,
@@ -811,10 +841,6 @@ describe('what is not known to be right is refused', () => {
     ],
     ['SELECT 1 / 0', 'invalidQuery: division by zero'],
     ['SELECT [1][OFFSET(3)]', 'invalidQuery: Array index is out of bounds'],
-    [
-      'SELECT COUNT(*) FROM shop.leads TABLESAMPLE SYSTEM (10 PERCENT)',
-      'invalidQuery: TABLESAMPLE is not supported in the sandbox at [1:33]',
-    ],
     ['SELECT @missing', `invalidQuery: Query parameter 'missing' not found at [1:8]`],
     [
       'EXPORT DATA OPTIONS(uri="x") AS SELECT 1',
@@ -823,5 +849,21 @@ describe('what is not known to be right is refused', () => {
   ]
   test.each(cases)('%s', async (query, refusal) => {
     expect(await warehouse.refusal(query)).toBe(refusal)
+  })
+
+  test('a time before a table was as it is, and one to come', async () => {
+    const asOf = (time: string): Promise<string> =>
+      warehouse.refusal(`SELECT COUNT(*) FROM shop.leads FOR SYSTEM_TIME AS OF ${time}`)
+    expect(await asOf(`'2017-01-01 10:00:00-07:00'`)).toMatch(
+      /^invalidQuery: Invalid snapshot time 1483290000000 for table sluice-sandbox:shop.leads@1483290000000. Cannot read before \d{13}$/,
+    )
+    expect(await asOf('TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY)')).toMatch(/Cannot read from the future$/)
+    await warehouse.client.query('CREATE TABLE shop.moved AS SELECT 1 AS x')
+    const made = new Date().toISOString()
+    const query = `SELECT x FROM shop.moved FOR SYSTEM_TIME AS OF TIMESTAMP '${made}'`
+    expect(await warehouse.rows(query)).toEqual([['1']])
+    await warehouse.client.query('UPDATE shop.moved SET x = 2 WHERE TRUE')
+    expect(await warehouse.refusal(query)).toMatch(/Cannot read before \d{13}$/)
+    await warehouse.client.query('DROP TABLE shop.moved')
   })
 })
