@@ -23,7 +23,10 @@ export function difference(parsed: Parsed, theirs: readonly string[]): Differenc
 
 /** A dotted name as our resources are written. */
 function resourceOf(dotted: string): string {
-  const parts = dotted.split('.')
-  if (parts.length === 1) return `d.${dotted}`
-  return parts.length === 3 && parts[0] === 'own' ? parts.slice(1).join('.') : dotted
+  // Behind a part with a dash, the extractor leaves the backticks of the next part in its name: p-1.`d`.t.
+  const name = dotted.replaceAll('`', '')
+  const parts = name.split('.')
+  if (parts.length === 1) return `d.${name}`
+  const isOwn = parts[0] === 'own' && (parts.length === 3 || parts[2] === 'information_schema')
+  return isOwn ? parts.slice(1).join('.') : name
 }

@@ -200,8 +200,8 @@ function pathAt(tokens: readonly string[], at: number): readonly [number, number
   return [start, end - start]
 }
 
-/** The token behind the bracket that closes the one at `open`. */
-function closing(tokens: readonly string[], open: number): number {
+/** Where the first bracket at or behind `open` has closed. */
+export function closing(tokens: readonly string[], open: number): number {
   let depth = 0
   for (let i = open; i < tokens.length; i++) {
     if (tokens[i] === '(') depth++

@@ -4,7 +4,7 @@ import type { Refusal } from './contract.ts'
 import type { Grammar } from './grammar.ts'
 import { remarkOn } from './functions.ts'
 import { hintForStatement } from './hints.ts'
-import { refuse } from './lexer.ts'
+import { refuse, type Token } from './lexer.ts'
 import { scanNames } from './scan.ts'
 import { Stop } from './stop.ts'
 import type { Expression, Name, OpaqueName, TempFunction, Tree } from './syntax.ts'
@@ -134,6 +134,11 @@ class StatementGrammar extends Ddl {
       const path = pathAt(at)
       return role === 'execute' && isComputing(path) ? [] : [{ path, action: role }]
     })
+    // `d.t .1` is one path in ZetaSQL, and two tokens here: its name would be another's.
+    const ends = new Set(names.map(({ path }) => path.end))
+    const isCut = ({ kind, start }: Token, before: Token | undefined): boolean =>
+      kind === 'number' && g.text[start] === '.' && ends.has(before?.end ?? -1)
+    if (g.tokens.some((token, i) => isCut(token, g.tokens[i - 1]))) return undefined
     // What names nothing is judged by its kind.
     const own = kind === 'SCRIPT' || kind === 'CREATE_CONSTANT' || names.length === 0
     const action: Action = kind === 'SCRIPT' ? 'execute' : 'administer'

@@ -202,8 +202,9 @@ class NameWalk {
 
   #does({ does, targets, functions }: Tree): void {
     const own = new Set<string>()
-    for (const { path } of targets) own.add(lower(path.names.at(-1)?.text ?? ''))
+    // An alias hides the name: behind `DELETE shop AS s`, `shop.orders` is a table again.
     if ('alias' in does && does.alias !== undefined) own.add(lower(does.alias.text))
+    else for (const { path } of targets) own.add(lower(path.names.at(-1)?.text ?? ''))
     switch (does.is) {
       case 'query':
         for (const { name, body } of functions ?? []) {
@@ -230,10 +231,14 @@ class NameWalk {
       case 'delete':
         this.#expression(does.where, NO_CTES, own)
         break
-      case 'merge':
-        this.#from(does.source, NO_CTES, own, NO_ALIASES)
+      case 'merge': {
+        const source = new Set<string>()
+        // The source does not see the target; what stands behind it sees both.
+        this.#from(does.source, NO_CTES, source, NO_ALIASES)
+        for (const alias of source) own.add(alias)
         this.#all([does.on, ...does.whens.flatMap((w) => w.values)], NO_CTES, own)
         break
+      }
       case 'define':
         if (does.query !== undefined) this.#query(does.query, NO_CTES, NO_ALIASES)
         break

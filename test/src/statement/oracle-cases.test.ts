@@ -5,18 +5,50 @@
 import { expect, test } from 'vitest'
 import { statements } from './support.ts'
 
-/** `read d.a, write d.t`, or the code of a refusal. */
+/** `read d.a, write d.t`, sorted, or the code of a refusal. */
 function uses(sql: string): string {
   const parsed = statements().parse(sql, { project: 'own', dataset: 'd' })
   if (parsed.refused) return parsed.code
-  return parsed.uses.map(({ action, resource }) => `${action} ${resource}`).join(', ')
+  return parsed.uses
+    .map(({ action, resource }) => `${action} ${resource}`)
+    .toSorted()
+    .join(', ')
 }
 
 test('each table that CLONE DATA takes rows from is named, in a script too', () => {
   expect(uses('CLONE DATA INTO t FROM a UNION ALL b')).toBe('read d.a, read d.b, write d.t')
   expect(uses('CLONE DATA INTO t FROM a WHERE x UNION ALL s.b UNION ALL c; SELECT 1')).toBe(
-    'execute SCRIPT, read d.a, read d.c, write d.t, read s.b',
+    'execute SCRIPT, read d.a, read d.c, read s.b, write d.t',
   )
+})
+
+test('an alias of what DML changes hides its name: a path behind the name is a table again', () => {
+  expect(uses('DELETE shop AS s WHERE id IN (SELECT id FROM shop.orders)')).toBe('read shop.orders, write d.shop')
+  expect(uses('UPDATE shop s SET a = 1 FROM shop.orders WHERE TRUE')).toBe('read shop.orders, write d.shop')
+  expect(uses('MERGE shop s USING (SELECT 1) x ON EXISTS(SELECT 1 FROM shop.orders) WHEN MATCHED THEN DELETE')).toBe(
+    'read shop.orders, write d.shop',
+  )
+  expect(uses('DELETE shop AS s WHERE id IN (SELECT id FROM s.orders)')).toBe('write d.shop')
+  expect(uses('DELETE shop WHERE id IN (SELECT id FROM shop.orders)')).toBe('write d.shop')
+})
+
+test('the source of MERGE does not see its target, what stands behind both sees both', () => {
+  const merge = (source: string, on: string) =>
+    uses(`MERGE s.t AS t USING ${source} AS u ON ${on} WHEN MATCHED THEN DELETE`)
+  expect(merge('t.orders', 'TRUE')).toBe('read t.orders, write s.t')
+  expect(merge('(SELECT x FROM t.orders)', 'TRUE')).toBe('read t.orders, write s.t')
+  expect(merge('s.v', 'EXISTS(SELECT 1 FROM t.orders, u.items)')).toBe('read s.v, write s.t')
+})
+
+test('a part that begins with a digit behind a space is not cut off a name', () => {
+  expect(uses('DROP TABLE d.t .1')).toBe('unparseable')
+  expect(uses('SELECT 1; SELECT * FROM d.t .1')).toBe('unparseable')
+  expect(uses('SELECT 1; SELECT .1 FROM d.t')).toBe('execute SCRIPT, read d.t')
+})
+
+test('PIVOT and UNPIVOT hide the alias of what they turn, and have one of their own', () => {
+  expect(uses('SELECT 1 FROM d.wide AS w PIVOT(MAX(a) FOR b IN (1)), w.x')).toBe('read d.wide, read w.x')
+  expect(uses('SELECT 1 FROM d.wide AS w UNPIVOT(a FOR b IN (c)) AS u, u.x, w.x')).toBe('read d.wide, read w.x')
 })
 
 test('the mode of a set operation is no table', () => {
