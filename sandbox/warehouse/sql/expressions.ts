@@ -640,6 +640,7 @@ export abstract class Expressions extends Reader {
   protected column(path: readonly string[]): Expression {
     const [first = '', ...rest] = path
     const name = path.at(-1) ?? first
+    for (const part of path.slice(0, 2)) this.seen?.add(part.toLowerCase())
     for (let scope = this.scope; scope; scope = scope.parent) {
       const implicit = scope.implicit.get(first.toLowerCase())
       if (implicit !== undefined)
@@ -710,12 +711,16 @@ export abstract class Expressions extends Reader {
 
   protected aggregate(name: string, duck: string, token: Token): Expression {
     this.need('(')
+    const { only } = this
     if (name === 'COUNT' && this.mark('*')) {
       this.need(')')
-      return { sql: `count(*)${this.over()}` }
+      return { sql: only === undefined ? `count(*)${this.over()}` : `count(CASE WHEN ${only} THEN 1 END)` }
     }
     const distinct = this.word('DISTINCT') ? 'DISTINCT ' : ''
-    const args = this.list(() => this.expression())
+    const given = this.list(() => this.expression())
+    const args = given.map((arg, at) =>
+      at > 0 || only === undefined ? arg : { sql: `CASE WHEN ${only} THEN ${arg.sql} END` },
+    )
     const value = args[0]?.sql ?? 'NULL'
     let filter = ''
     if (this.word('IGNORE', 'NULLS')) filter = ` FILTER (WHERE ${value} IS NOT NULL)`

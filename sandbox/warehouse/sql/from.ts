@@ -1,6 +1,6 @@
 /** FROM: tables, joins, arrays, subqueries, wildcards, and which names they give. */
 import { invalidQuery, notFound, unsupported } from '../errors.ts'
-import { informationSchema, PROJECT, structFields, type Relation } from './catalog.ts'
+import { fieldsOf, informationSchema, PROJECT, structFields, type Relation } from './catalog.ts'
 import { type Token } from './lexer.ts'
 import { Routines } from './routines.ts'
 import { quote, tableName, text, type Named, type Reference, type Scope, type Source } from './reader.ts'
@@ -8,6 +8,9 @@ import { quote, tableName, text, type Named, type Reference, type Scope, type So
 export function emptyScope(parent: Scope | undefined): Scope {
   return { parent, aliases: new Set(), implicit: new Map(), sources: [], from: '', columns: () => [] }
 }
+
+/** More JOINs in one FROM are refused at the next word. */
+const MAX_JOINS = 1_000
 
 export const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
@@ -51,6 +54,7 @@ interface Related {
 
 export abstract class From extends Routines {
   protected abstract opensSetOperator(): boolean
+  protected abstract pivoted(scope: Scope): { sql: string; alias: string | undefined }
 
   protected newScope(): Scope {
     return emptyScope(this.scope)
@@ -66,20 +70,29 @@ export abstract class From extends Routines {
     }
   }
 
-  protected fromList(scope: Scope): void {
-    this.within(scope, () => {
+  /** Reads what stands behind FROM into the scope; true where commas join it. */
+  protected fromList(scope: Scope): boolean {
+    return this.within(scope, () => {
+      let commas = false
       let columns = this.joins(scope)
       while (this.mark(',')) {
+        commas = true
         scope.from += ', '
         columns = beside(columns, this.joins(scope))
       }
       scope.columns = columns
+      return commas
     })
   }
 
   protected joins(scope: Scope): Scope['columns'] {
-    let columns = this.fromItem(scope)
-    for (;;) {
+    return this.joinsBehind(scope, this.fromItem(scope))
+  }
+
+  /** JOINs behind what a scope has already, at most so many. */
+  protected joinsBehind(scope: Scope, behind: Scope['columns'], most = MAX_JOINS): Scope['columns'] {
+    let columns = behind
+    for (let count = 0; count < most; count++) {
       if (this.word('CROSS', 'JOIN')) {
         scope.from += ' CROSS JOIN '
         columns = beside(columns, this.fromItem(scope))
@@ -110,13 +123,22 @@ export abstract class From extends Routines {
       else if (joined.startsWith('unnest(')) scope.from += ' ON TRUE'
       else throw this.unexpected('Expected keyword ON or keyword USING')
     }
+    return columns
   }
 
   protected fromItem(scope: Scope): Scope['columns'] {
     const before = scope.sources.length
-    const columns = this.deeper(() => this.fromItemInner(scope))
-    for (const word of ['PIVOT', 'UNPIVOT', 'MATCH_RECOGNIZE']) {
-      if (this.isWord(word)) throw unsupported(word, this.token)
+    const start = scope.from.length
+    let columns = this.deeper(() => this.fromItemInner(scope))
+    if (this.isWord('MATCH_RECOGNIZE')) throw unsupported('MATCH_RECOGNIZE', this.token)
+    if (this.isWord('PIVOT') || this.isWord('UNPIVOT')) {
+      const sources = scope.sources.splice(before)
+      const aliases = sources.map((source) => source.alias.toLowerCase())
+      for (const alias of aliases) scope.aliases.delete(alias)
+      const own = { ...emptyScope(scope.parent), from: scope.from.slice(start), aliases: new Set(aliases) }
+      const { sql, alias } = this.pivoted({ ...own, sources, columns })
+      scope.from = scope.from.slice(0, start)
+      columns = this.add(scope, `(${sql})`, alias ?? `_t${this.unique++}`)
     }
     const made = scope.sources.length - before === 1 ? scope.sources.at(-1) : undefined
     if (this.isWord('TABLESAMPLE')) this.sample(made)
@@ -222,8 +244,8 @@ export abstract class From extends Routines {
     const star = `${quote(alias)}.*`
     const columns = (): Named[] =>
       this.rowOf(sql, scope.parent)
-        .filter((name) => !hidden || name !== '_TABLE_SUFFIX')
-        .map((name) => ({ name, sql: `${quote(alias)}.${quote(name)}` }))
+        .filter(({ name }) => !hidden || name !== '_TABLE_SUFFIX')
+        .map(({ name, type }) => ({ name, type, sql: `${quote(alias)}.${quote(name)}` }))
     scope.sources.push({
       alias,
       star: hidden ? `${star} EXCLUDE (_TABLE_SUFFIX)` : star,
@@ -235,13 +257,13 @@ export abstract class From extends Routines {
   }
 
   /** The names of the columns of a table or a subquery as FROM would name it. */
-  protected rowOf(sql: string, parent: Scope | undefined): string[] {
+  protected rowOf(sql: string, parent: Scope | undefined): { name: string; type: string }[] {
     // An alias that is no column: else the row's type would be the column's.
     const row = '_the_whole_row'
     const scope = { ...emptyScope(parent), from: `${sql} AS ${row}` }
-    const fields = structFields(this.typeOf(row, scope))
-    if (fields === undefined) throw unsupported('* over this table', this.token)
-    return fields
+    const type = this.typeOf(row, scope)
+    if (structFields(type) === undefined) throw unsupported('* over this table', this.token)
+    return fieldsOf(type)
   }
 
   protected isArrayPath(path: readonly string[]): boolean {

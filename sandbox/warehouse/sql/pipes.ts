@@ -4,7 +4,7 @@
  */
 import { invalidQuery, unsupported } from '../errors.ts'
 import { emptyScope } from './from.ts'
-import { type Item, type Scope } from './reader.ts'
+import { quote, type Item, type Scope } from './reader.ts'
 import { Sets } from './sets.ts'
 
 export abstract class Pipes extends Sets {
@@ -12,10 +12,16 @@ export abstract class Pipes extends Sets {
   protected abstract items(items: readonly Item[]): string
 
   /** The operators behind a FROM; the query that they come to. */
-  protected pipes(scope: Scope): string {
+  protected pipes(scope: Scope, commas = false): string {
     let at = scope
     let wheres: string[] = []
     let last = ''
+    let isList = commas
+    const withs: string[] = []
+    const all = (): string =>
+      this.within(at, () => `SELECT ${this.items([{ star: { except: [], replace: [] } }])}${from()}`)
+    const done = (sql: string): string =>
+      withs.length === 0 ? sql : `SELECT * FROM (WITH ${withs.join(', ')} ${sql}) AS _p${this.unique++}`
     const from = (): string => ` FROM ${at.from}${wheres.length === 0 ? '' : ` WHERE ${wheres.join(' AND ')}`}`
     while (this.mark('|>')) {
       if (this.word('WHERE')) {
@@ -23,12 +29,61 @@ export abstract class Pipes extends Sets {
         last = ''
         continue
       }
+      if (this.isWord('TABLESAMPLE')) {
+        this.sample(at.sources.length === 1 && wheres.length === 0 ? at.sources[0] : undefined)
+        last = ''
+        continue
+      }
+      if (this.word('WITH')) {
+        withs.push(...this.list(() => this.pipeWith(scope.parent)))
+        continue
+      }
+      if (this.opensJoin()) {
+        // JOIN binds tighter than a comma, and a WHERE before it is not one behind it.
+        if (isList || wheres.length > 0) at = this.single(all(), scope.parent)
+        isList = false
+        wheres = []
+        const left = at
+        left.columns = this.within(left, () => this.joinsBehind(left, left.columns, 1))
+        last = ''
+        continue
+      }
       last = this.within(at, () => this.pipe(at, from()))
       at = this.single(last, scope.parent, this.given)
       wheres = []
+      isList = false
     }
-    if (last !== '') return last
-    return this.within(at, () => `SELECT ${this.items([{ star: { except: [], replace: [] } }])}${from()}`)
+    return done(last === '' ? all() : last)
+  }
+
+  protected opensJoin(): boolean {
+    if (this.opensSetOperator()) return false
+    return ['JOIN', 'INNER', 'LEFT', 'RIGHT', 'FULL', 'CROSS'].some((word) => this.isWord(word))
+  }
+
+  /** `a AS (…)`, for the operators behind it: earlier ones would see it too, so a name may not mean two things. */
+  protected pipeWith(parent: Scope | undefined): string {
+    if (this.isWord('RECURSIVE')) throw unsupported('A recursive WITH in a pipe', this.token)
+    const token = this.token
+    const name = this.name()
+    if (this.ctes.some((names) => names.has(name.toLowerCase())))
+      throw unsupported('A WITH in a pipe of a name that is taken', token)
+    this.needWord('AS')
+    const sql = `${quote(name)} AS (${this.inParens(() => this.around(parent, () => this.query()))})`
+    this.ctes.push(new Set([name.toLowerCase()]))
+    this.with.push(sql)
+    return sql
+  }
+
+  /** In an outer query's place. */
+  protected around<T>(scope: Scope | undefined, inner: () => T): T {
+    const before = this.scope
+    this.scope = scope
+    try {
+      return inner()
+    } finally {
+      this.scope = before
+    }
   }
 
   /** The alias that the operator AS just gave. */
@@ -83,6 +138,23 @@ export abstract class Pipes extends Sets {
       return `SELECT ${whole()}${from} LIMIT ${limit}${this.word('OFFSET') ? ` OFFSET ${this.count()}` : ''}`
     }
     if (this.word('AGGREGATE')) return this.aggregation(from)
+    const operator = this.setOperator()
+    if (operator !== undefined) {
+      const input = `SELECT ${whole()}${from}`
+      return this.around(scope.parent, () =>
+        this.list(() => `(${this.inParens(() => this.query())})`).reduce(
+          (left, right) => this.combined(left, operator, right),
+          input,
+        ),
+      )
+    }
+    if (this.isWord('PIVOT') || this.isWord('UNPIVOT')) {
+      // Its own aliases are in sight where nothing stands between.
+      const own = from === ` FROM ${scope.from}` && scope.sources.length === 1
+      const { sql, alias } = this.pivoted(own ? scope : this.single(`SELECT ${whole()}${from}`, scope.parent))
+      this.given = alias
+      return sql
+    }
     throw unsupported(`The pipe operator ${this.token.text.toUpperCase()}`, this.token)
   }
 

@@ -27,8 +27,7 @@ export abstract class Queries extends Pipes {
       this.selected = undefined
       if (this.word('FROM')) {
         const start = this.newScope()
-        this.fromList(start)
-        const piped = this.pipes(start)
+        const piped = this.pipes(start, this.fromList(start))
         this.with.length = withs
         this.ctes.length = ctes
         return head + piped

@@ -61,6 +61,8 @@ export interface Context {
 export interface Named {
   readonly name: string
   readonly sql: string
+  /** DuckDB's type, of a table's columns. */
+  readonly type?: string
 }
 
 export interface Source {
@@ -164,6 +166,10 @@ export abstract class Reader {
   protected depth = 0
   protected unique = 0
   protected scope: Scope | undefined
+  /** The first two names of each column's path that is read, in lower case, while somebody asks. */
+  protected seen: Set<string> | undefined
+  /** In PIVOT: which rows an aggregate is of. */
+  protected only: string | undefined
   /** Where the query of an EXISTS begins: nobody sees its columns' names. */
   protected exists = -1
   /** The scope of the SELECT that was just read. */

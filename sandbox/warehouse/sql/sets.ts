@@ -1,7 +1,8 @@
 /** UNION, INTERSECT and EXCEPT: by position and by name, and which columns come of them. */
 import { invalidQuery, unsupported } from '../errors.ts'
 import { fieldsOf, googleType } from './catalog.ts'
-import { From, same } from './from.ts'
+import { same } from './from.ts'
+import { Pivots } from './pivots.ts'
 import { quote } from './reader.ts'
 
 export interface SetOperator {
@@ -21,7 +22,7 @@ interface Field {
 const KINDS = ['UNION', 'INTERSECT', 'EXCEPT']
 const WIDER = ['INT64', 'NUMERIC', 'BIGNUMERIC', 'FLOAT64']
 
-export abstract class Sets extends From {
+export abstract class Sets extends Pivots {
   protected opensSetOperator(): boolean {
     let ahead = 0
     if (['INNER', 'LEFT', 'FULL'].some((word) => this.isWord(word))) ahead = this.isWord('OUTER', 1) ? 2 : 1

@@ -299,6 +299,8 @@ describe('an expression is answered as BigQuery answers it', () => {
 
 describe('a query is answered as BigQuery answers it', () => {
   const nulls = `SELECT 1 AS id, STRUCT('a' AS street, 'b' AS city) AS s UNION ALL SELECT 2, NULL`
+  const produce = `SELECT 'Kale' AS product, 51 AS sales, 'Q1' AS quarter, 2020 AS year UNION ALL SELECT 'Kale', 23, 'Q2', 2020
+    UNION ALL SELECT 'Apple', 77, 'Q1', 2020 UNION ALL SELECT 'Apple', 0, 'Q2', 2020 UNION ALL SELECT 'Apple', 1, 'Q1', 2021`
   const arrays = `SELECT 1 AS id, [STRUCT('email' AS kind, 'x' AS value), STRUCT('phone', NULL)] AS contacts, ['a', 'b'] AS tags`
   const cases: readonly (readonly [string, unknown[][]])[] = [
     // What masking rewrites queries into.
@@ -576,6 +578,42 @@ describe('a query is answered as BigQuery answers it', () => {
       `SELECT COUNT(*) FROM shop.leads AS l FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP() WHERE l.source = 'web'`,
       [['121']],
     ],
+    // PIVOT: what it does not name groups the rows. UNPIVOT: the values, then their names, behind all else.
+    [
+      `SELECT * FROM (${produce}) PIVOT(SUM(sales) FOR quarter IN ('Q1', 'Q2', 'Q3')) ORDER BY product, year`,
+      [
+        ['Apple', '2020', '77', '0', null],
+        ['Apple', '2021', '1', null, null],
+        ['Kale', '2020', '51', '23', null],
+      ],
+    ],
+    [
+      `SELECT x.product, total_Q1, n_second FROM (SELECT product, sales, quarter FROM (${produce})) AS p PIVOT(SUM(p.sales) AS total, COUNT(*) AS n FOR p.quarter IN ('Q1', 'Q2' AS second)) AS x ORDER BY 1`,
+      [
+        ['Apple', '78', '1'],
+        ['Kale', '51', '1'],
+      ],
+    ],
+    [
+      `SELECT _1, minus_3, \`NULL\` FROM (SELECT 1 AS v, 1 AS k UNION ALL SELECT 2, NULL UNION ALL SELECT 4, -3) PIVOT(AVG(v) FOR k IN (1, -3, NULL))`,
+      [['1.0', '4.0', '2.0']],
+    ],
+    [`SELECT * FROM (SELECT 1 AS v, 1 AS k LIMIT 0) PIVOT(COUNT(v) FOR k IN (1, 2))`, [['0', '0']]],
+    [
+      `SELECT * FROM (SELECT 'Kale' AS product, 51 AS Q1, CAST(NULL AS INT64) AS Q2) UNPIVOT(sales FOR quarter IN (Q1 AS 'first', Q2))`,
+      [['Kale', '51', 'first']],
+    ],
+    [
+      `SELECT * FROM (SELECT 'Kale' AS product, 51 AS Q1, CAST(NULL AS INT64) AS Q2) AS s UNPIVOT INCLUDE NULLS (sales FOR quarter IN (Q1 AS 1, Q2 AS 2)) AS u WHERE u.quarter = 2`,
+      [['Kale', null, '2']],
+    ],
+    [
+      `SELECT * FROM (SELECT 'Kale' AS product, 51 AS Q1, 23 AS Q2, 45 AS Q3, 3 AS Q4) UNPIVOT((first_half, second_half) FOR semesters IN ((Q1, Q2) AS 'one', (Q3, Q4) AS 'two'))`,
+      [
+        ['Kale', '51', '23', 'one'],
+        ['Kale', '45', '3', 'two'],
+      ],
+    ],
     // Temporary functions.
     [
       'CREATE TEMP FUNCTION AddFourAndDivide(x INT64, y INT64) RETURNS FLOAT64 AS ((x + 4) / y); SELECT val, AddFourAndDivide(val, 2) FROM UNNEST([2, 3, 5, 8]) AS val',
@@ -599,6 +637,46 @@ describe('a query is answered as BigQuery answers it', () => {
       [['2']],
     ],
     // Pipes.
+    [
+      'FROM shop.orders AS o |> JOIN shop.customers AS c ON o.customer_id = c.id |> WHERE o.id < 3 |> SELECT o.id, c.email |> ORDER BY id',
+      [
+        ['1', 'ines.8@mail.example'],
+        ['2', 'farid.15@example.org'],
+      ],
+    ],
+    [
+      'FROM shop.orders |> WHERE id < 4 |> LEFT JOIN shop.leads AS l ON customer_email = l.email |> AGGREGATE COUNT(*) AS n, COUNT(l.email) AS m',
+      [['3', '0']],
+    ],
+    ['FROM (SELECT 1 AS a) x, (SELECT 2 AS b) y |> JOIN (SELECT 5 AS c, 1 AS a) z USING (a)', [['1', '2', '5']]],
+    ['SELECT 1 AS x |> UNION ALL (SELECT 2 AS x), (SELECT 3) |> AGGREGATE SUM(x) AS s', [['6']]],
+    [
+      'SELECT 1 AS x, 2 AS y |> LEFT UNION ALL BY NAME (SELECT 5 AS y) |> ORDER BY y',
+      [
+        ['1', '2'],
+        [null, '5'],
+      ],
+    ],
+    ['SELECT 1 AS x |> EXCEPT DISTINCT (SELECT 1)', []],
+    [
+      `FROM (${produce}) AS t |> WHERE sales > 1 |> DROP year |> PIVOT(SUM(sales) FOR quarter IN ('Q1', 'Q2')) AS p |> SELECT p.product, Q2 |> ORDER BY product`,
+      [
+        ['Apple', null],
+        ['Kale', '23'],
+      ],
+    ],
+    [
+      'SELECT 1 AS a, 2 AS b |> UNPIVOT(v FOR n IN (a, b)) |> ORDER BY v',
+      [
+        ['1', 'a'],
+        ['2', 'b'],
+      ],
+    ],
+    ['FROM shop.leads |> TABLESAMPLE SYSTEM (10 PERCENT) |> AGGREGATE COUNT(*) AS n', [['500']]],
+    [
+      'WITH z AS (SELECT 0 AS a) FROM z |> WITH w AS (SELECT 1 AS a), v AS (SELECT a + 1 AS a FROM w) |> UNION ALL (FROM w), (FROM v) |> ORDER BY a',
+      [['0'], ['1'], ['2']],
+    ],
     ['FROM (SELECT 1 AS a, 2 AS b) |> RENAME a AS b, b AS a |> SELECT a, b', [['2', '1']]],
     ['FROM (SELECT 1 AS a) x JOIN (SELECT 1 AS a, 5 AS b) y USING (a) |> RENAME b AS c |> SET c = c + 1', [['1', '6']]],
     [
@@ -768,6 +846,30 @@ describe('what is not known to be right is refused', () => {
     [
       'SELECT 1 FROM (SELECT 1) TABLESAMPLE SYSTEM (1 PERCENT)',
       'invalidQuery: TABLESAMPLE of anything but a table is not supported in the sandbox at [1:26]',
+    ],
+    [
+      'SELECT * FROM shop.customers PIVOT(COUNT(*) FOR id IN (1))',
+      'invalidQuery: Column address of a type that cannot be grouped is not named in PIVOT',
+    ],
+    [
+      `SELECT * FROM (SELECT 1 AS a, 2 AS b) PIVOT(SUM(a) FOR b IN ('x'))`,
+      'invalidQuery: A value in PIVOT of another type than its column is not supported in the sandbox at [1:62]',
+    ],
+    [
+      'SELECT * FROM (SELECT 1 AS a, 2 AS b) PIVOT(ARRAY_AGG(a) FOR b IN (1))',
+      'invalidQuery: ARRAY_AGG in PIVOT is not supported in the sandbox at [1:45]',
+    ],
+    [
+      `SELECT * FROM (SELECT 1 AS a, 'x' AS b) UNPIVOT(v FOR n IN (a, b))`,
+      'invalidQuery: UNPIVOT of columns of several types is not supported in the sandbox at [1:66]',
+    ],
+    [
+      'SELECT * FROM (SELECT 1 AS a, 2 AS b, 3 AS c, CAST(NULL AS INT64) AS d) UNPIVOT((v, w) FOR n IN ((a, b), (c, d)))',
+      'invalidQuery: UNPIVOT of values of which some are NULL is not supported in the sandbox',
+    ],
+    [
+      'FROM shop.leads |> WHERE TRUE |> TABLESAMPLE SYSTEM (10 PERCENT)',
+      'invalidQuery: TABLESAMPLE of anything but a table is not supported in the sandbox at [1:34]',
     ],
     // A function sees its parameters and nothing else.
     [
