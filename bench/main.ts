@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { measureCorpus } from './corpus.ts'
 import { startGateway } from './gateway.ts'
+import { benchProxy } from './proxy.ts'
 import { benchQuery } from './query.ts'
 import { measureRisk } from './risk.ts'
 import { benchSql } from './sql.ts'
@@ -13,6 +14,7 @@ const { values, positionals } = parseArgs({
     sql: { type: 'string', default: 'SELECT * FROM shop.metrics' },
     why: { type: 'string' },
     only: { type: 'string' },
+    megabytes: { type: 'string', default: '1024' },
   },
 })
 const [name, file, ...more] = positionals
@@ -23,6 +25,8 @@ if (name === 'query' && file === undefined && isCounted) {
   await benchQuery({ rounds: rounds ?? 5, sql: values.sql, startGateway })
 } else if (name === 'sql' && file === undefined && isCounted) {
   await benchSql(rounds ?? 100)
+} else if (name === 'proxy' && file === undefined && isCounted) {
+  await benchProxy(rounds ?? 5, Number(values.megabytes))
 } else if (name === 'corpus' && file !== undefined && more.length === 0) {
   const { why, only } = values
   measureCorpus({ file, ...(why !== undefined && { why }), ...(only !== undefined && { only }) })
@@ -32,6 +36,7 @@ if (name === 'query' && file === undefined && isCounted) {
 } else {
   console.error('npm run bench -- query [--rounds 5] [--sql "SELECT …"]')
   console.error('npm run bench -- sql [--rounds 100]')
+  console.error('npm run bench -- proxy [--rounds 5] [--megabytes 1024]')
   console.error('npm run bench -- corpus FILE [--only GROUP] [--why CODE]')
   console.error('npm run bench -- risk FILE [--only GROUP]')
   process.exitCode = 1
