@@ -110,10 +110,10 @@ const put = (condition: string, expression: string): string =>
     .replaceAll('%', () => expression)
     .replaceAll('\u0000', '%')
 
-/** Every question, each with the next condition and column. */
-export function guesses(): readonly Guess[] {
+/** Every question `rounds` times, each with the next condition and column. */
+export function guesses(rounds: number): readonly Guess[] {
   const made: Guess[] = []
-  for (let at = 0; at < QUESTIONS.length * 3; at++) {
+  for (let at = 0; at < QUESTIONS.length * rounds; at++) {
     const question = QUESTIONS[at % QUESTIONS.length] ?? ''
     const condition = TEXT_CONDITIONS[(at * 5 + 1) % TEXT_CONDITIONS.length] ?? ''
     const [expression, column] = TEXTS[(at * 3) % TEXTS.length] ?? ['', '']
@@ -122,7 +122,7 @@ export function guesses(): readonly Guess[] {
     made.push({ sql: question.replaceAll('CONDITION', () => put(condition, expression)), type: 'STRING', right, wrong })
   }
   for (const [at, [expression, column, type]] of VALUES.entries()) {
-    for (const turn of [0, 1]) {
+    for (let turn = 0; turn < Math.min(rounds, 2); turn++) {
       const question = QUESTIONS[(at * 2 + turn) % 20] ?? ''
       const condition = VALUE_CONDITIONS[(at + turn) % VALUE_CONDITIONS.length] ?? ''
       const right = secretOf(column, type === 'DATE' ? /^\d{4}-/ : /^\d+$/)

@@ -1,5 +1,29 @@
-/** The sandbox's warehouse as its administrator sees it: without a gateway, unmasked. */
-import { inject } from 'vitest'
+/** A warehouse of the sandbox that no other test writes to, as its administrator sees it: without a gateway, unmasked. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startPart } from '../../sandbox/parts.ts'
+
+let address = ''
+
+export interface OwnWarehouse {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** Starts it; `told` and `done` ask it from then on. */
+export async function startWarehouse(): Promise<OwnWarehouse> {
+  const data = mkdtempSync(join(tmpdir(), 'sluice-leaks-'))
+  const part = await startPart('warehouse', { port: 0, data })
+  address = part.url
+  return {
+    url: part.url,
+    async stop() {
+      await part.stop()
+      rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
 
 export interface Told {
   readonly rows?: readonly (readonly string[])[]
@@ -23,7 +47,7 @@ interface Body {
 
 /** Rows as lists of leaves, or the warehouse's error. */
 export async function told(query: string, dryRun = false): Promise<Told> {
-  const answer = await fetch(`${inject('sandbox').warehouse}/projects/sluice-sandbox/queries`, {
+  const answer = await fetch(`${address}/projects/sluice-sandbox/queries`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ query, useLegacySql: false, dryRun, maxResults: 10_000, timeoutMs: 60_000 }),

@@ -5,26 +5,29 @@ import { OAuth2Client } from 'google-auth-library'
 import { createHash, createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { configured, tidy } from '../support/attack.ts'
 import { startGateway, type GatewayProcess } from '../support/gateway.ts'
 import { several } from '../support/pool.ts'
 import { CanaryWatch } from './leaks-canaries.ts'
 import { evasions, type Evasion } from './leaks-generate.ts'
 import { guesses } from './leaks-guesses.ts'
+import { HUNTS } from './leaks-hunts.ts'
 import { queries } from './leaks-queries.ts'
 import { Tally } from './leaks-tally.ts'
 import { ASKED } from './honest.ts'
 import { canaries, KEY, mirrored, vaultPolicies, vaultSql } from './leaks-vault.ts'
-import { done, leavesOf, notHere, told, unordered } from './leaks-warehouse.ts'
+import { done, leavesOf, notHere, type OwnWarehouse, startWarehouse, told, unordered } from './leaks-warehouse.ts'
 import { DENIED_DML, EVASIONS, GUESSES, HONEST, HONEST_WRITES, SCHEMA_OF_HR } from './leaks.ts'
 import { readingsOf, reversed, shapesIn } from './readings.ts'
 
 /** How many statements are made up: more of them with `LEAKS_CASES=5000 npm run leaks`. */
-const CASES = Number(process.env['LEAKS_CASES'] ?? 280)
+const CASES = Number(process.env['LEAKS_CASES'] ?? 120)
 const SEED = Number(process.env['LEAKS_SEED'] ?? 20_26)
-/** And how many queries are compared with the mirror alone. */
-const QUERIES = Number(process.env['LEAKS_QUERIES'] ?? 500)
+/** How many queries are compared with the mirror alone. */
+const QUERIES = Number(process.env['LEAKS_QUERIES'] ?? 100)
+/** And how often each question of a guess is put, each time about another condition and column. */
+const ROUNDS = Number(process.env['LEAKS_ROUNDS'] ?? 1)
 /** Statements under way at once. */
 const WIDTH = 6
 
@@ -40,6 +43,7 @@ interface Customer {
 }
 
 let gateway: GatewayProcess
+let own: OwnWarehouse
 let warehouse: BigQuery
 let customers: readonly Customer[]
 /** The real values, as they stand in the warehouse. */
@@ -51,11 +55,12 @@ beforeAll(async () => {
   const config = configured()
   for (const [name, text] of Object.entries(vaultPolicies()))
     writeFileSync(join(dirname(config), 'policies', name), text)
+  own = await startWarehouse()
   await done(vaultSql())
-  gateway = await startGateway({ config })
+  gateway = await startGateway({ config, env: { SLUICE_SANDBOX_WAREHOUSE: own.url } })
   const authClient = new OAuth2Client()
   authClient.setCredentials({ access_token: 'sandbox' })
-  warehouse = new BigQuery({ projectId: 'sluice-sandbox', apiEndpoint: inject('sandbox').warehouse, authClient })
+  warehouse = new BigQuery({ projectId: 'sluice-sandbox', apiEndpoint: own.url, authClient })
   customers = await rowsOf<Customer>(
     `SELECT id, email, ssn, phone, CAST(birth_date AS STRING) AS born, address.street AS street,
        JSON_VALUE(metadata, '$.card') AS card, ARRAY(SELECT v.value FROM UNNEST(contacts) v WHERE v.value IS NOT NULL) AS contacts
@@ -71,7 +76,7 @@ beforeAll(async () => {
 afterAll(async () => {
   // Where it did not start, the reason of that is the one to read.
   await (gateway as GatewayProcess | undefined)?.stop()
-  await done(['DROP SCHEMA vault CASCADE', 'DROP SCHEMA mirror CASCADE'])
+  await (own as OwnWarehouse | undefined)?.stop()
   tidy()
   console.log(tally.report())
   const { leaks, refusals } = tally
@@ -260,7 +265,7 @@ describe('a guess', () => {
 
   it('of a canary is answered alike, right and wrong: rows, counts, columns, words, bytes, estimates', async () => {
     const different: string[] = []
-    await several(guesses(), WIDTH, async ({ sql, type, right, wrong }) => {
+    await several(guesses(ROUNDS), WIDTH, async ({ sql, type, right, wrong }) => {
       tally.count('evasions')
       const told = new Set<string>()
       for (const guess of [right, ...wrong]) {
@@ -277,7 +282,7 @@ describe('a guess', () => {
       different.push(`${sql}\n${[...told].join('\n')}`)
     })
     expect(different).toEqual([])
-  })
+  }, 600_000)
 
   it('of a birthday finds the year alone', async () => {
     const [{ born } = raise()] = customers.filter((c) => c.id === 3)
@@ -291,8 +296,11 @@ describe('a guess', () => {
   })
 })
 
-/** What each of them came to, beside the mirror; `leaks` and `wrong` are to be empty. */
-async function composed(all: readonly Evasion[]): Promise<{ leaks: string[]; wrong: string[] }> {
+/**
+ * What each of them came to, beside the mirror; `leaks` and `wrong` are to be empty. `good` says that an honest agent might
+ * send every one of them.
+ */
+async function composed(all: readonly Evasion[], good = true): Promise<{ leaks: string[]; wrong: string[] }> {
   const leaks: string[] = []
   const wrong: string[] = []
   let turn = 0
@@ -305,17 +313,18 @@ async function composed(all: readonly Evasion[]): Promise<{ leaks: string[]; wro
     }
     const body = bodyIn(texts[0] ?? '')
     const mirror = await told(mirrored(sql))
-    // The mirror holds no secret: what it answers as well, such as four letters of a code that meet by chance, tells of none.
-    const byChance = new Set(mirror.rows === undefined ? [] : watch.seenIn(JSON.stringify(mirror.rows)))
-    const seen = texts.flatMap((text) => watch.seenIn(text)).filter((secret) => !byChance.has(secret))
+    const same = mirror.rows !== undefined && body.rows !== undefined && equal(leavesOf(body.rows), mirror.rows)
+    // Rows that are the mirror's, which has no secrets, tell none, though four letters of a code meet by chance: the base64
+    // of `[redacted]` has them. What stands beside such rows, and every other answer, is searched whole.
+    if (same) texts[0] = (texts[0] ?? '').replace(JSON.stringify(body.rows), '[]')
+    const seen = texts.flatMap((text) => watch.seenIn(text))
     if (seen.length > 0) {
       tally.leak(`${form}: ${sql}`)
       leaks.push(`${sql}\n${seen.join('\n')}`)
     }
     if (answer.status === 200) {
       // What the masks are promised to show, and nothing else.
-      const same = mirror.rows !== undefined && body.rows !== undefined && equal(leavesOf(body.rows), mirror.rows)
-      tally.count('honest')
+      if (good) tally.count('honest')
       if (same) tally.count('answered as the mirror is')
       else
         wrong.push(
@@ -324,12 +333,14 @@ async function composed(all: readonly Evasion[]): Promise<{ leaks: string[]; wro
       return
     }
     const why = notHere(mirror.error)
-    if (body.code === 'statement-refused' || body.code === 'denied') {
-      // All of these are good GoogleSQL, so that a refusal is a false one.
-      tally.count('honest')
-      tally.refusal(sql, `${body.code}: ${body.detail}`)
+    if (body.code === 'statement-refused' || body.code === 'denied' || answer.status === 404) {
+      // A refusal of good GoogleSQL is a false one.
+      if (good) tally.count('honest')
+      if (good) tally.refusal(sql, `${body.code}: ${body.detail}`)
     } else if (why !== undefined) tally.elsewhere(sql, why)
     else if (mirror.error !== undefined) tally.count('failed as on the mirror')
+    // What no analyst writes may fail at the warehouse, masked; the list says so.
+    else if (!good && body.rows === undefined) tally.elsewhere(sql, 'runs on the mirror alone')
     else wrong.push(`${form}: ${sql}\n${answer.status} ${body.detail}`)
   })
   return { leaks, wrong }
@@ -352,9 +363,18 @@ function bodyIn(text: string): Body {
 const MADE_UP = Map.groupBy(evasions(CASES, SEED), ({ form }) => form.split(' / ')[0] ?? '')
 
 describe('an agent that composes a source, a form, an expression and a spelling', () => {
-  it.each([...MADE_UP.keys()])('gets from `%s` what a table with masked values would give', async (form) => {
-    expect(await composed(MADE_UP.get(form) ?? [])).toEqual({ leaks: [], wrong: [] })
-  })
+  it.each([...MADE_UP.keys()])(
+    'gets from `%s` what a table with masked values would give',
+    async (form) => {
+      expect(await composed(MADE_UP.get(form) ?? [])).toEqual({ leaks: [], wrong: [] })
+    },
+    600_000,
+  )
+
+  it('gets no more by what no composition makes', async () => {
+    const hunts = HUNTS.map((sql) => ({ sql, form: 'by hand', carrier: '' }))
+    expect(await composed(hunts, false)).toEqual({ leaks: [], wrong: [] })
+  }, 600_000)
 
   it('sees no more of it held, and run once approved', async () => {
     const found: string[] = []
