@@ -499,7 +499,7 @@ export const HONEST: readonly string[] = [
   `SELECT c.name, SUM(o.amount) AS spent FROM shop.customers c JOIN shop.orders o ON o.customer_id = c.id GROUP BY c.name ORDER BY spent DESC LIMIT 10`,
   `SELECT COUNT(*) FROM shop.orders o JOIN shop.customers c ON o.customer_email = c.email`,
   `SELECT c.id, COUNT(o.id) FROM shop.customers c LEFT JOIN shop.orders o ON o.customer_id = c.id GROUP BY c.id ORDER BY 2 DESC LIMIT 5`,
-  `SELECT * FROM shop.customers JOIN shop.customer_directory USING (id) LIMIT 5`,
+  `SELECT c.*, d.city FROM shop.customers c JOIN shop.customer_directory d USING (id) LIMIT 5`,
   `SELECT id, name, city FROM shop.customer_directory WHERE city = 'Oslo' LIMIT 5`,
   `SELECT d.city, COUNT(*) FROM shop.customer_directory AS d JOIN shop.orders AS o ON o.customer_email = d.email GROUP BY d.city`,
   `WITH spent AS (SELECT customer_id, SUM(amount) AS total FROM shop.orders GROUP BY customer_id) SELECT c.name, s.total FROM spent s JOIN shop.customers c ON c.id = s.customer_id ORDER BY s.total DESC LIMIT 5`,
