@@ -93,6 +93,9 @@ function errorShape(error: unknown): object {
   }
 }
 
+/** Bytes of randomness that are asked for at once: 256 ids. */
+const POOL = 4_096
+
 /**
  * RFC 9562 version 7: 48 bits of milliseconds, then a counter that keeps ids of one process in order within a
  * millisecond, then random bits.
@@ -100,6 +103,9 @@ function errorShape(error: unknown): object {
 export function createUuidV7(now: () => number): () => string {
   let last = 0
   let counter = 0
+  // One call of the system's source of randomness for many ids.
+  let pool = Buffer.alloc(0)
+  let used = 0
   return () => {
     const time = now()
     if (time > last) {
@@ -109,7 +115,12 @@ export function createUuidV7(now: () => number): () => string {
       last += 1 // the counter is used up, or the clock went back: go on in the next millisecond
       counter = 0
     }
-    const bytes = randomBytes(16)
+    if (used === pool.length) {
+      pool = randomBytes(POOL)
+      used = 0
+    }
+    const bytes = Buffer.from(pool.subarray(used, used + 16))
+    used += 16
     bytes.writeUIntBE(last, 0, 6)
     bytes.writeUInt16BE(0x7000 | counter, 6)
     bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80

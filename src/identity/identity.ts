@@ -1,5 +1,4 @@
 /** Credential → principal. The credential ends here. */
-import { sha256Hex } from '../digest.ts'
 import type { Plane, Principal } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import type { Runtime } from '../runtime.ts'
@@ -49,11 +48,14 @@ export function createIdentity(options: IdentityOptions, runtime: Runtime): Mana
     ]),
   )
   const cache = new Lru<Proven>(options.cacheSize ?? DEFAULT_CACHE_SIZE)
+  const encoder = new TextEncoder()
   let apiKeys = indexed(options.apiKeys ?? [])
 
   async function identifyToken(token: string, plane: Plane, signal: AbortSignal): Promise<Principal> {
     // The digest, not the token: what is remembered opens nothing.
-    const key = `${plane} ${await sha256Hex(token)}`
+    const hasher = runtime.hasher()
+    hasher.update(encoder.encode(token))
+    const key = `${plane} ${hasher.hex()}`
     const known = cache.get(key)
     if (known !== undefined && (await holds(known, signal))) return known.principal
     cache.delete(key)

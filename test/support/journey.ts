@@ -1,5 +1,4 @@
 /** A gateway whose parts are small, honest and breakable: for tests of the order of stations and of what fails closed. */
-import { createHash } from 'node:crypto'
 import { Approvals } from '../../src/approvals.ts'
 import type { AuditLog, AuditRecord } from '../../src/audit/contract.ts'
 import type { Answer, Connector } from '../../src/connection/contract.ts'
@@ -13,6 +12,7 @@ import { Inflight } from '../../src/inflight.ts'
 import type { PolicySet } from '../../src/policy/contract.ts'
 import type { Runtime } from '../../src/runtime.ts'
 import type { Statements } from '../../src/statement/contract.ts'
+import { nodeHasher } from './hasher.ts'
 import { sqlStatement } from './statement.ts'
 
 export const AGENT: Principal = {
@@ -96,10 +96,7 @@ export function journey(broken: {
   const runtime: Runtime = {
     clock: { now: broken.now ?? (() => 1_000_000), monotonic: () => 0 },
     newId: () => `id-${++ids}`,
-    hasher() {
-      const hash = createHash('sha256')
-      return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest('hex') }
-    },
+    hasher: nodeHasher,
     secrets: { read: async () => 'secret' },
     fetch: () => Promise.reject(new Error('no network here')),
     log: () => {},

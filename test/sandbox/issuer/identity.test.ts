@@ -8,6 +8,7 @@ import { startPart, type Part } from '../../../sandbox/parts.ts'
 import type { Plane, Principal } from '../../../src/exchange.ts'
 import { createIdentity } from '../../../src/identity/identity.ts'
 import type { Runtime } from '../../../src/runtime.ts'
+import { nodeHasher } from '../../support/hasher.ts'
 
 let issuer: Part
 let data: string
@@ -19,7 +20,7 @@ beforeAll(async () => {
   const runtime: Runtime = {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     newId: () => crypto.randomUUID(),
-    hasher: () => ({ update: () => {}, hex: () => '' }),
+    hasher: nodeHasher,
     secrets: { read: () => Promise.reject(new Error('no secret')) },
     fetch,
     log: () => {},

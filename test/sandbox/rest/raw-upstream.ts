@@ -9,6 +9,7 @@ import type { Resolve } from '../../../src/connection/rest/guard.node.ts'
 import { restOptions } from '../../../src/connection/rest/options.ts'
 import { Failure } from '../../../src/failure.ts'
 import type { Runtime } from '../../../src/runtime.ts'
+import { nodeHasher } from '../../support/hasher.ts'
 
 /** Called once for each connection; `seen` resolves as soon as what came in holds `text`. */
 export type Script = (
@@ -80,7 +81,7 @@ export function testRuntime(more: Partial<Runtime> = {}): Runtime {
   return {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     newId: () => '',
-    hasher: () => ({ update: () => {}, hex: () => '' }),
+    hasher: nodeHasher,
     secrets: {
       read: async (reference) => {
         const found = SECRETS[reference]

@@ -14,6 +14,7 @@ import { Failure } from '../../../src/failure.ts'
 import { createIdentity, type ManagedIdentity } from '../../../src/identity/identity.ts'
 import type { IdentityOptions, IssuerOptions } from '../../../src/identity/options.ts'
 import type { Runtime } from '../../../src/runtime.ts'
+import { nodeHasher } from '../../support/hasher.ts'
 
 export const ISSUER = 'https://id.example.com'
 export const NOW = Date.UTC(2026, 0, 2, 3, 4, 5)
@@ -67,7 +68,7 @@ export function stage(
   const runtime: Runtime = {
     clock: { now: () => NOW + elapsed, monotonic: () => elapsed },
     newId: () => 'id',
-    hasher: () => ({ update: () => {}, hex: () => '' }),
+    hasher: nodeHasher,
     secrets: { read: () => Promise.reject(new Error('no secret')) },
     fetch: async (input, init) => {
       if (typeof input !== 'string') throw new Error('a fetch of something else than a text')

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { createCredential } from '../../../../src/connection/rest/credential.ts'
 import type { Runtime } from '../../../../src/runtime.ts'
+import { nodeHasher } from '../../../support/hasher.ts'
 
 const OPTIONS = {
   type: 'oauth',
@@ -19,7 +20,7 @@ function world(answer: (count: number) => Response | Promise<Response>) {
   const runtime: Runtime = {
     clock: { now: () => time.ms, monotonic: () => time.ms },
     newId: () => '',
-    hasher: () => ({ update: () => {}, hex: () => '' }),
+    hasher: nodeHasher,
     secrets: { read: async () => 'p:a+ss' },
     fetch: async (url, init) => {
       asked.push({ url: url as string, init: init ?? {} })
