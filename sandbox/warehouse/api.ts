@@ -534,6 +534,10 @@ async function getTable({ engine }: Call, dataset = '', table = ''): Promise<Jso
   const bytes = [...facts.bytes.values()].reduce((sum, size) => sum + size, 0)
   // Said to be partitioned as a real table of this shape would be; the sandbox stores it whole.
   const partitioned =
-    dataset === 'shop' && table === 'metrics' ? { timePartitioning: { type: 'DAY', field: 'day' } } : {}
+    dataset === 'shop' && table === 'metrics'
+      ? { timePartitioning: { type: 'DAY', field: 'day' } }
+      : relation.ingested
+        ? { timePartitioning: { type: 'DAY' } }
+        : {}
   return { ...head, numRows: String(facts.rows), numBytes: String(bytes), numLongTermBytes: '0', ...partitioned }
 }

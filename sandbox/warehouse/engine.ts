@@ -133,9 +133,10 @@ export class Engine {
       const dot = key.indexOf('.')
       const [dataset, name] = [key.slice(0, dot), key.slice(dot + 1)]
       const source = views.get(key)
+      const own = list.filter((column) => column.name !== '_PARTITIONTIME')
       const relation: Relation =
         source === undefined
-          ? { kind: 'table', dataset, name, columns: list }
+          ? { kind: 'table', dataset, name, columns: own, ...(own.length < list.length && { ingested: true as const }) }
           : { kind: 'view', dataset, name, columns: list, source }
       catalog.get(dataset)?.set(name, relation)
     }

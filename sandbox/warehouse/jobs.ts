@@ -47,6 +47,8 @@ export interface Job {
   cancel: () => void
 }
 
+/** Names of BigQuery's own, which no column of a result may have. */
+const RESERVED_NAME = /^(?:_PARTITION|_TABLE_|_FILE_|_ROW_TIMESTAMP|__ROOT__|_COLIDENTIFIER)/i
 /** BigQuery's limit for a page of rows. */
 const PAGE_BYTES = 10 * 1024 * 1024
 /** Rows between two entries of a spool's index. */
@@ -160,7 +162,14 @@ export class Jobs {
         }
       }
       if (translated.type === 'CREATE_TABLE')
-        for (const column of translated.columns ?? []) fieldOf(column.name, column.type)
+        fields = (translated.columns ?? []).map((column) => fieldOf(column.name, column.type))
+      for (const { name } of fields) {
+        if (RESERVED_NAME.test(name))
+          throw invalidQuery(
+            `Invalid field name "${name}". Field names are not allowed to start with the (case-insensitive) prefixes _PARTITION, _TABLE_, _FILE_, _ROW_TIMESTAMP, __ROOT__ and _COLIDENTIFIER`,
+          )
+      }
+      if (translated.type === 'CREATE_TABLE') fields = []
       return { translated, tables, bytes: await this.#estimate(translated, tables, words), fields }
     } catch (error) {
       throw queryError(error, request.query)

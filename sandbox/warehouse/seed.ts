@@ -62,6 +62,12 @@ const events = (day: number): string => `CREATE TABLE wh.shop.events_2026010${da
     CASE WHEN i % 19 = 0 THEN NULL ELSE CAST(concat('{"page":"/p/', i % 40, '","position":', i % 10, '}') AS JSON) END AS properties
   FROM range(1, 201) r(i)`
 
+const VISITS = `CREATE TABLE wh.shop.visits AS
+  SELECT i AS id, CASE WHEN i % 17 = 0 THEN NULL ELSE 'visitor.' || (i * 7 % 120) || '@visit.example' END AS email,
+    '/p/' || (i * 11 % 40) AS page, CASE WHEN i % 13 = 0 THEN NULL ELSE (i * 37) % 600 END AS seconds,
+    ${ts('2026-01-01 00:00:00')} + to_days(CAST(i % 7 AS INTEGER)) AS _PARTITIONTIME
+  FROM range(1, 701) r(i)`
+
 const TYPES = `CREATE TABLE wh.shop.types (
     id BIGINT NOT NULL, int64 BIGINT, numeric DECIMAL(38,9), bignumeric DECIMAL(38,20), float64 DOUBLE, bool BOOLEAN, string VARCHAR, bytes BLOB,
     date DATE, time TIME, datetime TIMESTAMP, timestamp TIMESTAMPTZ, "interval" INTERVAL, json JSON, geography STRUCT(_wkt VARCHAR),
@@ -99,6 +105,7 @@ export const SEED: readonly string[] = [
   `INSERT INTO wh._sluice.views VALUES ('shop', 'customer_directory', '${VIEW_SOURCE}')`,
   ...[1, 2, 3, 4, 5, 6, 7].map(events),
   METRICS,
+  VISITS,
   TYPES,
   TYPE_ROWS,
   `CREATE TABLE wh.hr.salaries AS SELECT i AS employee_id, ${pick(FIRST, 'i * 3')} || ' ' || ${pick(LAST, 'i * 5')} AS name,

@@ -17,6 +17,8 @@ export interface Relation {
   readonly columns: readonly Column[]
   /** A view's GoogleSQL. */
   readonly source?: string
+  /** Partitioned by ingestion time: the table holds `_PARTITIONTIME`, which is none of its columns. */
+  readonly ingested?: true
 }
 
 export type Catalog = ReadonlyMap<string, ReadonlyMap<string, Relation>>

@@ -634,6 +634,11 @@ export abstract class Expressions extends Reader {
       this.at++
       path.push(this.field())
     }
+    if (path.length === 1) {
+      for (let scope = this.scope; scope; scope = scope.parent)
+        if (scope.sources.some((one) => one.hidden && one.alias.toLowerCase() === path[0]?.toLowerCase()))
+          throw unsupported('A whole row of a table with pseudo-columns', token)
+    }
     return this.column(path)
   }
 

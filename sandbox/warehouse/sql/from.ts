@@ -44,10 +44,13 @@ function merged(
   }
 }
 
+const INGESTED = (table: string): string => `(SELECT *, CAST(_PARTITIONTIME AS DATE) AS _PARTITIONDATE FROM ${table})`
+
 interface Related {
   readonly sql: string
   readonly name: string
-  readonly hidden: boolean
+  /** Columns that `*` leaves out. */
+  readonly hidden: readonly string[]
   /** A table of the warehouse itself: no view, no wildcard, no WITH. */
   readonly table?: Reference
 }
@@ -236,20 +239,25 @@ export abstract class From extends Routines {
   /** As of when the statement reads a table: BigQuery knows one time for each. */
   protected readonly moments = new Map<string, string>()
 
-  protected add(scope: Scope, sql: string, alias: string, hidden = false, table = false): Scope['columns'] {
+  protected add(
+    scope: Scope,
+    sql: string,
+    alias: string,
+    hidden: readonly string[] = [],
+    table = false,
+  ): Scope['columns'] {
     if (scope.aliases.has(alias.toLowerCase()))
       throw invalidQuery(`Duplicate table alias ${alias} in the same FROM clause`, this.token)
     scope.aliases.add(alias.toLowerCase())
     scope.from += `${sql} AS ${quote(alias)}`
-    const star = `${quote(alias)}.*`
     const columns = (): Named[] =>
       this.rowOf(sql, scope.parent)
-        .filter(({ name }) => !hidden || name !== '_TABLE_SUFFIX')
+        .filter(({ name }) => !hidden.includes(name))
         .map(({ name, type }) => ({ name, type, sql: `${quote(alias)}.${quote(name)}` }))
     scope.sources.push({
       alias,
-      star: hidden ? `${star} EXCLUDE (_TABLE_SUFFIX)` : star,
-      plain: !hidden,
+      plain: hidden.length === 0,
+      hidden: hidden.length > 0,
       columns,
       ...(table && { table }),
     })
@@ -300,8 +308,7 @@ export abstract class From extends Routines {
       scope.implicit.set(offset.toLowerCase(), number)
       columns.push({ name: offset, sql: number })
     }
-    const star = columns.map((one) => `${one.sql} AS ${quote(one.name)}`).join(', ')
-    scope.sources.push({ alias: value, star, plain: false, columns: () => columns })
+    scope.sources.push({ alias: value, plain: false, hidden: false, columns: () => columns })
     return () => columns
   }
 
@@ -359,6 +366,8 @@ export abstract class From extends Routines {
     if (!found) throw notFound('Table', `${PROJECT}:${target.dataset}.${target.table}`)
     if (found.kind !== kind)
       throw invalidQuery(`${target.dataset}.${target.table} is a ${found.kind} and cannot be written`)
+    // Which partition BigQuery would write is not known.
+    if (found.ingested) throw unsupported('Writing a table that is partitioned by ingestion time')
     this.refer(target)
     return target
   }
@@ -370,12 +379,12 @@ export abstract class From extends Routines {
   protected relation(path: readonly string[], at: Token): Related {
     const [first = ''] = path
     if (path.length === 1 && this.ctes.some((names) => names.has(first.toLowerCase()))) {
-      return { sql: quote(first), name: first, hidden: false }
+      return { sql: quote(first), name: first, hidden: [] }
     }
     const schemaAt = path.findIndex((part) => part.toUpperCase() === 'INFORMATION_SCHEMA')
     if (schemaAt >= 0) {
       const sql = informationSchema(this.context.catalog, path.slice(0, schemaAt), path.slice(schemaAt + 1))
-      return { sql, name: path.at(-1) ?? '', hidden: false }
+      return { sql, name: path.at(-1) ?? '', hidden: [] }
     }
     const reference = this.qualified(path, at)
     const tables = this.context.catalog.get(reference.dataset)
@@ -385,7 +394,14 @@ export abstract class From extends Routines {
     if (!known) throw notFound('Table', `${PROJECT}:${reference.dataset}.${reference.table}`)
     this.refer(reference)
     const sql = tableName(reference.dataset, reference.table)
-    return { sql, name: reference.table, hidden: false, ...(known.kind === 'table' && { table: reference }) }
+    if (known.ingested)
+      return {
+        sql: INGESTED(sql),
+        name: reference.table,
+        hidden: ['_PARTITIONTIME', '_PARTITIONDATE'],
+        table: reference,
+      }
+    return { sql, name: reference.table, hidden: [], ...(known.kind === 'table' && { table: reference }) }
   }
 
   protected wildcard(reference: Reference, tables: ReadonlyMap<string, Relation>): Related {
@@ -394,9 +410,10 @@ export abstract class From extends Routines {
     if (matching.length === 0)
       throw invalidQuery(`${PROJECT}:${reference.dataset}.${reference.table} does not match any table.`)
     const selects = matching.map((table) => {
+      if (table.ingested) throw unsupported('A wildcard over a table that is partitioned by ingestion time')
       this.refer({ dataset: reference.dataset, table: table.name })
       return `SELECT *, ${text(table.name.slice(prefix.length))} AS _TABLE_SUFFIX FROM ${tableName(reference.dataset, table.name)}`
     })
-    return { sql: `(${selects.join(' UNION ALL BY NAME ')})`, name: reference.table, hidden: true }
+    return { sql: `(${selects.join(' UNION ALL BY NAME ')})`, name: reference.table, hidden: ['_TABLE_SUFFIX'] }
   }
 }

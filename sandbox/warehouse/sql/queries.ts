@@ -307,6 +307,8 @@ export abstract class Queries extends Pipes {
   /** `SELECT AS STRUCT` where one value is wanted: a query of one column that holds the struct. */
   protected structQuery(items: readonly Item[], head: string, tail: string): string {
     const stars = items.filter((item) => item.star)
+    if (stars.some(({ star }) => star?.base !== undefined && this.sourceOf(star.base)?.hidden))
+      throw unsupported('A whole row of a table with pseudo-columns', this.token)
     const [first] = items
     if (stars.length === 0) {
       const fields = items.map(

@@ -67,9 +67,10 @@ export interface Named {
 
 export interface Source {
   readonly alias: string
-  /** What `*` means for it. */
-  readonly star: string
+  /** Whether `alias.*` means in DuckDB what it means in BigQuery. */
   readonly plain: boolean
+  /** A table with columns that its row does not show. */
+  readonly hidden: boolean
   /** The columns of `*`, asked of DuckDB only where they matter. */
   readonly columns: () => readonly Named[]
   /** A table of the warehouse itself. */

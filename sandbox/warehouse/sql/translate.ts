@@ -78,7 +78,7 @@ class Translator extends Queries {
     const scope = this.newScope()
     scope.aliases.add(alias.toLowerCase())
     scope.from = `${tableName(target.dataset, target.table)} AS ${quote(alias)}`
-    scope.sources.push({ alias, star: `${quote(alias)}.*`, plain: true, columns: () => [] })
+    scope.sources.push({ alias, plain: true, hidden: false, columns: () => [] })
     return scope
   }
 

@@ -614,6 +614,16 @@ describe('a query is answered as BigQuery answers it', () => {
         ['Kale', '45', '3', 'two'],
       ],
     ],
+    // Partitioned by ingestion time: what is no column is read by its name, and no star has it.
+    [`SELECT * FROM shop.visits WHERE id = 1`, [['1', 'visitor.7@visit.example', '/p/11', '37']]],
+    [
+      `SELECT v.* EXCEPT (page, seconds), _PARTITIONDATE AS day, v._PARTITIONTIME AS t FROM shop.visits v WHERE v._PARTITIONTIME >= TIMESTAMP '2026-01-06' ORDER BY id LIMIT 1`,
+      [['5', 'visitor.35@visit.example', '2026-01-06', MICROS('2026-01-06T00:00:00Z')]],
+    ],
+    [
+      `FROM shop.visits |> WHERE _PARTITIONDATE = '2026-01-02' |> EXTEND 1 AS one |> WHERE id = 1`,
+      [['1', 'visitor.7@visit.example', '/p/11', '37', '1']],
+    ],
     // Temporary functions.
     [
       'CREATE TEMP FUNCTION AddFourAndDivide(x INT64, y INT64) RETURNS FLOAT64 AS ((x + 4) / y); SELECT val, AddFourAndDivide(val, 2) FROM UNNEST([2, 3, 5, 8]) AS val',
@@ -870,6 +880,26 @@ describe('what is not known to be right is refused', () => {
     [
       'FROM shop.leads |> WHERE TRUE |> TABLESAMPLE SYSTEM (10 PERCENT)',
       'invalidQuery: TABLESAMPLE of anything but a table is not supported in the sandbox at [1:34]',
+    ],
+    [
+      'SELECT _PARTITIONTIME FROM shop.visits',
+      'invalidQuery: Invalid field name "_PARTITIONTIME". Field names are not allowed to start with the (case-insensitive) prefixes _PARTITION, _TABLE_, _FILE_, _ROW_TIMESTAMP, __ROOT__ and _COLIDENTIFIER',
+    ],
+    [
+      'SELECT 1 FROM (SELECT * FROM shop.visits) WHERE _PARTITIONTIME IS NULL',
+      'invalidQuery: Unrecognized name: _PARTITIONTIME at [1:49]',
+    ],
+    [
+      'SELECT TO_JSON_STRING(v) FROM shop.visits v',
+      'invalidQuery: A whole row of a table with pseudo-columns is not supported in the sandbox at [1:23]',
+    ],
+    [
+      'SELECT ARRAY(SELECT AS STRUCT v.*) FROM shop.visits v',
+      'invalidQuery: A whole row of a table with pseudo-columns is not supported in the sandbox at [1:34]',
+    ],
+    [
+      'DELETE FROM shop.visits WHERE TRUE',
+      'invalidQuery: Writing a table that is partitioned by ingestion time is not supported in the sandbox',
     ],
     // A function sees its parameters and nothing else.
     [
