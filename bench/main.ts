@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { measureCorpus } from './corpus.ts'
 import { startGateway } from './gateway.ts'
+import { benchJson } from './json.ts'
 import { benchProxy } from './proxy.ts'
 import { benchQuery } from './query.ts'
 import { measureRisk } from './risk.ts'
@@ -27,6 +28,8 @@ if (name === 'query' && file === undefined && isCounted) {
   await benchSql(rounds ?? 100)
 } else if (name === 'proxy' && file === undefined && isCounted) {
   await benchProxy(rounds ?? 5, Number(values.megabytes))
+} else if (name === 'json' && file === undefined && isCounted) {
+  await benchJson(rounds ?? 9)
 } else if (name === 'corpus' && file !== undefined && more.length === 0) {
   const { why, only } = values
   measureCorpus({ file, ...(why !== undefined && { why }), ...(only !== undefined && { only }) })
@@ -37,6 +40,7 @@ if (name === 'query' && file === undefined && isCounted) {
   console.error('npm run bench -- query [--rounds 5] [--sql "SELECT …"]')
   console.error('npm run bench -- sql [--rounds 100]')
   console.error('npm run bench -- proxy [--rounds 5] [--megabytes 1024]')
+  console.error('npm run bench -- json [--rounds 9]')
   console.error('npm run bench -- corpus FILE [--only GROUP] [--why CODE]')
   console.error('npm run bench -- risk FILE [--only GROUP]')
   process.exitCode = 1
