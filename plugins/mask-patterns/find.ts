@@ -12,6 +12,35 @@ export interface Found {
   readonly end: number
 }
 
+/** What a text has, counted in one pass. */
+interface Has {
+  readonly digits: number
+  readonly at: boolean
+}
+
+/** Whether a text may hold such a value at all: most texts hold none, and are asked no more than this. */
+const POSSIBLE: Readonly<Record<Kind, (has: Has, text: string) => boolean>> = {
+  card: ({ digits }) => digits >= 13,
+  ssn: ({ digits }) => digits >= 9,
+  email: ({ at }) => at,
+  // Norway's are the shortest, and nobody's have fewer digits than the check digits.
+  iban: ({ digits }, { length }) => digits >= 2 && length >= 15,
+  phone: ({ digits }) => digits >= 8,
+  jwt: (_, text) => text.includes('eyJ'),
+  key: (_, text) => text.length >= 18 && KEY_BEGINNING.test(text),
+}
+
+function has(text: string): Has {
+  let [digits, at] = [0, false]
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x40) at = true
+    // Whatever is beyond ASCII may be a digit.
+    else if ((code >= 0x30 && code <= 0x39) || code >= 0x660) digits++
+  }
+  return { digits, at }
+}
+
 const FINDERS: Readonly<Record<Kind, (text: string) => readonly Stretch[]>> = {
   card: (text) => blocks(text).flatMap((block) => cards(text, block)),
   ssn: (text) => blocks(text).flatMap((block) => ssns(text, block)),
@@ -26,7 +55,12 @@ type Stretch = readonly [start: number, end: number]
 
 /** In the order of the text, none within another: where two overlap, they are one, of the longer's kind. */
 export function find(text: string, kinds: readonly Kind[]): readonly Found[] {
-  const all = kinds.flatMap((kind) => FINDERS[kind](text).map(([start, end]): Found => ({ kind, start, end })))
+  const content = has(text)
+  const all: Found[] = []
+  for (const kind of kinds) {
+    if (!POSSIBLE[kind](content, text)) continue
+    for (const [start, end] of FINDERS[kind](text)) all.push({ kind, start, end })
+  }
   if (all.length < 2) return all
   all.sort((a, b) => a.start - b.start || b.end - a.end)
   const merged: Found[] = []
@@ -212,6 +246,9 @@ const KEYS = new RegExp(
   ].join('|')})`,
   'g',
 )
+/** One of them is in each. */
+const KEY_BEGINNING =
+  /A[KS]IA|AIza|gh[pousr]_|github_pat_|glpat-|xox|xapp-|k_live_|k_test_|whsec_|sk-|SG\.|npm_|-----BEGIN/
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/g
 const PRIVATE_KEY_END = '-----END '
 
