@@ -9,11 +9,12 @@ import {
 } from '@duckdb/node-api'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { complaintOf } from './complaints.ts'
 import { invalidQuery, WarehouseError } from './errors.ts'
 import { jsonRemove, jsonSet } from './json.ts'
 import { SEED } from './seed.ts'
 import type { Catalog, Column, Relation } from './sql/catalog.ts'
-import { FAILURES, MACROS, SINGLE_MACROS } from './sql/macros.ts'
+import { MACROS, SINGLE_MACROS } from './sql/macros.ts'
 import {
   quote,
   tableName,
@@ -303,6 +304,9 @@ export function queryError(error: unknown, source: string): WarehouseError {
   if (error instanceof WarehouseError) return error
   const message = error instanceof Error ? error.message : 'unknown error'
   const first = message.split('\n\n')[0]?.split('\n')[0] ?? message
+  // Before names: a value may read like a complaint of a missing one.
+  const complaint = complaintOf(message)
+  if (complaint !== undefined) return invalidQuery(complaint)
   const missing =
     /(?:Referenced c|C)olumn "([^"]+)" (?:(?:was )?not found|referenced that exists in the SELECT)|Referenced table "([^"]+)" not found|does not have a column named "([^"]+)"|Could not find key "([^"]+)" in struct/.exec(
       message,
@@ -314,10 +318,6 @@ export function queryError(error: unknown, source: string): WarehouseError {
     const place = at < 0 ? undefined : { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
     return invalidQuery(`Unrecognized name: ${name}`, place)
   }
-  // A value may stand in a conversion error; the sandbox's data is made up, but the gateway's habit is kept.
-  const failure = FAILURES.find((one) => first.includes(`'${one}'`))
-  if (failure !== undefined) return invalidQuery(failure)
-  if (/Conversion Error/.test(first)) return invalidQuery('Bad value in a conversion')
   return invalidQuery(
     first
       .replace(/^(?:\w+ ){1,3}Error: /, '')

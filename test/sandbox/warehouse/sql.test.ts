@@ -983,6 +983,30 @@ describe('what is not known to be right is refused', () => {
     expect(await warehouse.refusal(query)).toBe(refusal)
   })
 
+  // BigQuery's words hold the value: what a gateway must not hand on.
+  test.each([
+    ['CAST(email AS INT64)', 'Bad int64 value: lead.1@prospect.example'],
+    ['CAST(email AS FLOAT64)', 'Bad double value: lead.1@prospect.example'],
+    ['CAST(email AS BOOL)', 'Bad bool value: lead.1@prospect.example'],
+    ['CAST(email AS NUMERIC)', 'Invalid NUMERIC value: lead.1@prospect.example'],
+    ['CAST(email AS DATE)', `Invalid date: 'lead.1@prospect.example'`],
+    ['CAST(email AS TIMESTAMP)', `Invalid timestamp: 'lead.1@prospect.example'`],
+    ['CAST(email AS TIME)', 'Invalid time string "lead.1@prospect.example"'],
+    ['PARSE_DATE("%Y", email)', 'Failed to parse input string "lead.1@prospect.example"'],
+    ['PARSE_JSON(email)', `syntax error while parsing value - invalid literal; last read: 'l'`],
+    ['ERROR(email)', 'lead.1@prospect.example'],
+    ['(SELECT l.email FROM shop.leads AS l)', 'Scalar subquery produced more than one element'],
+    [`CAST(CONCAT(email, '\\n"x", \\'y') AS INT64)`, `Bad int64 value: lead.1@prospect.example\n"x", 'y`],
+    [
+      `CAST(CONCAT('Column "', email, '" not found') AS DATE)`,
+      `Invalid date: 'Column "lead.1@prospect.example" not found'`,
+    ],
+    ['9223372036854775807 + LENGTH(email)', 'int64 overflow: 9223372036854775807 + 23'],
+  ])('%s', async (expression, message) => {
+    const query = `SELECT ${expression} AS x FROM shop.leads WHERE email = 'lead.1@prospect.example'`
+    expect(await warehouse.refusal(query)).toBe(`invalidQuery: ${message}`)
+  })
+
   test('a time before a table was as it is, and one to come', async () => {
     const asOf = (time: string): Promise<string> =>
       warehouse.refusal(`SELECT COUNT(*) FROM shop.leads FOR SYSTEM_TIME AS OF ${time}`)
