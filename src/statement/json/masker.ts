@@ -116,21 +116,7 @@ const CLOSE_ARRAY = 0x5d
 type Mode = 'pass' | 'drop' | 'hold'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const encoder = new TextEncoder()
 const EMPTY = new Uint8Array()
-
-/** Short ASCII, as most masked values are, without the cost of calling an encoder. */
-function encode(text: string): Uint8Array {
-  const { length } = text
-  if (length > 128) return encoder.encode(text)
-  const bytes = new Uint8Array(length)
-  for (let i = 0; i < length; i++) {
-    const code = text.charCodeAt(i)
-    if (code >= 0x80) return encoder.encode(text)
-    bytes[i] = code
-  }
-  return bytes
-}
 
 export class JsonMasker {
   readonly #automaton: Automaton
@@ -302,8 +288,7 @@ export class JsonMasker {
             this.#isKey = true
             this.#escaped = false
             this.#isTooLong = false
-            this.#held = []
-            this.#heldBytes = 0
+            this.#forget()
             start = i + 1
             state = STRING
           } else if (byte === CLOSE_OBJECT && state === FIRST_KEY) {
@@ -367,8 +352,7 @@ export class JsonMasker {
     if (this.#masks.length === 0 || chunk[i] === 0x6e) return from
     const mask = this.#known.at(this.#masks)
     this.#mask = mask
-    this.#held = []
-    this.#heldBytes = 0
+    this.#forget()
     this.#escaped = false
     this.#isTooLong = false
     if (from >= 0) out.pass(from, i)
@@ -380,8 +364,9 @@ export class JsonMasker {
     return -1
   }
 
-  #replace(bytes: Uint8Array, { paths }: Resolved, out: Output): void {
-    out.add(bytes)
+  #replace(value: Uint8Array | string, { paths }: Resolved, out: Output): void {
+    if (typeof value === 'string') out.addText(value)
+    else out.add(value)
     for (const path of paths) this.counts[path] = (this.counts[path] ?? 0) + 1
   }
 
@@ -468,12 +453,12 @@ export class JsonMasker {
     return end
   }
 
-  #masked({ constant, scalar }: Resolved, chunk: Uint8Array, start: number, end: number): Uint8Array {
+  #masked({ constant, scalar }: Resolved, chunk: Uint8Array, start: number, end: number): Uint8Array | string {
     const isTooLong = this.#isTooLong || this.#heldBytes + end - start > this.#options.maxScalar
     if (scalar === undefined || isTooLong) return constant
     const raw = decoder.decode(this.#whole(chunk, start, end))
-    if (!raw.startsWith('"')) return encode(scalar(raw, raw === 'true' || raw === 'false' ? 'boolean' : 'number'))
-    return encode(scalar(this.#escaped ? String(JSON.parse(raw)) : raw.slice(1, -1), 'string'))
+    if (!raw.startsWith('"')) return scalar(raw, raw === 'true' || raw === 'false' ? 'boolean' : 'number')
+    return scalar(this.#escaped ? String(JSON.parse(raw)) : raw.slice(1, -1), 'string')
   }
 
   /** The state behind a value. */
@@ -512,6 +497,12 @@ export class JsonMasker {
       this.#isTooLong = true
       this.#held = []
     } else if (part.length > 0) this.#held.push(part.slice())
+  }
+
+  #forget(): void {
+    if (this.#heldBytes === 0) return
+    this.#held = []
+    this.#heldBytes = 0
   }
 
   #whole(chunk: Uint8Array, start: number, end: number): Uint8Array {

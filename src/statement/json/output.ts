@@ -26,6 +26,26 @@ export class Output {
     this.#length += bytes.length
   }
 
+  /** A short text, as most masked values are, goes in without memory of its own. */
+  addText(text: string): void {
+    const { length } = text
+    const buffer = this.#room(length)
+    const at = this.#length
+    if (length <= TEXT_SHORT) {
+      let i = 0
+      while (i < length) {
+        const code = text.charCodeAt(i)
+        if (code >= 0x80) break
+        buffer[at + i++] = code
+      }
+      if (i === length) {
+        this.#length += length
+        return
+      }
+    }
+    this.add(encoder.encode(text))
+  }
+
   /** All that leaves: what was added, then the chunk's bytes from `start`. */
   end(start: number): Uint8Array {
     if (this.#buffer === undefined) return this.#chunk.subarray(start)
@@ -45,6 +65,11 @@ export class Output {
     return this.#buffer
   }
 }
+
+const encoder = new TextEncoder()
+
+/** Characters that a loop writes faster than an encoder does. */
+const TEXT_SHORT = 128
 
 /** Bytes that a loop copies faster than a call does. */
 const SHORT = 48

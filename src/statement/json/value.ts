@@ -28,17 +28,21 @@ export function jsonMask(mask: Mask, hash: TextHasher | undefined): JsonMask {
   }
 }
 
+const SURROGATE = /[\ud800-\udfff]/
+
 /** The kept ends, at most a third of the characters together (the end before the beginning), stars between. */
 export function partial(
   { keepFirst, keepLast }: { readonly keepFirst: number; readonly keepLast: number },
   text: string,
 ): string {
-  const chars = Array.from(text)
-  const third = Math.floor(chars.length / 3)
+  // Without surrogates a character is a unit, and the text is cut as it is.
+  const chars = SURROGATE.test(text) ? Array.from(text) : undefined
+  const { length } = chars ?? text
+  const third = Math.floor(length / 3)
   const last = Math.min(keepLast, third)
   const first = Math.min(keepFirst, third - last)
-  const stars = '*'.repeat(chars.length - first - last)
-  return chars.slice(0, first).join('') + stars + chars.slice(chars.length - last).join('')
+  const cut = (from: number, to: number): string => chars?.slice(from, to).join('') ?? text.slice(from, to)
+  return cut(0, first) + '*'.repeat(length - first - last) + cut(length - last, length)
 }
 
 /** ISO 8601's date, or date and time with or without an offset. */
