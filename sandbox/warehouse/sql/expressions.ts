@@ -4,7 +4,19 @@ import { aggregate, isWindow, scalar, structSql, type Expression } from './funct
 import { type Token } from './lexer.ts'
 import { OVERLOADED, overload } from './macros.ts'
 import { structFields } from './catalog.ts'
-import { AGGREGATED, PARTS, quote, Reader, RESERVED, stringSql, text, TYPES, WEEKDAYS } from './reader.ts'
+import {
+  AGGREGATED,
+  PARTS,
+  quote,
+  Reader,
+  RESERVED,
+  same,
+  stringSql,
+  text,
+  TYPES,
+  WEEKDAYS,
+  type Scope,
+} from './reader.ts'
 
 export abstract class Expressions extends Reader {
   /** A query, as it may stand in brackets. `asValue` where one column is wanted. */
@@ -648,6 +660,8 @@ export abstract class Expressions extends Reader {
     for (const part of path.slice(0, 2)) this.seen?.add(part.toLowerCase())
     for (let scope = this.scope; scope; scope = scope.parent) {
       const implicit = scope.implicit.get(first.toLowerCase())
+      if (implicit !== undefined && this.isNearer(first, scope)) break
+      if (implicit !== undefined && !scope.aliases.has(first.toLowerCase())) this.unambiguous(first, scope)
       if (implicit !== undefined)
         return { sql: rest.reduce((sql, field) => `(${sql}).${quote(field)}`, implicit), name }
       if (scope.closed) throw invalidQuery(`Unrecognized name: ${path.join('.')}`, this.tokens[this.at - 1])
@@ -655,6 +669,20 @@ export abstract class Expressions extends Reader {
     }
     const head = path.slice(0, 2).map(quote).join('.')
     return { sql: path.slice(2).reduce((sql, field) => `(${sql}).${quote(field)}`, head), name }
+  }
+
+  /** Whether a query inside this scope's has a column of the name, which then is meant. */
+  protected isNearer(name: string, outer: Scope): boolean {
+    for (let scope = this.scope; scope && scope !== outer; scope = scope.parent)
+      if (scope.sources.some((source) => source.columns().some((one) => same(one.name, name)))) return true
+    return false
+  }
+
+  /** A field of an array's elements or an offset may be called as a column of another table beside it. */
+  protected unambiguous(name: string, { sources }: Scope): void {
+    const has =
+      sources.length < 2 ? [] : sources.filter((source) => source.columns().some((one) => same(one.name, name)))
+    if (has.length > 1) throw invalidQuery(`Column name ${name} is ambiguous`, this.tokens[this.at - 1])
   }
 
   protected call(names: readonly [string], token: Token): Expression {

@@ -3,7 +3,7 @@ import { invalidQuery, notFound, unsupported } from '../errors.ts'
 import { fieldsOf, informationSchema, PROJECT, structFields, type Relation } from './catalog.ts'
 import { type Token } from './lexer.ts'
 import { Routines } from './routines.ts'
-import { quote, tableName, text, type Named, type Reference, type Scope, type Source } from './reader.ts'
+import { quote, same, tableName, text, type Named, type Reference, type Scope, type Source } from './reader.ts'
 
 export function emptyScope(parent: Scope | undefined): Scope {
   return { parent, aliases: new Set(), implicit: new Map(), sources: [], from: '', columns: () => [] }
@@ -11,8 +11,6 @@ export function emptyScope(parent: Scope | undefined): Scope {
 
 /** More JOINs in one FROM are refused at the next word. */
 const MAX_JOINS = 1_000
-
-export const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
 /** The columns of two tables side by side. */
 function beside(left: Scope['columns'], right: Scope['columns']): Scope['columns'] {

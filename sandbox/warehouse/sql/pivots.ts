@@ -1,10 +1,10 @@
 /** PIVOT and UNPIVOT: what each makes of one table, as a query over it. */
 import { invalidQuery, unsupported } from '../errors.ts'
 import { googleType } from './catalog.ts'
-import { emptyScope, From, same } from './from.ts'
+import { emptyScope, From } from './from.ts'
 import { aggregate } from './functions.ts'
 import { type Token } from './lexer.ts'
-import { quote, text, type Named, type Scope } from './reader.ts'
+import { quote, same, text, type Named, type Scope } from './reader.ts'
 
 interface Call {
   readonly start: number

@@ -155,6 +155,8 @@ export const RESERVED = new Set(
   WINDOW WITH WITHIN`.split(/\s+/),
 )
 
+/** Whether two names are one to BigQuery. */
+export const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
 export const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
 export const tableName = (dataset: string, table: string): string => `wh.${quote(dataset)}.${quote(table)}`

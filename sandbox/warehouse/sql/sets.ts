@@ -1,9 +1,8 @@
 /** UNION, INTERSECT and EXCEPT: by position and by name, and which columns come of them. */
 import { invalidQuery, unsupported } from '../errors.ts'
 import { fieldsOf, googleType } from './catalog.ts'
-import { same } from './from.ts'
 import { Pivots } from './pivots.ts'
-import { quote } from './reader.ts'
+import { quote, same } from './reader.ts'
 
 export interface SetOperator {
   /** As DuckDB writes it; BigQuery's words are `name`. */

@@ -424,6 +424,10 @@ describe('a query is answered as BigQuery answers it', () => {
       `SELECT COUNT(*) FROM shop.customers AS c WHERE EXISTS (SELECT 1 FROM UNNEST(c.contacts) AS k WHERE k.kind = 'chat' AND k.value = '@handle5')`,
       [['1']],
     ],
+    [
+      'SELECT u.id, (SELECT MAX(id) FROM shop.customers) AS m, (SELECT id + v FROM (SELECT 1 AS v)) AS s FROM UNNEST([STRUCT(9 AS id)]) AS u',
+      [['9', '2000', '10']],
+    ],
     // Functions of aggregates.
     [
       "SELECT COUNT(*) / 2, ROUND(SUM(x) / COUNT(x), 2), ROUND(AVG(x), 1), CAST(MAX(x) AS STRING), LENGTH(MAX(s)), CAST(SUM(x) AS INT64), SAFE_DIVIDE(SUM(x), COUNT(*)) FROM UNNEST([STRUCT(NUMERIC '1' AS x, 'ab' AS s), STRUCT(NUMERIC '2', 'c')])",
@@ -900,6 +904,14 @@ describe('what is not known to be right is refused', () => {
     [
       'DELETE FROM shop.visits WHERE TRUE',
       'invalidQuery: Writing a table that is partitioned by ingestion time is not supported in the sandbox',
+    ],
+    [
+      'SELECT id FROM shop.orders AS o, UNNEST([STRUCT(5 AS id)]) AS u',
+      'invalidQuery: Column name id is ambiguous at [1:8]',
+    ],
+    [
+      'SELECT id FROM shop.orders AS o, o.items AS i WITH OFFSET AS id',
+      'invalidQuery: Column name id is ambiguous at [1:8]',
     ],
     // A function sees its parameters and nothing else.
     [
