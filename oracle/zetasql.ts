@@ -27,6 +27,11 @@ interface Api {
     options: { readonly deadline: number },
     reply: Reply<{ readonly parsedStatement: object }>,
   ): void
+  analyze(
+    request: object,
+    options: { readonly deadline: number },
+    reply: Reply<{ readonly resolvedStatement: Readonly<Record<string, unknown>> }>,
+  ): void
   close(): void
 }
 
@@ -37,9 +42,16 @@ interface Package {
     getInstance(): {
       testConnection(): Promise<boolean>
       getLanguageOptions(request: object): Promise<Readonly<Record<string, unknown>>>
+      registerCatalog(request: object): Promise<{ readonly registeredId: unknown }>
     }
   }
 }
+
+/** What ZetaSQL makes of a statement over a catalog. */
+export type Analysis =
+  | { readonly is: 'read'; readonly statement: Readonly<Record<string, unknown>> }
+  | { readonly is: 'refused'; readonly message: string }
+  | { readonly is: 'crashed' }
 
 /** gRPC's numbers. */
 const INVALID_ARGUMENT = 3
@@ -59,7 +71,12 @@ export class ZetaSql {
   #starting: Promise<void> | undefined
   #generation = 0
 
-  constructor() {
+  readonly #catalog: ((languageOptions: object) => object) | undefined
+  #registeredCatalogId: unknown
+
+  /** `catalog`: a `SimpleCatalogProto`, for whoever wants to `analyze`. */
+  constructor(catalog?: (languageOptions: object) => object) {
+    this.#catalog = catalog
     const require = createRequire(import.meta.url)
     this.#package = require('@fivetrandevelopers/zetasql') as Package
     this.#binary = join(dirname(require.resolve('@fivetrandevelopers/zetasql')), 'zetasql/remote_server.so')
@@ -67,12 +84,25 @@ export class ZetaSql {
 
   /** Which tables the text names, each once, as dotted lower-case names; and ZetaSQL's kind where it is asked for. */
   async read(sql: string, { withKind = false, script = true } = {}): Promise<Answer> {
+    return this.#ask(async () => {
+      const tables = await this.#tables(sql, script)
+      return { is: 'read', tables, kind: withKind ? await this.#kind(sql) : undefined }
+    })
+  }
+
+  /** The resolved tree of one statement over the catalog. */
+  analyze(sql: string): Promise<Analysis> {
+    return this.#ask(async () => ({ is: 'read', statement: await this.#analyze(sql) }))
+  }
+
+  async #ask<T>(
+    ask: () => Promise<T>,
+  ): Promise<T | { readonly is: 'refused'; readonly message: string } | { readonly is: 'crashed' }> {
     for (let attempt = 0; attempt < 2; attempt++) {
       await this.#ready()
       const generation = this.#generation
       try {
-        const tables = await this.#tables(sql, script)
-        return { is: 'read', tables, kind: withKind ? await this.#kind(sql) : undefined }
+        return await ask()
       } catch (error) {
         const { code, message } = error as { readonly code?: number; readonly message: string }
         if (code === INVALID_ARGUMENT) return { is: 'refused', message: message.replace(/^3 INVALID_ARGUMENT: /, '') }
@@ -112,6 +142,20 @@ export class ZetaSql {
     if (!(await client.testConnection())) throw new Error('ZetaSQL does not start')
     const options = await client.getLanguageOptions({ maximumFeatures: true })
     this.#options = { ...options, supportedStatementKinds: [], productMode: EXTERNAL }
+    if (this.#catalog === undefined) return
+    const { registeredId } = await client.registerCatalog({ simpleCatalog: this.#catalog(this.#options) })
+    this.#registeredCatalogId = registeredId
+  }
+
+  #analyze(sqlStatement: string): Promise<Readonly<Record<string, unknown>>> {
+    const options = { languageOptions: this.#options, pruneUnusedColumns: true }
+    const request = { registeredCatalogId: this.#registeredCatalogId, sqlStatement, options }
+    return new Promise((resolve, reject) => {
+      this.#package.ZetaSQLClient.API.analyze(request, deadline(), (error, answer) => {
+        if (error !== null) reject(error)
+        else resolve(answer.resolvedStatement)
+      })
+    })
   }
 
   #tables(sqlStatement: string, allowScript: boolean): Promise<readonly string[]> {

@@ -1,0 +1,152 @@
+/** A small warehouse, told to us and to ZetaSQL alike. */
+import type { SqlField, SqlType, Table, TablePath } from '../src/exchange.ts'
+import type { Schemas } from '../src/statement/contract.ts'
+
+const INT64: SqlType = { kind: 'INT64' }
+const STRING: SqlType = { kind: 'STRING' }
+
+const struct = (fields: Readonly<Record<string, SqlType>>): SqlType => ({
+  kind: 'STRUCT',
+  fields: Object.entries(fields).map(([name, type]) => ({ name, type })),
+})
+const array = (of: SqlType): SqlType => ({ kind: 'ARRAY', of })
+
+/** `dataset.table` → its columns. Datasets, tables, columns and fields share names on purpose: each hides others somewhere. */
+export const TABLES: Readonly<Record<string, readonly SqlField[]>> = Object.fromEntries(
+  Object.entries({
+    'shop.customers': {
+      id: INT64,
+      name: STRING,
+      email: STRING,
+      address: struct({ street: STRING, city: STRING, geo: struct({ lat: { kind: 'FLOAT64' }, name: STRING }) }),
+      tags: array(STRING),
+      contacts: array(struct({ kind: STRING, value: STRING, tags: array(STRING) })),
+      born: { kind: 'DATE' },
+    },
+    'shop.orders': {
+      id: INT64,
+      customer_id: INT64,
+      amount: { kind: 'NUMERIC' },
+      status: STRING,
+      lines: array(struct({ sku: STRING, id: INT64, price: { kind: 'FLOAT64' } })),
+      placed: { kind: 'TIMESTAMP' },
+    },
+    'shop.leads': { email: STRING, name: STRING, source: STRING },
+    // Called like a column of another, like a dataset, like a field.
+    'shop.address': { id: INT64, email: STRING, city: STRING },
+    'shop.hr': { id: INT64, salaries: array(struct({ salary: INT64, name: STRING })) },
+    'hr.salaries': { id: INT64, name: STRING, salary: INT64, paid: { kind: 'BOOL' } },
+    'hr.customers': { id: INT64, ssn: STRING },
+  } satisfies Record<string, Record<string, SqlType>>).map(([name, columns]) => [
+    name,
+    Object.entries(columns).map(([name, type]) => ({ name, type })),
+  ]),
+)
+
+/** As our binder asks for it. */
+export const SCHEMAS: Schemas = { table: (path) => Promise.resolve(tableOf(path)) }
+
+function tableOf(path: TablePath): Table | undefined {
+  const resource = `${path.dataset}.${path.table}`
+  const columns = path.project === 'own' ? TABLES[resource] : undefined
+  if (columns === undefined) return undefined
+  return { path, resource, kind: 'TABLE', version: '1', columns: columns.map((c) => ({ ...c, nullable: true })) }
+}
+
+/** As ZetaSQL's service asks for it: `a.b`, `own.a.b`, and each whole in one pair of backticks. */
+export function catalog(languageOptions: object): object {
+  const datasets = Map.groupBy(Object.entries(TABLES), ([name]) => name.split('.')[0] ?? '')
+  const catalogs = [...datasets].map(([name, tables]) => ({
+    name,
+    table: tables.map(([table, columns]) => simpleTable(table, columns, table.split('.')[1] ?? '')),
+  }))
+  const whole = Object.entries(TABLES).flatMap(([table, columns]) => [
+    simpleTable(table, columns, table),
+    simpleTable(table, columns, `own.${table}`),
+  ])
+  return {
+    name: 'root',
+    builtinFunctionOptions: { languageOptions },
+    catalog: [...catalogs, { name: 'own', catalog: catalogs }],
+    table: whole,
+  }
+}
+
+function simpleTable(name: string, columns: readonly SqlField[], nameInCatalog: string): object {
+  return { name, nameInCatalog, column: columns.map(({ name, type }) => ({ name, type: typeProto(type) })) }
+}
+
+/** ZetaSQL's `TypeKind`. */
+const KINDS: Readonly<Record<number, SqlType['kind']>> = {
+  2: 'INT64',
+  5: 'BOOL',
+  7: 'FLOAT64',
+  8: 'STRING',
+  9: 'BYTES',
+  10: 'DATE',
+  16: 'ARRAY',
+  17: 'STRUCT',
+  19: 'TIMESTAMP',
+  20: 'TIME',
+  21: 'DATETIME',
+  22: 'GEOGRAPHY',
+  23: 'NUMERIC',
+  24: 'BIGNUMERIC',
+  26: 'JSON',
+  27: 'INTERVAL',
+  29: 'RANGE',
+}
+
+interface TypeProto {
+  readonly typeKind: number
+  readonly arrayType?: { readonly elementType: TypeProto }
+  readonly structType?: { readonly field?: readonly { readonly fieldName: string; readonly fieldType: TypeProto }[] }
+}
+
+function typeProto(type: SqlType): TypeProto {
+  const typeKind = Number(Object.entries(KINDS).find(([, kind]) => kind === type.kind)?.[0])
+  if (type.kind === 'ARRAY') return { typeKind, arrayType: { elementType: typeProto(type.of) } }
+  if (type.kind !== 'STRUCT') return { typeKind }
+  const field = type.fields.map(({ name, type }) => ({ fieldName: name, fieldType: typeProto(type) }))
+  return { typeKind, structType: { field } }
+}
+
+/** `undefined` for what BigQuery does not have. */
+export function typeOf(proto: TypeProto): SqlType | undefined {
+  const kind = KINDS[proto.typeKind]
+  if (kind === undefined || kind === 'RANGE') return undefined
+  if (kind === 'ARRAY') {
+    const of = proto.arrayType && typeOf(proto.arrayType.elementType)
+    return of && { kind, of }
+  }
+  if (kind !== 'STRUCT') return { kind }
+  const fields: SqlField[] = []
+  for (const { fieldName: name, fieldType } of proto.structType?.field ?? []) {
+    const type = typeOf(fieldType)
+    if (type === undefined) return undefined
+    fields.push({ name, type })
+  }
+  return { kind, fields }
+}
+
+/** All paths under one that hold no STRUCT: `shop.customers.address` → `….street`, `….city`, … `ssn` of no table: itself. */
+export function leavesOf(path: string): string[] {
+  const [dataset, table, ...names] = path.split('.')
+  let type: SqlType | undefined = { kind: 'STRUCT', fields: TABLES[`${dataset}.${table}`] ?? [] }
+  for (const name of names) {
+    const within: SqlType | undefined = elementOf(type)
+    type = within?.kind === 'STRUCT' ? within.fields.find((f) => f.name === name)?.type : undefined
+  }
+  return leavesBelow(path, type)
+}
+
+function leavesBelow(path: string, type: SqlType | undefined): string[] {
+  const within = elementOf(type)
+  if (within?.kind !== 'STRUCT') return [path]
+  return within.fields.flatMap((field) => leavesBelow(`${path}.${field.name}`, field.type))
+}
+
+/** Of an array what is in it. */
+export function elementOf(type: SqlType | undefined): SqlType | undefined {
+  return type?.kind === 'ARRAY' ? elementOf(type.of) : type
+}
