@@ -323,6 +323,11 @@ export abstract class Expressions extends Reader {
         if (next.text === '(') return undefined
         this.at++
         return { sql: scalar(word, [], token) }
+      case 'GROUPING': {
+        if (next.text !== '(') throw this.unexpected()
+        this.at++
+        return { sql: `CAST(grouping(${this.inParens(() => this.expression()).sql}) AS BIGINT)` }
+      }
       case 'IF':
       case 'LEFT':
       case 'RIGHT':

@@ -105,7 +105,8 @@ export abstract class Pipes extends Sets {
       if (!distinct) this.word('ALL')
       return `SELECT ${distinct}${this.items(this.listed())}${from}`
     }
-    if (this.word('EXTEND')) {
+    // WINDOW is what EXTEND with window functions was called.
+    if (this.word('EXTEND') || this.word('WINDOW')) {
       const items = this.listed()
       const columns = this.columnsOf(scope)
       for (const { expression, star } of items) {

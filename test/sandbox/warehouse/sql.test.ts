@@ -466,6 +466,14 @@ describe('a query is answered as BigQuery answers it', () => {
         ['b', '5'],
       ],
     ],
+    [
+      `SELECT k, GROUPING(k) AS g, COUNT(*) AS n FROM UNNEST(['a', NULL]) AS k GROUP BY GROUPING SETS ((k), ()) ORDER BY g, k`,
+      [
+        [null, '0', '1'],
+        ['a', '0', '1'],
+        [null, '1', '2'],
+      ],
+    ],
     [`SELECT k, COUNT(*) AS n FROM UNNEST(['a', 'a', 'b']) AS k GROUP BY ALL HAVING n > 1`, [['a', '2']]],
     [`SELECT x FROM UNNEST([1, 2, 3]) AS x QUALIFY ROW_NUMBER() OVER (ORDER BY x DESC) = 1`, [['3']]],
     [
@@ -672,6 +680,13 @@ describe('a query is answered as BigQuery answers it', () => {
       ],
     ],
     ['SELECT 1 AS x |> EXCEPT DISTINCT (SELECT 1)', []],
+    [
+      'FROM UNNEST([5, 7]) AS x |> WINDOW SUM(x) OVER (ORDER BY x) AS s |> ORDER BY x',
+      [
+        ['5', '5'],
+        ['7', '12'],
+      ],
+    ],
     [
       `FROM (${produce}) AS t |> WHERE sales > 1 |> DROP year |> PIVOT(SUM(sales) FOR quarter IN ('Q1', 'Q2')) AS p |> SELECT p.product, Q2 |> ORDER BY product`,
       [
