@@ -66,6 +66,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       SLUICE_SANDBOX_ISSUER: sandbox.issuer,
       SLUICE_SANDBOX_CRM: sandbox.crm,
       SLUICE_CRM_KEY: 'crm-sandbox-key',
+      // For configurations that were copied elsewhere.
+      SLUICE_CRM_OPENAPI: join(ROOT, 'sandbox/crm/openapi.json'),
       SLUICE_AUDIT_DATABASE: database,
       SLUICE_MASK_KEY: 'a-mask-key-of-the-tests-0123456789',
       ...options.env,

@@ -143,6 +143,7 @@ describe('the operators’ doors', () => {
       parts: {
         identity: { ready: true },
         store: { ready: true },
+        'connection crm': { ready: true },
         'connection warehouse': { ready: true },
         clickhouse: { ready: true },
         journal: { ready: true },
