@@ -239,7 +239,7 @@ class Binder {
       case 'update': {
         const target = this.#target(does.alias)
         const scope = this.#scope(
-          does.from === undefined ? target : this.#merge(target, this.#from(does.from, undefined, target)),
+          does.from === undefined ? target : this.#merge(target, this.#from(does.from, undefined, EMPTY)),
         )
         this.#checkColumns(
           does.set.flatMap(({ target: [first] }) => (first === undefined ? [] : [first])),
@@ -256,10 +256,11 @@ class Binder {
       case 'merge': {
         const target = this.#target(does.alias)
         const source = this.#from(does.source, undefined, EMPTY)
-        const scope = this.#scope(this.#merge(target, source))
-        this.#dmlWhere(does.on, scope)
-        for (const { values, row } of does.whens) {
-          this.#each(values, scope)
+        const both = this.#merge(target, source)
+        this.#dmlWhere(does.on, this.#scope(both))
+        for (const { values, row, ...sees } of does.whens) {
+          // A row that is missed on one side has nothing of that side.
+          this.#each(values, this.#scope(sees.target ? (sees.source ? both : target) : source))
           if (row === true && source.open !== undefined) this.#openStar(does.on.start)
           if (row === true) for (const { value } of source.columns) this.#consume(value)
         }

@@ -220,7 +220,12 @@ class NameWalk {
         this.#all(does.values, NO_CTES, NO_ALIASES)
         break
       case 'update':
-        if (does.from !== undefined) this.#from(does.from, NO_CTES, own, NO_ALIASES)
+        if (does.from !== undefined) {
+          const from = new Set<string>()
+          // FROM does not see the target: behind `UPDATE shop.hr AS hr`, `hr.salaries` is a table there.
+          this.#from(does.from, NO_CTES, from, NO_ALIASES)
+          for (const alias of from) own.add(alias)
+        }
         this.#all(
           does.set.map((s) => s.value),
           NO_CTES,
@@ -233,10 +238,12 @@ class NameWalk {
         break
       case 'merge': {
         const source = new Set<string>()
-        // The source does not see the target; what stands behind it sees both.
+        // The source does not see the target; the condition sees both, and a clause only what its rows are matched in.
         this.#from(does.source, NO_CTES, source, NO_ALIASES)
-        for (const alias of source) own.add(alias)
-        this.#all([does.on, ...does.whens.flatMap((w) => w.values)], NO_CTES, own)
+        this.#expression(does.on, NO_CTES, new Set([...own, ...source]))
+        for (const when of does.whens) {
+          this.#all(when.values, NO_CTES, new Set([...(when.target ? own : []), ...(when.source ? source : [])]))
+        }
         break
       }
       case 'define':

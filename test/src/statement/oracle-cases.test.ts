@@ -51,6 +51,28 @@ test('PIVOT and UNPIVOT hide the alias of what they turn, and have one of their 
   expect(uses('SELECT 1 FROM d.wide AS w UNPIVOT(a FOR b IN (c)) AS u, u.x, w.x')).toBe('read d.wide, read w.x')
 })
 
+test('a clause of MERGE sees only the side that its rows are of', () => {
+  const merge = (target: string, source: string, clause: string) =>
+    uses(`MERGE ${target} USING ${source} ON TRUE ${clause}`)
+  const none = 'WHEN NOT MATCHED THEN INSERT (id) VALUES ((SELECT MAX(salary) FROM hr.salaries))'
+  expect(merge('shop.hr AS hr', 'leads', none)).toBe('read d.leads, read hr.salaries, write shop.hr')
+  expect(merge('leads', 'shop.hr AS hr', none)).toBe('read shop.hr, write d.leads')
+  const alone = 'WHEN NOT MATCHED BY SOURCE AND EXISTS(SELECT 1 FROM hr.salaries) THEN DELETE'
+  expect(merge('leads', 'shop.hr AS hr', alone)).toBe('read hr.salaries, read shop.hr, write d.leads')
+  expect(merge('shop.hr AS hr', 'leads', alone)).toBe('read d.leads, write shop.hr')
+  const both = 'WHEN MATCHED AND EXISTS(SELECT 1 FROM hr.salaries) THEN DELETE'
+  expect(merge('shop.hr AS hr', 'leads', both)).toBe('read d.leads, write shop.hr')
+  expect(merge('leads', 'shop.hr AS hr', both)).toBe('read shop.hr, write d.leads')
+})
+
+test('FROM of an UPDATE does not see the target', () => {
+  const update = (from: string) => uses(`UPDATE shop.hr AS hr SET id = 1 FROM ${from} WHERE TRUE`)
+  expect(update('hr.salaries')).toBe('read hr.salaries, write shop.hr')
+  expect(update('(SELECT 1 FROM hr.salaries) AS s')).toBe('read hr.salaries, write shop.hr')
+  expect(update('d.t AS s, s.salaries')).toBe('read d.t, write shop.hr')
+  expect(uses('UPDATE shop.hr SET id = 1 FROM hr.salaries WHERE TRUE')).toBe('read hr.salaries, write shop.hr')
+})
+
 test('the mode of a set operation is no table', () => {
   const both = 'read d.a, read d.b'
   expect(uses('SELECT x FROM a UNION ALL CORRESPONDING SELECT x FROM b')).toBe(both)
