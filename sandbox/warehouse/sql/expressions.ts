@@ -52,7 +52,14 @@ export abstract class Expressions extends Reader {
     for (;;) {
       const mark = ['=', '<>', '!=', '<=', '>=', '<', '>'].find((candidate) => this.mark(candidate))
       if (mark !== undefined) {
-        left = { sql: `(${left.sql} ${mark} ${this.binary(0).sql})` }
+        const start = left
+        const right = this.binary(0)
+        const fields = mark === '=' || mark === '<>' || mark === '!=' ? fieldwise(start, right) : undefined
+        if (fields === undefined) this.refuseStructs(start, right)
+        left = {
+          sql:
+            fields === undefined ? `(${start.sql} ${mark} ${right.sql})` : `(${mark === '=' ? '' : 'NOT '}${fields})`,
+        }
         continue
       }
       if (this.word('IS')) {
@@ -80,7 +87,27 @@ export abstract class Expressions extends Reader {
     }
   }
 
+  /**
+   * A NULL in a STRUCT makes its comparison NULL in BigQuery, and in DuckDB equal to another NULL. A column is asked for its
+   * type where some table has a STRUCT of its name.
+   */
+  protected refuseStructs(...sides: readonly Expression[]): void {
+    const isStruct = ({ sql, fields, name }: Expression): boolean =>
+      fields !== undefined ||
+      (name !== undefined &&
+        this.structs.has(name.toLowerCase()) &&
+        /^(?:STRUCT\(|$)/.test(this.typeOf(sql, this.scope)))
+    if (sides.some(isStruct)) throw unsupported('Comparing STRUCTs', this.token)
+  }
+
   protected in(left: Expression, not: string): Expression {
+    const query = ['SELECT', 'WITH', 'FROM'].some((word) => this.isWord(word, 1))
+    if (left.fields !== undefined && this.isMark('(') && !query) {
+      const rows = this.inParens(() => this.list(() => this.expression()))
+      const each = rows.map((row) => fieldwise(left, row))
+      if (each.length > 0 && each.every((one) => one !== undefined)) return { sql: `(${not}(${each.join(' OR ')}))` }
+    }
+    this.refuseStructs(left)
     if (this.word('UNNEST')) {
       const array = this.inParens(() => this.expression())
       return { sql: `(${not}bq_in_array(${left.sql}, ${array.sql}))` }
@@ -860,6 +887,14 @@ export abstract class Expressions extends Reader {
     this.needWord('FOLLOWING')
     return `${amount} FOLLOWING`
   }
+}
+
+/** Two STRUCTs that are written out, field by field: NULL where no field differs and one is NULL. */
+function fieldwise(left: Expression, right: Expression): string | undefined {
+  if (left.fields === undefined || right.fields?.length !== left.fields.length) return undefined
+  const all = [...left.fields, ...right.fields]
+  if (all.some(({ sql }) => sql.includes('struct_pack('))) return undefined
+  return `(${left.fields.map(({ sql }, at) => `${sql} = ${right.fields?.[at]?.sql}`).join(' AND ')})`
 }
 
 function intervalSql(number: string, part: string): string {

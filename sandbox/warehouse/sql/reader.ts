@@ -144,7 +144,7 @@ export const TYPES: Record<string, string> = {
 }
 
 export const AGGREGATED =
-  /\b(?:count|sum|avg|bq_avg|min|max|any_value|approx_count_distinct|bool_and|bool_or|stddev_\w+|var_\w+|corr|covar_\w+|bit_\w+|max_by|min_by|list)\(/
+  /\b(?:count|sum|avg|bq_avg|min|max|any_value|approx_count_distinct|bool_and|bool_or|stddev_\w+|var_\w+|corr|covar_\w+|bit_\w+|arg_max_null|arg_min_null|list)\(/
 
 /** Words that end an expression or a table, and so are no alias without AS. */
 export const RESERVED = new Set(
@@ -181,6 +181,7 @@ export abstract class Reader {
   protected with: string[] = []
   protected readonly references = new Map<string, Reference>()
   protected readonly words: Set<string>
+  #structs: ReadonlySet<string> | undefined
 
   constructor(source: string, context: Context) {
     this.source = source
@@ -195,6 +196,17 @@ export abstract class Reader {
             : [],
       ),
     )
+  }
+
+  /** Names of columns of tables that are STRUCTs, in lower case. */
+  protected get structs(): ReadonlySet<string> {
+    this.#structs ??= new Set(
+      [...this.context.catalog.values()]
+        .flatMap((tables) => [...tables.values()])
+        .flatMap((table) => table.columns.filter((column) => column.type.startsWith('STRUCT(')))
+        .map((column) => column.name.toLowerCase()),
+    )
+    return this.#structs
   }
 
   protected countStar(at: number): boolean {

@@ -428,6 +428,15 @@ describe('a query is answered as BigQuery answers it', () => {
       'SELECT u.id, (SELECT MAX(id) FROM shop.customers) AS m, (SELECT id + v FROM (SELECT 1 AS v)) AS s FROM UNNEST([STRUCT(9 AS id)]) AS u',
       [['9', '2000', '10']],
     ],
+    // A NULL field makes a comparison NULL, unless another field differs.
+    [
+      'SELECT (1, NULL) IN ((1, 2)), (1, NULL) IN ((2, NULL)), STRUCT(1 AS a, NULL AS b) = STRUCT(1 AS a, 2 AS b), (1, 2) != (1, 3)',
+      [[null, 'false', null, 'true']],
+    ],
+    [
+      'SELECT MAX_BY(x, y), MIN_BY(x, y) FROM UNNEST([STRUCT(1 AS x, 1 AS y), STRUCT(NULL, 2), STRUCT(7, NULL)])',
+      [[null, '1']],
+    ],
     // Functions of aggregates.
     [
       "SELECT COUNT(*) / 2, ROUND(SUM(x) / COUNT(x), 2), ROUND(AVG(x), 1), CAST(MAX(x) AS STRING), LENGTH(MAX(s)), CAST(SUM(x) AS INT64), SAFE_DIVIDE(SUM(x), COUNT(*)) FROM UNNEST([STRUCT(NUMERIC '1' AS x, 'ab' AS s), STRUCT(NUMERIC '2', 'c')])",
@@ -927,6 +936,10 @@ describe('what is not known to be right is refused', () => {
     [
       'SELECT id FROM shop.orders AS o, o.items AS i WITH OFFSET AS id',
       'invalidQuery: Column name id is ambiguous at [1:8]',
+    ],
+    [
+      'SELECT 1 FROM shop.customers AS c JOIN shop.customers AS d ON c.address = d.address',
+      'invalidQuery: Comparing STRUCTs is not supported in the sandbox at [1:84]',
     ],
     // A function sees its parameters and nothing else.
     [
