@@ -27,6 +27,8 @@ export interface TheirOutput {
 }
 
 export interface Lineage {
+  /** `shop.customers`: what is read or changed. */
+  readonly tables: ReadonlySet<string>
   readonly output: readonly TheirOutput[]
   /** `shop.customers.email`: what is read of tables for any purpose. */
   readonly read: readonly string[]
@@ -41,17 +43,22 @@ const HANDED_ON = new Set(
   ),
 )
 
-/** `undefined` where the statement is no query. */
+const DML = /^resolved(Insert|Update|Delete|Merge)StmtNode$/
+
+/** Of a query, or of DML, which has no output. `undefined` for all others. */
 export function lineageOf(statement: JsonObject): Lineage | undefined {
   const { kind, body } = concrete(statement)
-  if (kind !== 'resolvedQueryStmtNode') return undefined
   const tree = new Definitions()
   tree.collect(body)
+  const { tables } = tree
+  // The columns of a target's scan are those that are assigned, too.
+  if (DML.test(kind)) return { tables, output: [], read: [], used: [...tree.used()].sort() }
+  if (kind !== 'resolvedQueryStmtNode') return undefined
   const output = list(body['outputColumnList']).flatMap((item) => {
     const { name, column } = object(item)
     return outputs(text(name), object(column ?? null), body['isValueTable'] === true, tree)
   })
-  return { output, read: [...tree.read].sort(), used: [...tree.used()].sort() }
+  return { tables, output, read: [...tree.read].sort(), used: [...tree.used()].sort() }
 }
 
 /** A query `AS STRUCT` answers with its fields as columns. */
@@ -68,6 +75,7 @@ function outputs(name: string, column: JsonObject, isRow: boolean, tree: Definit
 }
 
 class Definitions {
+  readonly tables = new Set<string>()
   readonly read = new Set<string>()
   readonly #byId = new Map<number, Definition[]>()
   readonly #withColumns = new Map<string, readonly number[]>()
@@ -90,7 +98,13 @@ class Definitions {
     }
     const { kind, body } = concrete(json)
     if (kind !== '') this.#node(kind, body)
-    else for (const [key, value] of Object.entries(json)) if (!isParameters(key)) this.collect(value)
+    else {
+      // What is assigned is not used.
+      const isAssigned = json['setValue'] !== undefined
+      for (const [key, value] of Object.entries(json)) {
+        if (!isParameters(key) && !(isAssigned && key === 'target')) this.collect(value)
+      }
+    }
   }
 
   #node(kind: string, body: JsonObject): void {
@@ -145,6 +159,7 @@ class Definitions {
 
   #table(body: JsonObject): void {
     const table = text(object(body['table'] ?? null)['name'])
+    this.tables.add(table)
     for (const column of list(object(body['parent'] ?? null)['columnList'])) {
       const name = text(object(column)['name'])
       const known = TABLES[table]?.find((c) => c.name.toLowerCase() === name.toLowerCase())?.name ?? name

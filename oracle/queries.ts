@@ -49,7 +49,74 @@ class Writer {
 
   statement(): string {
     this.#fresh = 0
-    return this.#query(3, [], []).sql
+    return this.#is(5) ? this.#change() : this.#query(3, [], []).sql
+  }
+
+  // ── DML ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #change(): string {
+    const { sql, relation } = this.#target()
+    switch (this.#upTo(4)) {
+      case 0:
+        return this.#insertion(sql, relation)
+      case 1:
+        return `DELETE ${sql} WHERE ${this.#condition([relation], 2, [])}`
+      case 2: {
+        const from = this.#is(2) ? this.#from(1, [], []) : undefined
+        const scope = [relation, ...(from?.relations ?? [])]
+        const text = from === undefined ? '' : ` FROM ${from.sql}`
+        return `UPDATE ${sql} SET ${this.#assignment(relation, scope)}${text} WHERE ${this.#condition(scope, 2, [])}`
+      }
+      default:
+        return this.#merging(sql, relation)
+    }
+  }
+
+  #target(): { sql: string; relation: Relation } {
+    const [name, columns] = this.#one(Object.entries(TABLES)) ?? ['shop.leads', []]
+    if (this.#is(3)) return { sql: name, relation: { alias: name.split('.')[1] ?? name, columns } }
+    return this.#aliased(name, columns)
+  }
+
+  #insertion(sql: string, { columns }: Relation): string {
+    const path = sql.split(' ')[0] ?? sql
+    const some = columns.filter(() => this.#is(2))
+    const [first] = columns
+    const into = some.length > 0 || first === undefined ? some : [first]
+    const names = into.map(({ name }) => name).join(', ')
+    if (this.#is(2)) {
+      const values = into.map(({ type }) => this.#expression(type, [], 2, []).sql)
+      return `INSERT ${path} (${names}) VALUES (${values.join(', ')})`
+    }
+    const { sql: from, relations } = this.#from(2, [], [])
+    const values = into.map(({ type }) => this.#expression(type, relations, 2, []).sql)
+    return `INSERT INTO ${path} (${names}) SELECT ${values.join(', ')} FROM ${from}`
+  }
+
+  #assignment({ columns, alias }: Relation, scope: readonly Relation[]): string {
+    const [first] = columns
+    const { name, type } = this.#one(columns) ?? first ?? { name: 'id', type: INT64 }
+    return `${this.#is(2) ? `${alias}.` : ''}${name} = ${this.#expression(type, scope, 2, []).sql}`
+  }
+
+  #merging(sql: string, target: Relation): string {
+    const source = this.#source(2, [], [], [])
+    const both = [target, source.relation]
+    const clauses: string[] = []
+    for (let left = 1 + this.#upTo(2); left > 0; left--) {
+      const and = (scope: readonly Relation[]): string => (this.#is(2) ? ` AND ${this.#condition(scope, 2, [])}` : '')
+      const [column] = target.columns
+      const value = this.#expression(column?.type ?? INT64, [source.relation], 2, []).sql
+      clauses.push(
+        this.#one([
+          () => `WHEN MATCHED${and(both)} THEN DELETE`,
+          () => `WHEN MATCHED${and(both)} THEN UPDATE SET ${this.#assignment(target, both)}`,
+          () => `WHEN NOT MATCHED BY SOURCE${and([target])} THEN UPDATE SET ${this.#assignment(target, [target])}`,
+          () => `WHEN NOT MATCHED${and([source.relation])} THEN INSERT (${column?.name}) VALUES (${value})`,
+        ])?.() ?? '',
+      )
+    }
+    return `MERGE ${sql} USING ${source.sql} ON ${this.#condition(both, 1, [])} ${clauses.join(' ')}`
   }
 
   #upTo(below: number): number {

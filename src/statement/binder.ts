@@ -244,7 +244,7 @@ class Binder {
         this.#checkColumns(
           does.set.flatMap(({ target: [first] }) => (first === undefined ? [] : [first])),
           target,
-          does.alias,
+          does.alias?.text ?? this.#analysed.tree.targets[0]?.path.names.at(-1)?.text,
         )
         for (const { value } of does.set) this.#expression(value, scope)
         this.#dmlWhere(does.where, scope)
@@ -310,10 +310,10 @@ class Binder {
     return source
   }
 
-  #checkColumns(names: readonly Name[], target: Frame, alias?: Name): void {
+  #checkColumns(names: readonly Name[], target: Frame, alias?: string): void {
     for (const name of names) {
       // `SET t.column = …` names the target first.
-      if (alias !== undefined && lower(alias.text) === lower(name.text)) continue
+      if (alias !== undefined && lower(alias) === lower(name.text)) continue
       if (!target.columns.some((column) => lower(column.name) === lower(name.text))) {
         this.#unknown(
           name,
@@ -1047,7 +1047,8 @@ class Binder {
       case 'array':
         return this.#arrayLiteral(this.#each(e.items, scope), e.type)
       case 'struct': {
-        const fields = e.items.map((item) => this.#item(item, requireScope(scope)))
+        const items = e.items.map((item) => this.#item(item, requireScope(scope)))
+        const fields = e.isTuple === true ? items.map(({ value }) => ({ name: '', value })) : items
         return e.type === undefined
           ? rowOf(fields)
           : mixed(

@@ -256,7 +256,13 @@ export abstract class Expressions extends Types {
     const items = this.bracketedList()
     const [only] = items
     if (items.length === 1 && only !== undefined) return only
-    return { is: 'struct', start: token.start, items: items.map((value) => ({ value })), type: undefined }
+    return {
+      is: 'struct',
+      start: token.start,
+      items: items.map((value) => ({ value })),
+      type: undefined,
+      isTuple: true,
+    }
   }
 
   protected bracketedQuery(): Query {

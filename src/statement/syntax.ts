@@ -30,7 +30,13 @@ export type Expression = Placed &
     | { readonly is: 'subquery'; readonly as: 'scalar' | 'array' | 'exists'; readonly query: Query }
     | { readonly is: 'in'; readonly of: Expression; readonly query: Query }
     | { readonly is: 'array'; readonly items: readonly Expression[]; readonly type: SqlType | undefined }
-    | { readonly is: 'struct'; readonly items: readonly Aliased[]; readonly type: SqlType | undefined }
+    | {
+        readonly is: 'struct'
+        readonly items: readonly Aliased[]
+        readonly type: SqlType | undefined
+        /** `(a, b)`: its fields have no names, where those of `STRUCT(a, b)` have a's and b's. */
+        readonly isTuple?: true
+      }
     /** `(e, i) -> e > i`, as an argument. */
     | { readonly is: 'lambda'; readonly parameters: readonly Name[]; readonly body: Expression }
   )
