@@ -23,11 +23,11 @@ import type { Store } from './hold/contract.ts'
 import type { ApiKey } from './identity/api-key.ts'
 import { createIdentity } from './identity/identity.ts'
 import { Inflight } from './inflight.ts'
-import type { Hooks, Plugin } from './plugin.ts'
+import type { Answers, Hooks, Plugin } from './plugin.ts'
 import { isProblems, loadPolicies, renderProblem, type SourceFile, type Vocabulary } from './policy/index.ts'
 import type { PolicySet } from './policy/contract.ts'
 import type { Runtime } from './runtime.ts'
-import { operationsOfDocument, operationsOfList } from './statement/http/operations.ts'
+import { operationsOfDocument, operationsOfList, type Operations } from './statement/http/operations.ts'
 import { createStatements } from './statement/index.ts'
 import type { TableLister } from './statement/third-reader.ts'
 
@@ -88,10 +88,9 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const reader = await machine.openReader()
   const connections = new Map<string, Connection>()
   for (const [name, options] of Object.entries(config.connections)) {
-    connections.set(
-      name,
-      options.type === 'rest' ? await connectRest(machine, name, options) : connect(machine, name, options),
-    )
+    const operations = workshop.operations.get(name)
+    if (options.type === 'bigquery') connections.set(name, connect(machine, name, options))
+    else if (operations !== undefined) connections.set(name, connectRest(machine, name, options, operations))
   }
   const statements = createStatements(machine.parser, machine.listTables)
   const { maxConcurrent, requestTimeout, maxConcurrentPerPrincipal } = config.listeners.gateway
@@ -146,26 +145,30 @@ export class Workshop {
   readonly #usual: ReadonlyMap<string, Hooks>
   readonly #config: Config
   readonly vocabulary: Vocabulary
+  /** Of each HTTP API that is configured. */
+  readonly operations: ReadonlyMap<string, Operations>
 
   private constructor(
     config: Config,
     machine: Pick<Machine, 'plugins' | 'runtime'>,
     usual: ReadonlyMap<string, Hooks>,
+    operations: ReadonlyMap<string, Operations>,
   ) {
     this.#config = config
     this.#machine = machine
     this.#usual = usual
-    this.vocabulary = vocabularyOf(config, machine.plugins, usual)
+    this.vocabulary = vocabularyOf(config, machine.plugins, usual, operations)
+    this.operations = operations
   }
 
   /** Every plugin with the options of `sluice.yaml`, or its defaults. */
-  static async open(config: Config, machine: Pick<Machine, 'plugins' | 'runtime'>): Promise<Workshop> {
+  static async open(config: Config, machine: Pick<Machine, 'plugins' | 'runtime' | 'readOpenApi'>): Promise<Workshop> {
     const usual = new Map<string, Hooks>()
     for (const plugin of machine.plugins) {
       const options = plugin.options.parse(config.plugins[plugin.name])
       usual.set(plugin.name, await plugin.create(options, machine.runtime))
     }
-    return new Workshop(config, machine, usual)
+    return new Workshop(config, machine, usual, await operationsOf(config, machine))
   }
 
   /** A set with every plugin instance that it may ask for, made before it decides anything. */
@@ -202,6 +205,7 @@ function vocabularyOf(
   { connections, issuers }: Pick<Config, 'connections' | 'issuers'>,
   plugins: readonly Plugin[],
   usual: ReadonlyMap<string, Hooks>,
+  operations: ReadonlyMap<string, Operations>,
 ): Vocabulary {
   const obligations = [...usual.values()].flatMap((hooks) => Object.entries(hooks.fulfil ?? {}))
   return {
@@ -211,22 +215,51 @@ function vocabularyOf(
       plugins.map(({ name, options, facts }) => [name, { options, ...(facts !== undefined && { facts }) }]),
     ),
     obligations: Object.fromEntries(
-      obligations.map(([name, { terms, guards = false }]) => [name, { parse: (input) => terms.parse(input), guards }]),
+      obligations.map(([name, { terms, guards = false, misfits }]) => [
+        name,
+        { parse: (input) => terms.parse(input), guards, ...(misfits && { misfits }) },
+      ]),
     ),
+    answersOf: (connection, isMeant) => answersOf(operations.get(connection), isMeant),
   }
 }
 
-async function connectRest(machine: Machine, name: string, config: RestConfig): Promise<Connection> {
-  const { openapi, operations = [], actions, headers, maxRequestBytes, maxKeptBytes, maxAnswerBytes } = config
-  const hints = Object.entries(actions).map(([resource, action]) => ({ resource, action }))
+/** Schemas of the operations that are meant; nothing where one of them may answer what nobody has described. */
+function answersOf(operations: Operations | undefined, isMeant: (resource: string) => boolean): Answers | undefined {
+  const meant = operations?.all.filter(({ resource }) => isMeant(resource)) ?? []
+  const schemas = meant.flatMap(({ answers }) => answers ?? [])
+  if (operations === undefined || meant.length === 0 || !meant.every(({ answers }) => answers)) return undefined
+  return { schemas, resolve: operations.resolve }
+}
+
+/** The operations of each API that is configured. Throws, with the connection's name, where one cannot be understood. */
+async function operationsOf(
+  { connections }: Pick<Config, 'connections'>,
+  { readOpenApi }: Pick<Machine, 'readOpenApi'>,
+): Promise<ReadonlyMap<string, Operations>> {
+  const found = new Map<string, Operations>()
+  for (const [name, config] of Object.entries(connections)) {
+    if (config.type !== 'rest') continue
+    const { openapi, operations = [], actions } = config
+    const hints = Object.entries(actions).map(([resource, action]) => ({ resource, action }))
+    const document = openapi === undefined ? undefined : await readOpenApi(openapi)
+    found.set(
+      name,
+      named(name, () =>
+        document === undefined ? operationsOfList(operations, hints) : operationsOfDocument(document, hints),
+      ),
+    )
+  }
+  return found
+}
+
+function connectRest(machine: Machine, name: string, config: RestConfig, operations: Operations): Connection {
+  const { headers, maxRequestBytes, maxKeptBytes, maxAnswerBytes } = config
   const rules = headerRules(headers)
-  const document = openapi === undefined ? undefined : await machine.readOpenApi(openapi)
   return {
     language: 'http',
     connector: createRestConnector(name, machine.connectRest(name, config)),
-    operations: named(name, () =>
-      document === undefined ? operationsOfList(operations, hints) : operationsOfDocument(document, hints),
-    ),
+    operations,
     forwardable: (all) => forwardable(all, rules),
     bodies: { maxRequestBytes, maxKeptBytes, maxAnswerBytes },
   }

@@ -49,6 +49,11 @@ export interface Fulfilment {
   /** What it can be demanded of. Absent: of any statement. Demanded of another, it denies. */
   readonly language?: Language
   /**
+   * What of a policy's terms the answers of an API can never have a place for, in words for the operator: a slip in a path
+   * masks nothing. Asked when the policy is loaded, where the schemas of all answers are known.
+   */
+  misfits?(term: unknown, answers: Answers): readonly string[]
+  /**
    * Before it runs. MAY only narrow: the kind stays, no resource is added, no bound grows. MUST be deterministic: it
    * is called to see whether the obligation can be fulfilled, and again when it is.
    */
@@ -68,6 +73,13 @@ export interface Fulfilment {
   answer?(head: BodyHead, obligation: Obligation, exchange: Permitted): Transform | Unfulfilled | undefined
   /** The same on the body of an HTTP request as it is forwarded. */
   request?(head: BodyHead, obligation: Obligation, exchange: Permitted): Transform | Unfulfilled | undefined
+}
+
+/** JSON Schemas of the answers that a rule is about. */
+export interface Answers {
+  readonly schemas: readonly unknown[]
+  /** What a `$ref` in them points to; `undefined` where nobody can say. */
+  resolve(ref: string): unknown
 }
 
 /** What is known of a body before its first byte. */

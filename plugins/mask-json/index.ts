@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import type {
+  Answers,
   BodyHead,
   Masked,
   Obligation,
@@ -18,6 +19,7 @@ import { formOf, isUtf8, NOTHING, type BodyForm, type Bytes } from '../../src/st
 import { EventStream } from '../../src/statement/json/events.ts'
 import { FormBody } from '../../src/statement/json/form.ts'
 import { JsonMasker, JsonMasks } from '../../src/statement/json/masker.ts'
+import { neverMatches } from '../../src/statement/json/schema.ts'
 import { jsonMask } from '../../src/statement/json/value.ts'
 import { strategyName, strongest, type Mask } from '../../src/statement/strategy.ts'
 import { formMask } from './form.ts'
@@ -40,6 +42,7 @@ export const maskJson: Plugin<z.output<typeof options>> = {
         'mask-json': {
           terms,
           language: 'http',
+          misfits,
           before: (statement, obligation) => promised(statement, plans.of(obligation)),
           answer: (head, obligation) => transform(head, plans.of(obligation), 'response'),
           request: (head, obligation) => transform(head, plans.of(obligation), 'request'),
@@ -47,6 +50,26 @@ export const maskJson: Plugin<z.output<typeof options>> = {
       },
     }
   },
+}
+
+/** Masks of answers for which no answer that the rule is about has a place. */
+function misfits(term: unknown, { schemas, resolve }: Answers): readonly string[] {
+  const { masks } = asked([term], 'response')
+  const never = schemas.map((schema) => {
+    return new Set(
+      neverMatches(
+        masks.map(({ steps }) => steps),
+        schema,
+        resolve,
+      ),
+    )
+  })
+  return masks
+    .filter((_, i) => never.length > 0 && never.every((positions) => positions.has(i)))
+    .map(
+      ({ path }) =>
+        `a path that some answer of the API has a place for; \`${path}\` has none in any that this rule is about`,
+    )
 }
 
 // ── plans ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ import {
   type SourceFile,
 } from '../policy/index.ts'
 import { jsonSchemas } from '../config/schemas.ts'
-import { loadConfig, readApiKeys, readPolicyFiles, Refusal, serve, type Loaded } from './node.ts'
+import { loadConfig, readApiKeys, readOpenApi, readPolicyFiles, Refusal, serve, type Loaded } from './node.ts'
 import { createRuntime } from './runtime.ts'
 
 const USAGE = `sluice <command> [--config sluice.yaml]
@@ -137,7 +137,11 @@ async function policiesOf(loaded: Loaded): Promise<{ policies: LoadedPolicies; f
     ...createRuntime({ base: loaded.base, level: 'error' }),
     secrets: { read: async () => 'no secret is resolved by a check' },
   }
-  const { vocabulary } = await Workshop.open(loaded.config, { plugins, runtime })
+  const { vocabulary } = await Workshop.open(loaded.config, {
+    plugins,
+    runtime,
+    readOpenApi: (path) => readOpenApi(resolve(loaded.base, path)),
+  })
   const defaults = { expiresInMs: loaded.config.holds.expiresIn }
   const documents = files.filter((file) => !isCasesFile(file.path))
   const policies = await loadPolicies(documents, vocabulary, defaults)

@@ -216,7 +216,8 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
   }
 }
 
-async function readOpenApi(path: string): Promise<unknown> {
+/** A document that a configuration names, JSON or YAML. */
+export async function readOpenApi(path: string): Promise<unknown> {
   const document = parseForeign(await readText(path), path)
   if (typeof document === 'object' && document !== null && isProblems(document)) {
     throw new Refusal(document.problems.map(renderProblem).join('\n'))

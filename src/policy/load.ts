@@ -129,7 +129,13 @@ function compileDocument(document: YamlDocument, value: PolicyDocument, loading:
     if (ids.has(rule.id))
       loading.problems.push(document.problem(['rules', index, 'id'], 'an id that no other rule has'))
     ids.add(rule.id)
-    return compileRule(document, `${value.policy}/${rule.id}`, rule, ['rules', index], loading)
+    const compiled = compileRule(document, `${value.policy}/${rule.id}`, rule, ['rules', index], loading)
+    for (const { name, term } of compiled.obligations) {
+      for (const words of misfits(name, term, compiled, value.connections, loading.vocabulary)) {
+        loading.problems.push(document.problem(['rules', index, 'obligations', name], words))
+      }
+    }
+    return compiled
   })
   const plugins = new Map<string, PluginOptions>()
   for (const [name, options] of Object.entries(value.plugins ?? {})) {
@@ -248,6 +254,22 @@ function compileObligations(
     })
     const guards = Object.hasOwn(parsers, name) && parsers[name]?.guards === true
     return known === undefined ? [] : [{ name, term: known.parsed, ...(guards && { guards }) }]
+  })
+}
+
+/** What of an obligation's terms has no place in any answer that its rule is about, on some connection. */
+function misfits(
+  name: string,
+  term: unknown,
+  { resources }: CompiledRule,
+  connections: readonly string[],
+  vocabulary: Vocabulary,
+): readonly string[] {
+  const check = vocabulary.obligations[name]?.misfits
+  if (check === undefined) return []
+  return connections.flatMap((connection) => {
+    const answers = vocabulary.answersOf?.(connection, (resource) => resources?.touches(resource) ?? true)
+    return answers === undefined ? [] : check(term, answers)
   })
 }
 

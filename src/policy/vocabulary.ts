@@ -9,11 +9,26 @@ export interface Vocabulary {
   readonly plugins: Readonly<Record<string, PluginVocabulary>>
   /** By obligation name: what checks a rule's terms, and throws with words for the operator; whether it guards (see
    * `Fulfilment.guards`). */
-  readonly obligations: Readonly<Record<string, { parse(input: unknown): unknown; readonly guards?: boolean }>>
+  readonly obligations: Readonly<Record<string, ObligationVocabulary>>
+  /** Schemas of the answers of an API's operations, where all are known. */
+  answersOf?(connection: string, isMeant: (resource: string) => boolean): Answers | undefined
   /** The configured connections and issuers. Where given, a document that names another is refused: a deny with a slip in
    * its connection would never apply, and nobody would notice. */
   readonly connections?: readonly string[]
   readonly issuers?: readonly string[]
+}
+
+export interface ObligationVocabulary {
+  parse(input: unknown): unknown
+  readonly guards?: boolean
+  /** See `Fulfilment.misfits`. */
+  misfits?(term: unknown, answers: Answers): readonly string[]
+}
+
+/** JSON Schemas of answers, and what a `$ref` in them points to. */
+export interface Answers {
+  readonly schemas: readonly unknown[]
+  resolve(ref: string): unknown
 }
 
 export interface PluginVocabulary {

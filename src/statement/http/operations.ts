@@ -15,6 +15,8 @@ export interface Operation {
   readonly summary?: string
   /** Declared parameters: in the path, and in the query. */
   readonly parameters: readonly OperationParameter[]
+  /** Schemas of its JSON answers, of every status. Absent where any answer may be JSON of which nothing is said. */
+  readonly answers?: readonly unknown[]
 }
 
 export interface OperationParameter {
@@ -67,11 +69,14 @@ export function actionOf(method: string): Action {
 /** All operations of one API. */
 export class Operations {
   readonly all: readonly Operation[]
+  /** What a `$ref` of their schemas points to. */
+  readonly resolve: (ref: string) => unknown
   /** By method and number of parts. */
   readonly #routes = new Map<string, Route[]>()
 
   /** Throws, with words that name it, where two operations could be one request or bear one name. */
-  constructor(operations: readonly Operation[]) {
+  constructor(operations: readonly Operation[], resolve: (ref: string) => unknown = () => undefined) {
+    this.resolve = resolve
     this.all = [...operations].sort((a, b) => (a.resource < b.resource ? -1 : 1))
     const names = new Set<string>()
     for (const operation of operations) {
@@ -187,14 +192,48 @@ export function operationsOfDocument(document: unknown, hints: readonly Operatio
         action: actionOf(method),
         parameters,
         ...(summary !== '' && { summary }),
+        ...answersOf(root, operation['responses']),
       })
     }
   }
   if (operations.length === 0) throw new Error('the document describes no operation')
-  return hinted(operations, hints)
+  return hinted(operations, hints, (ref) => pointed(root, ref))
 }
 
-function hinted(operations: readonly Operation[], hints: readonly OperationHint[]): Operations {
+/** Of JSON answers alone; what is not JSON has no paths. */
+function answersOf(
+  root: Readonly<Record<string, unknown>>,
+  responses: unknown,
+): { readonly answers?: readonly unknown[] } {
+  if (typeof responses !== 'object' || responses === null) return {}
+  const schemas: unknown[] = []
+  for (const value of Object.values(responses)) {
+    const { content } = resolve(root, value)
+    for (const [type, media] of Object.entries(content === undefined ? {} : record(content))) {
+      const { schema } = record(media)
+      if (schema === undefined) return {}
+      if (/json/i.test(type)) schemas.push(schema)
+    }
+  }
+  return schemas.length === 0 ? {} : { answers: schemas }
+}
+
+/** What `#/components/…` names; `undefined` where there is none, or it is in another document. */
+function pointed(root: Readonly<Record<string, unknown>>, ref: string): unknown {
+  const steps = /^#\/(.+)$/.exec(ref)?.[1]?.split('/') ?? []
+  let at: unknown = steps.length === 0 ? undefined : root
+  for (const step of steps) {
+    if (typeof at !== 'object' || at === null) return undefined
+    at = (at as Readonly<Record<string, unknown>>)[step.replaceAll('~1', '/').replaceAll('~0', '~')]
+  }
+  return at
+}
+
+function hinted(
+  operations: readonly Operation[],
+  hints: readonly OperationHint[],
+  refs?: (ref: string) => unknown,
+): Operations {
   for (const { resource } of hints) {
     if (!operations.some((operation) => operation.resource === resource)) {
       throw new Error(`an action is given for \`${resource}\`, which is no operation`)
@@ -203,6 +242,7 @@ function hinted(operations: readonly Operation[], hints: readonly OperationHint[
   const actions = new Map(hints.map(({ resource, action }) => [resource, action]))
   return new Operations(
     operations.map((operation) => ({ ...operation, action: actions.get(operation.resource) ?? operation.action })),
+    refs,
   )
 }
 
