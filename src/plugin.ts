@@ -52,7 +52,7 @@ export interface Fulfilment {
    * What of a policy's terms the answers of an API can never have a place for, in words for the operator: a slip in a path
    * masks nothing. Asked when the policy is loaded, where the schemas of all answers are known.
    */
-  misfits?(term: unknown, answers: Answers): readonly string[]
+  readonly misfits?: (term: unknown, answers: Answers) => readonly string[]
   /**
    * Before it runs. MAY only narrow: the kind stays, no resource is added, no bound grows. MUST be deterministic: it
    * is called to see whether the obligation can be fulfilled, and again when it is.
@@ -79,7 +79,7 @@ export interface Fulfilment {
 export interface Answers {
   readonly schemas: readonly unknown[]
   /** What a `$ref` in them points to; `undefined` where nobody can say. */
-  resolve(ref: string): unknown
+  readonly resolve: (ref: string) => unknown
 }
 
 /** What is known of a body before its first byte. */

@@ -265,11 +265,11 @@ function misfits(
   connections: readonly string[],
   vocabulary: Vocabulary,
 ): readonly string[] {
-  const check = vocabulary.obligations[name]?.misfits
-  if (check === undefined) return []
+  const obligation = vocabulary.obligations[name]
+  if (obligation?.misfits === undefined) return []
   return connections.flatMap((connection) => {
     const answers = vocabulary.answersOf?.(connection, (resource) => resources?.touches(resource) ?? true)
-    return answers === undefined ? [] : check(term, answers)
+    return answers === undefined ? [] : (obligation.misfits?.(term, answers) ?? [])
   })
 }
 

@@ -22,13 +22,13 @@ export interface ObligationVocabulary {
   parse(input: unknown): unknown
   readonly guards?: boolean
   /** See `Fulfilment.misfits`. */
-  misfits?(term: unknown, answers: Answers): readonly string[]
+  readonly misfits?: (term: unknown, answers: Answers) => readonly string[]
 }
 
 /** JSON Schemas of answers, and what a `$ref` in them points to. */
 export interface Answers {
   readonly schemas: readonly unknown[]
-  resolve(ref: string): unknown
+  readonly resolve: (ref: string) => unknown
 }
 
 export interface PluginVocabulary {

@@ -23,14 +23,17 @@ const DOCUMENT = {
     '/orders': {
       get: {
         operationId: 'listOrders',
-        responses: { 200: json({ type: 'array', items: { properties: { total: {} } } }) },
+        responses: { 200: json({ type: 'array', items: { properties: { total: { type: 'number' } } } }) },
       },
     },
     '/free': { get: { operationId: 'free', responses: { 200: { content: { 'application/json': {} } } } } },
   },
   components: {
     schemas: {
-      Customer: { type: 'object', properties: { email: { type: 'string' }, home: { properties: { street: {} } } } },
+      Customer: {
+        type: 'object',
+        properties: { email: { type: 'string' }, home: { properties: { street: { type: 'string' } } } },
+      },
     },
   },
 }
