@@ -9,7 +9,7 @@ import { queries } from './queries.ts'
 import { catalog, leavesOf, SCHEMAS, typeOf } from './schema.ts'
 import { ZetaSql } from './zetasql.ts'
 
-const DEFAULTS = { project: 'own' }
+export const DEFAULTS = { project: 'own' }
 const BOUNDS: Bounds = { maxRows: 1, timeoutMs: 1000, maxBytesBilled: 1 }
 const IN_FLIGHT = 8
 const SHOWN = 40
@@ -27,7 +27,7 @@ interface Tally {
 }
 
 /** Written queries, and as many mutants of them. */
-function* texts(seed: number): Generator<Mutant, never> {
+export function* texts(seed: number): Generator<Mutant, never> {
   const written = queries(seed)
   for (let round = 0; ; round++) {
     const some = Array.from({ length: BATCH }, () => written.next().value)
@@ -94,13 +94,13 @@ async function judge(mutant: Mutant, { statements, zetasql, tally }: Tools): Pro
 }
 
 /** `a.b` is called b by BigQuery and a.b by ZetaSQL, which must not differ here: each part in its own backticks. */
-function divided(sql: string): string {
+export function divided(sql: string): string {
   return tokensOf(sql)
     .map((token) => (token.startsWith('`') ? token.replaceAll('.', '`.`') : token))
     .join('')
 }
 
-async function bind(sql: string, statements: Statements): Promise<SqlStatement | Refusal> {
+export async function bind(sql: string, statements: Statements): Promise<SqlStatement | Refusal> {
   const parsed = statements.parse(sql, DEFAULTS)
   if (parsed.refused) return parsed
   return statements.bind(parsed, DEFAULTS, SCHEMAS, [], BOUNDS, AbortSignal.timeout(10_000))

@@ -114,6 +114,11 @@ class Definitions {
         break
       case 'resolvedArrayScanNode':
         this.#define(body['elementColumn'], { is: 'made', of: body['arrayExpr'] ?? null })
+        // Of an array that is a column, whoever uses its elements does.
+        if (isChain(body['arrayExpr'] ?? null)) {
+          this.#parts({ ...body, arrayExpr: null })
+          return
+        }
         break
       case 'resolvedSetOperationScanNode':
         for (const item of list(body['inputItemList'])) this.#alike(body, object(item))
@@ -324,6 +329,15 @@ function columnsOfBody(body: JsonObject): readonly number[] {
 
 function idsOf(columns: Json | undefined): readonly number[] {
   return list(columns).map((column) => number(object(column)['columnId']))
+}
+
+/** The tree without what is only asked whether it is NULL. */
+export function withoutNullTests(json: Json): Json {
+  if (Array.isArray(json)) return json.map((item) => withoutNullTests(item as Json))
+  if (json === null || typeof json !== 'object') return json
+  const value = json as JsonObject
+  if (typeof value['node'] === 'string' && nameOfCall(concrete(value).body) === '$is_null') return null
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, withoutNullTests(part)]))
 }
 
 /** What a subquery or lambda may take from around it, named again where it is taken. */

@@ -1,6 +1,7 @@
-/** `npm run oracle -- corpus FILE | fuzz | columns`: our reading of SQL beside ZetaSQL's. Wants `npm ci --prefix oracle` once. */
+/** `npm run oracle -- corpus FILE | fuzz | columns | masks`: our reading of SQL beside ZetaSQL's. Wants `npm ci --prefix oracle` once. */
 import { parseArgs } from 'node:util'
 import { columns } from './columns.ts'
+import { masks } from './masks.ts'
 import { measure } from './corpus.ts'
 import { fuzz } from './fuzz.ts'
 import { ownSeeds, seedsOf } from './seeds.ts'
@@ -35,9 +36,18 @@ if (name === 'corpus' && file !== undefined && more.length === 0) {
   Number.isInteger(seed)
 ) {
   if (!(await columns({ texts: mutants, seed }))) process.exitCode = 1
+} else if (
+  name === 'masks' &&
+  file === undefined &&
+  Number.isInteger(mutants) &&
+  mutants > 0 &&
+  Number.isInteger(seed)
+) {
+  if (!(await masks({ texts: mutants, seed }))) process.exitCode = 1
 } else {
   console.error('npm run oracle -- corpus FILE')
   console.error('npm run oracle -- fuzz [--mutants 200000] [--seed 1] [--from FILE]')
   console.error('npm run oracle -- columns [--mutants 200000] [--seed 1]')
+  console.error('npm run oracle -- masks [--mutants 200000] [--seed 1]')
   process.exitCode = 1
 }
