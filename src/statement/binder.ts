@@ -693,15 +693,16 @@ class Binder {
         )
     }
     star.except.forEach(has)
-    const replaced = new Map<string, Value>()
+    const replaced = new Map<string, NamedValue>()
     for (const { value, alias } of star.replace) {
       has(alias)
-      replaced.set(lower(alias.text), this.#expression(value, scope))
+      // It bears the name as it is written here.
+      replaced.set(lower(alias.text), { name: alias.text, value: this.#expression(value, scope) })
     }
     const except = new Set(star.except.map((name) => lower(name.text)))
     return columns
       .filter(({ name }) => !except.has(lower(name)))
-      .map(({ name, value }) => ({ name, value: replaced.get(lower(name)) ?? this.#consume(value) }))
+      .map(({ name, value }) => replaced.get(lower(name)) ?? { name, value: this.#consume(value) })
   }
 
   // ── FROM ───────────────────────────────────────────────────────────────────────────────────────────────────────

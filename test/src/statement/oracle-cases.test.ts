@@ -3,7 +3,8 @@
  * otherwise for a reason.
  */
 import { expect, test } from 'vitest'
-import { statements } from './support.ts'
+import { typeText } from '../../../src/exchange.ts'
+import { bound, statements } from './support.ts'
 
 /** `read d.a, write d.t`, sorted, or the code of a refusal. */
 function uses(sql: string): string {
@@ -86,4 +87,29 @@ test('the mode of a set operation is no table', () => {
 test('a path in one pair of backticks is called by its last part, as BigQuery does and ZetaSQL does not', () => {
   expect(uses('SELECT e FROM `s.t`, t.elements AS e')).toBe('read s.t')
   expect(uses('SELECT e FROM s.t AS u, t.elements AS e')).toBe('read s.t, read t.elements')
+})
+
+test('the fields of a tuple have no names', async () => {
+  const { output } = await bound('SELECT (id, status) AS pair, STRUCT(id, status) AS named FROM shop.orders')
+  expect(output.map(({ type }) => typeText(type))).toEqual(['STRUCT<INT64, STRING>', 'STRUCT<id INT64, status STRING>'])
+})
+
+test('a column that REPLACE replaces bears the name as it is written there', async () => {
+  const { output } = await bound("SELECT * REPLACE ('x' AS EMAIL) FROM shop.leads")
+  expect(output.map(({ name }) => name)).toEqual(['EMAIL', 'source'])
+})
+
+test('SET may name its target by its table', async () => {
+  const { columnsRead } = await bound("UPDATE shop.leads SET leads.source = leads.email WHERE leads.email = 'x'")
+  expect(columnsRead).toEqual(['shop.leads.email'])
+})
+
+test('a clause of MERGE reads its columns from the side that its rows are of', async () => {
+  const merge = 'MERGE shop.leads AS l USING shop.customers AS c ON FALSE'
+  const [none, alone] = await Promise.all([
+    bound(`${merge} WHEN NOT MATCHED THEN INSERT (email) VALUES (email)`),
+    bound(`${merge} WHEN NOT MATCHED BY SOURCE THEN UPDATE SET source = email`),
+  ])
+  expect(none.columnsRead).toEqual(['shop.customers.email'])
+  expect(alone.columnsRead).toEqual(['shop.leads.email'])
 })
