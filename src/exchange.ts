@@ -431,4 +431,6 @@ export interface Statistics {
 export interface Batch {
   readonly rowCount: number
   readonly bytes: Uint8Array
+  /** What an obligation masked in it, counted. */
+  readonly masked?: readonly Masked[]
 }

@@ -6,8 +6,10 @@ import { mediaTypeOf } from './connection/contract.ts'
 import {
   BUDGETS,
   type Amounts,
+  type Batch,
   type HttpStatement,
   type Language,
+  type Masked,
   type Obligation,
   type Permitted,
   type Reason,
@@ -116,6 +118,30 @@ export function barrierOf(
 export function bodyHead(value: string): BodyHead {
   const { type, charset } = mediaTypeOf(value)
   return { contentType: type, ...(charset !== undefined && { charset }) }
+}
+
+/** What obligations do to each batch of rows, in their order. Throws where one gives other rows than it was given. */
+export function afterOf(
+  exchange: Permitted,
+  plugins: readonly ActivePlugin[],
+): ((batch: Batch) => Promise<Batch>) | undefined {
+  const steps = exchange.decision.obligations.flatMap((obligation) => {
+    const fulfilment = find(obligation.name, plugins)
+    return fulfilment?.after === undefined ? [] : [{ fulfilment, obligation }]
+  })
+  if (steps.length === 0) return undefined
+  return async (batch) => {
+    let so = batch
+    const masked: Masked[] = []
+    for (const { fulfilment, obligation } of steps) {
+      const next = (await fulfilment.after?.(so, obligation, exchange)) ?? so
+      if (next.rowCount !== so.rowCount)
+        throw new Failure('internal', `\`${obligation.name}\` changed how many rows there are`)
+      masked.push(...(next.masked ?? []))
+      so = { rowCount: next.rowCount, bytes: next.bytes }
+    }
+    return { ...so, masked }
+  }
 }
 
 /** The lowest of each budget that any of the obligations sets. */

@@ -67,7 +67,7 @@ export interface Fulfilment {
    * lowest of each counts.
    */
   budgets?(obligation: Obligation): Amounts
-  /** On each batch of the answer. MAY only take away. */
+  /** On each batch of an answer of SQL, whose columns are `exchange.statement.output`. MAY only take away: as many rows stay. */
   after?(batch: Batch, obligation: Obligation, exchange: Permitted): Batch | Promise<Batch>
   /** On the body of an HTTP answer. Nothing: this body has nothing for it. MAY only take away. Pure but for what it counts. */
   answer?(head: BodyHead, obligation: Obligation, exchange: Permitted): Transform | Unfulfilled | undefined

@@ -1,5 +1,5 @@
 /**
- * Masks values of well-known kinds by their content, wherever they stand in the texts of a body: payment cards, social
+ * Masks values of well-known kinds by their content, wherever they stand in the texts of a body or of rows: payment cards, social
  * security numbers, addresses, tokens, keys. A second net behind masks that go by place, not one in their stead.
  */
 import * as z from 'zod'
@@ -13,15 +13,15 @@ import type {
   Transform,
   Unfulfilled,
 } from '../../src/plugin.ts'
-import { hasherOf, readKeys, type TextHasher } from '../../src/statement/hmac.ts'
+import { hasherOf, readKeys } from '../../src/statement/hmac.ts'
 import { formOf, isUtf8, NOTHING, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
 import { EventStream } from '../../src/statement/json/events.ts'
 import { FormBody } from '../../src/statement/json/form.ts'
-import { JsonStrings, type TextChange } from '../../src/statement/json/strings.ts'
-import { partial, REDACTED } from '../../src/statement/json/value.ts'
-import { strategyName, type Mask } from '../../src/statement/strategy.ts'
-import { isCard } from './digits.ts'
-import { find, KINDS, type Kind } from './find.ts'
+import { JsonStrings } from '../../src/statement/json/strings.ts'
+import { strategyName } from '../../src/statement/strategy.ts'
+import { KINDS } from './find.ts'
+import { Patterns, type Hashers } from './patterns.ts'
+import { maskRows } from './rows.ts'
 import { asked, terms, type Asked } from './terms.ts'
 
 const reference = z.string().regex(/^(env|file):.+$/, 'a reference such as `env:SLUICE_MASK_KEY`')
@@ -29,8 +29,6 @@ const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a name of small letters
 
 /** `{ keys: { default: 'env:SLUICE_MASK_KEY' } }`: the keys of strategy `hash`. */
 const options = z.strictObject({ keys: z.record(name, reference).default({}) }).default({ keys: {} })
-
-type Hashers = ReadonlyMap<string, TextHasher>
 
 export const maskPatterns: Plugin<z.output<typeof options>> = {
   name: 'mask-patterns',
@@ -42,10 +40,11 @@ export const maskPatterns: Plugin<z.output<typeof options>> = {
       fulfil: {
         'mask-patterns': {
           terms,
-          language: 'http',
           before: (statement, obligation) => promised(statement, obligation, hashers),
           answer: (head, obligation) => transform(head, asked(obligation.terms, 'response'), hashers),
           request: (head, obligation) => transform(head, asked(obligation.terms, 'request'), hashers),
+          after: (batch, obligation, { statement }) =>
+            maskRows(batch, obligation, statement.language === 'googlesql' ? statement.output : [], hashers),
         },
       },
     }
@@ -57,7 +56,7 @@ function promised(statement: Statement, { terms: all }: Obligation, hashers: Has
   const [response, request] = [asked(all, 'response'), asked(all, 'request')]
   const barrier = keyless(response, hashers) ?? keyless(request, hashers)
   if (barrier !== undefined) return barrier
-  // Demanded of SQL, it denies: the gateway sees to that by its language.
+  // Of rows nobody knows beforehand what is found in them.
   if (statement.language !== 'http') return statement
   const added = KINDS.flatMap((kind): readonly Masked[] => {
     const mask = response.masks.get(kind)
@@ -128,64 +127,6 @@ function reader(form: BodyForm, patterns: Patterns): Bytes {
         if (masked === undefined && value === undefined) return undefined
         return { name: masked ?? pair.name, value: value ?? pair.value }
       })
-  }
-}
-
-/** What is masked in one body, and how often. */
-class Patterns implements TextChange {
-  readonly #masks: ReadonlyMap<Kind, Mask>
-  readonly #kinds: readonly Kind[]
-  readonly #hashers: Hashers
-  readonly #counts = new Map<Kind, number>()
-  #tooLong = 0
-
-  constructor(masks: ReadonlyMap<Kind, Mask>, hashers: Hashers) {
-    this.#masks = masks
-    this.#kinds = [...masks.keys()]
-    this.#hashers = hashers
-  }
-
-  text(text: string): string | undefined {
-    const all = find(text, this.#kinds)
-    if (all.length === 0) return undefined
-    let out = ''
-    let at = 0
-    for (const { kind, start, end } of all) {
-      out += text.slice(at, start) + this.#masked(kind, text.slice(start, end))
-      at = end
-    }
-    return out + text.slice(at)
-  }
-
-  number(text: string): string | undefined {
-    return this.#masks.has('card') && /^\d+$/.test(text) && isCard(text) ? this.#masked('card', text) : undefined
-  }
-
-  tooLong(): void {
-    this.#tooLong++
-  }
-
-  over(bytes: Bytes): Transform {
-    return {
-      push: (chunk) => bytes.push(chunk),
-      end: () => bytes.end(),
-      counts: () => [
-        ...[...this.#counts].map(([kind, count]) => ({
-          column: kind,
-          strategy: strategyName(this.#masks.get(kind) ?? { strategy: 'redact' }),
-          count,
-        })),
-        ...(this.#tooLong > 0 ? [{ column: 'too-long', strategy: 'redact', count: this.#tooLong }] : []),
-      ],
-    }
-  }
-
-  #masked(kind: Kind, text: string): string {
-    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
-    const mask = this.#masks.get(kind)
-    if (mask?.strategy === 'partial') return partial(mask, text)
-    if (mask?.strategy === 'hash') return this.#hashers.get(mask.key)?.(text) ?? REDACTED
-    return REDACTED
   }
 }
 

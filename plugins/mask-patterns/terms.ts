@@ -1,5 +1,6 @@
 /** The terms that a policy writes: which kinds of values, and how each is masked. */
 import * as z from 'zod'
+import type { OutputColumn } from '../../src/plugin.ts'
 import { formOf } from '../../src/statement/json/body.ts'
 import { maskOf, strongest, type Mask } from '../../src/statement/strategy.ts'
 import { KINDS, type Kind } from './find.ts'
@@ -29,6 +30,9 @@ const passType = z
   .regex(/^[a-z0-9][a-z0-9!#$&^_.+-]*\/[a-z0-9][a-z0-9!#$&^_.+-]*$/, 'a content type such as `image/png`')
   .refine((type) => formOf(type) === undefined, 'a type that masks can be put in is masked, and never just passes')
 
+/** A resource and a column, and fields within it; `*` within one part. */
+const COLUMN = /^(?=.{1,1024}$)[^\s`!.]+(?:\.[^\s`!.]+){2,}$/u
+
 /** `{ kinds: all, strategy: redact }`. Parsing what it has parsed changes nothing. */
 export const terms = z.strictObject({
   kinds: z.union([z.literal('all'), z.array(kind).min(1)]).describe('Which kinds of values, or `all`.'),
@@ -38,6 +42,12 @@ export const terms = z.strictObject({
     .min(1)
     .exactOptional()
     .describe('Bodies of answers, of requests, or both; `[response]` if nothing is said.'),
+  columns: z
+    .array(z.string().regex(COLUMN, 'a column such as `shop.tickets.body` or `shop.*.notes`'))
+    .min(1)
+    .max(1_000)
+    .exactOptional()
+    .describe('Of rows of SQL, only columns into which any of these flows. Absent: every column.'),
   passTypes: z
     .array(passType)
     .max(100)
@@ -53,8 +63,12 @@ export interface Asked {
   readonly passTypes: readonly string[]
 }
 
-export function asked(all: readonly unknown[], way: 'response' | 'request'): Asked {
-  const parsed = all.map((term) => terms.parse(term)).filter(({ bodies }) => (bodies ?? ['response']).includes(way))
+/** `column`: only the terms that are about this column of an answer of SQL; one of which nothing is known is meant by each. */
+export function asked(all: readonly unknown[], way: 'response' | 'request', column?: OutputColumn): Asked {
+  const parsed = all
+    .map((term) => terms.parse(term))
+    .filter(({ bodies }) => (bodies ?? ['response']).includes(way))
+    .filter(({ columns }) => columns === undefined || column === undefined || isMeant(columns, column))
   const masks = new Map<Kind, Mask>()
   for (const term of parsed) {
     const mask = maskOf(term.strategy ?? 'redact')
@@ -68,4 +82,23 @@ export function asked(all: readonly unknown[], way: 'response' | 'request'): Ask
     masks,
     passTypes: [...new Set(passing.flat())].filter((type) => passing.every((types) => types.includes(type))),
   }
+}
+
+/** A pattern means the column itself, what contains it, and what it contains. Nothing that is made of no column is meant. */
+function isMeant(patterns: readonly string[], { sources }: OutputColumn): boolean {
+  return patterns.some((pattern) => {
+    const parts = pattern.toLowerCase().split('.')
+    return sources.some((source) => {
+      const names = source.toLowerCase().split('.')
+      return parts.every((part, i) => names[i] === undefined || matches(part, names[i]))
+    })
+  })
+}
+
+function matches(pattern: string, name: string): boolean {
+  return new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`, 's').test(name)
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`)
 }

@@ -115,9 +115,16 @@ export function holdMoved(
 export function completion(
   exchange: Decided & { decision: { effect: 'permit' } },
   ran: Statement,
-  came: { job?: string; rowCount: number; byteCount: number; statistics: Statistics; cut?: string },
+  came: {
+    counted?: readonly Masked[]
+    job?: string
+    rowCount: number
+    byteCount: number
+    statistics: Statistics
+    cut?: string
+  },
 ): Completed {
-  const masked: readonly Masked[] = ran.masks
+  const masked: readonly Masked[] = [...ran.masks, ...(came.counted ?? [])]
   const { job, rowCount, byteCount, statistics, cut } = came
   return {
     ...(exchange as Completed),

@@ -3,8 +3,9 @@ import { completed, completion } from '../audit/entries.ts'
 import type { AuditLog } from '../audit/contract.ts'
 import { spentOn, type Spending } from '../budget.ts'
 import type { Answer } from '../connection/contract.ts'
-import type { Batch, Completed, OutputColumn, SqlStatement } from '../exchange.ts'
+import type { Batch, Completed, Masked, OutputColumn, SqlStatement } from '../exchange.ts'
 import { asFailure, Failure, type FailureCode } from '../failure.ts'
+import { afterOf } from '../fulfil.ts'
 import type { Answered, Ending, SqlReady } from '../journey.ts'
 import { firstRows, NO_ROWS } from '../rows.ts'
 import type { Runtime } from '../runtime.ts'
@@ -31,14 +32,15 @@ export interface Ends {
  * for them: a client that reads nothing keeps nothing.
  */
 export async function begin(
-  { exchange, narrowed }: SqlReady,
+  ready: SqlReady,
   answer: Answer,
   signal: AbortSignal,
   parts: ReturnParts,
   ends: Ends,
 ): Promise<Answered> {
+  const { exchange, narrowed } = ready
   const columns = labelled(answer.columns, narrowed)
-  const rows = rowsOf({ exchange, narrowed }, answer, signal, parts, ends)
+  const rows = rowsOf(ready, answer, signal, parts, ends)
   await rows.next() // past NO_ROWS, into what closes itself
   const end = (): void => parts.runtime.background('end an answer', rows.return(undefined as never))
   if (signal.aborted) end()
@@ -48,7 +50,7 @@ export async function begin(
 
 /** Batches up to the bound on rows. The completion is durable before the last of them is followed by an end. */
 async function* rowsOf(
-  { exchange, narrowed }: Pick<SqlReady, 'exchange' | 'narrowed'>,
+  { exchange, narrowed, plugins }: SqlReady,
   answer: Answer,
   signal: AbortSignal,
   { runtime, audit }: ReturnParts,
@@ -56,10 +58,12 @@ async function* rowsOf(
 ): AsyncGenerator<Batch, Completed, void> {
   let rowCount = 0
   let byteCount = 0
+  const after = afterOf(exchange, plugins)
+  const masked = new Map<string, Masked>()
   let closed: Completed | undefined
   const close = async (cut: string | undefined): Promise<Completed> => {
     const statistics = answer.statistics()
-    const came = { job: answer.job, rowCount, byteCount, statistics }
+    const came = { job: answer.job, rowCount, byteCount, statistics, counted: [...masked.values()] }
     const whole = cut === undefined || cut === 'max-rows'
     closed = completion(exchange, narrowed, { ...came, ...(cut !== undefined && { cut }) })
     try {
@@ -76,11 +80,13 @@ async function* rowsOf(
     try {
       for await (const batch of answer.batches) {
         const room = narrowed.bounds.maxRows - rowCount
-        const kept = batch.rowCount <= room ? batch : firstRows(batch, room)
+        const some = batch.rowCount <= room ? batch : firstRows(batch, room)
+        const kept = after === undefined || some.rowCount === 0 ? some : await after(some)
+        count(kept.masked ?? [], masked)
         rowCount += kept.rowCount
         byteCount += kept.bytes.byteLength
         if (kept.rowCount > 0) yield kept
-        if (kept === batch) continue
+        if (some === batch) continue
         cut = 'max-rows'
         break
       }
@@ -97,6 +103,14 @@ async function* rowsOf(
     } finally {
       leave()
     }
+  }
+}
+
+/** Adds what was masked in a batch to what was masked before. */
+function count(found: readonly Masked[], all: Map<string, Masked>): void {
+  for (const each of found) {
+    const key = JSON.stringify([each.resource, each.column, each.strategy])
+    all.set(key, { ...each, count: (all.get(key)?.count ?? 0) + (each.count ?? 0) })
   }
 }
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { Batch, Completed } from '../../src/exchange.ts'
+import type { Batch, Completed, Decision } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
+import type { ActivePlugin } from '../../src/fulfil.ts'
 import type { Answered, Outcome } from '../../src/gateway.ts'
+import type { Fulfilment } from '../../src/plugin.ts'
 import { AGENT, BROKEN, DENY, journey, PERMIT, QUESTION, rows, STATEMENT } from '../support/journey.ts'
 
 const read = async () => QUESTION
@@ -392,5 +394,44 @@ describe('a busy gateway', () => {
     await drained
     expect(records.at(-1)).toMatchObject({ kind: 'failed', failure: { code: 'shutting-down' } })
     await expect(async () => gateway.handle(knock(), read)).rejects.toMatchObject({ code: 'shutting-down' })
+  })
+})
+
+describe('an obligation on the rows of an answer', () => {
+  const obligations = [{ name: 'seal', terms: [] }]
+  const permit = (): Decision => ({ ...PERMIT, obligations })
+  const sealing = (after: Fulfilment['after']): readonly ActivePlugin[] => [
+    { name: 'seals', hooks: { fulfil: { seal: { terms: { parse: (it: unknown) => it }, ...(after && { after }) } } } },
+  ]
+
+  it('changes each batch, and what it masked is counted in the record', async () => {
+    const masked = [{ resource: 'shop.customers', column: 'email', strategy: 'seal', count: 2 }]
+    const after: Fulfilment['after'] = (batch) => ({ ...batch, bytes: batch.bytes.map((it) => it ^ 0), masked })
+    const batches = async function* () {
+      yield rows(1, 2)
+      yield rows(3)
+    }
+    const { gateway, knock, records } = journey({ decide: permit, plugins: sealing(after), batches })
+    const outcome = answered(await gateway.handle(knock(), read))
+    let count = 0
+    for await (const batch of outcome.rows) count += batch.rowCount
+    expect(count).toBe(3)
+    expect(records.at(-1)?.completion?.masked).toEqual([{ ...masked[0], count: 4 }])
+  })
+
+  it('that fails, or makes rows come or go, cuts the answer before they leave', async () => {
+    const broken: NonNullable<Fulfilment['after']>[] = [
+      () => {
+        throw new Error('it broke')
+      },
+      (batch) => ({ ...batch, rowCount: batch.rowCount + 1 }),
+    ]
+    for (const after of broken) {
+      const { gateway, knock, records } = journey({ decide: permit, plugins: sealing(after) })
+      const outcome = answered(await gateway.handle(knock(), read))
+      let count = 0
+      for await (const batch of outcome.rows) count += batch.rowCount
+      expect([count, records.at(-1)?.completion?.ending]).toEqual([0, 'cut'])
+    }
   })
 })
