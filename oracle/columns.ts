@@ -75,7 +75,7 @@ async function judge(mutant: Mutant, { statements, zetasql, tally }: Tools): Pro
   const ours = await bind(mutant.sql, statements)
   const isRefused = 'refused' in ours
   if (!isRefused && !COMPARED.test(ours.kind)) return
-  const theirs = await zetasql.analyze(divided(mutant.sql))
+  const theirs = await zetasql.analyze(mutant.sql)
   const lineage = theirs.is === 'read' ? lineageOf(theirs.statement as { readonly [key: string]: Json }) : undefined
   if (lineage === undefined) {
     add(tally.what, theirs.is !== 'refused' ? theirs.is : isRefused ? 'both refuse' : 'they alone refuse')
@@ -88,12 +88,22 @@ async function judge(mutant: Mutant, { statements, zetasql, tally }: Tools): Pro
     return
   }
   add(tally.what, 'both take')
-  for (const { finding, says } of differences(ours, lineage)) {
+  for (const { finding, says } of await agreed(mutant.sql, ours, lineage, zetasql)) {
     if (add(tally.what, finding) <= SHOWN) show(`${finding} ${says}`, mutant)
   }
 }
 
-/** `a.b` is called b by BigQuery and a.b by ZetaSQL, which must not differ here: each part in its own backticks. */
+/** The differences, unless there are none once the text is `divided`. */
+async function agreed(sql: string, ours: SqlStatement, theirs: Lineage, zetasql: ZetaSql): Promise<Finding[]> {
+  const found = differences(ours, theirs)
+  if (divided(sql) === sql || found.every(({ finding }) => finding === 'more')) return found
+  const other = await zetasql.analyze(divided(sql))
+  const lineage = other.is === 'read' ? lineageOf(other.statement as { readonly [key: string]: Json }) : undefined
+  const rest = lineage === undefined ? found : differences(ours, lineage)
+  return rest.every(({ finding }) => finding === 'more') ? rest : found
+}
+
+/** `a.b` in one pair of backticks is called b by BigQuery and a.b by ZetaSQL: here each part stands in its own. */
 export function divided(sql: string): string {
   return tokensOf(sql)
     .map((token) => (token.startsWith('`') ? token.replaceAll('.', '`.`') : token))
