@@ -23,7 +23,8 @@ function copy(): { config: string; policy: string } {
 
 function sluice(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [join(ROOT, 'src/entry/cli.ts'), ...args], { cwd: ROOT }, (error, out, err) => {
+    const env = { ...process.env, SLUICE_CRM_OPENAPI: join(ROOT, 'sandbox/crm/openapi.json') }
+    execFile(process.execPath, [join(ROOT, 'src/entry/cli.ts'), ...args], { cwd: ROOT, env }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err })
     })
   })
