@@ -237,6 +237,7 @@ class Writer {
     const rows = this.#paths(scope).filter(({ type }) => type.kind === 'STRUCT')
     const row = this.#is(3) ? this.#one(rows) : undefined
     const columns = row?.type.kind === 'STRUCT' ? row.type.fields : (relation?.columns ?? [])
+    if (relations.length > 1 && this.#is(3)) return { sql: '*', columns: allOf(relations) }
     const all = row === undefined && relations.length === 1 && this.#is(2) ? '*' : `${row?.sql ?? relation?.alias}.*`
     const column = this.#one(columns)
     if (column === undefined || columns.length < 2 || this.#is(2)) return { sql: all, columns }
@@ -258,7 +259,11 @@ class Writer {
       sql += this.#join(next.sql, relations, next.relation, ctes)
       relations.push(next.relation)
     }
-    return { sql, relations }
+    return {
+      sql:
+        relations.length > 1 && relations.every(({ value }) => value === undefined) && this.#is(8) ? `(${sql})` : sql,
+      relations,
+    }
   }
 
   #join(sql: string, left: readonly Relation[], right: Relation, ctes: readonly Cte[]): string {
@@ -289,12 +294,33 @@ class Writer {
       return this.#aliased(`(${sql})`, columns)
     }
     if (depth > 0 && this.#is(8)) return this.#array(scope, depth, ctes)
+    if (depth > 0 && this.#is(10)) return this.#rows(depth, outer, ctes)
     const cte = this.#is(2) ? this.#one(ctes) : undefined
     if (cte !== undefined)
       return this.#is(2)
         ? this.#aliased(cte.name, cte.columns)
         : { sql: cte.name, relation: { alias: cte.name, columns: cte.columns } }
     return this.#table()
+  }
+
+  /** A subquery of rows: as STRUCT, as VALUE, or gathered and taken apart again. */
+  #rows(depth: number, outer: readonly Relation[], ctes: readonly Cte[]): { sql: string; relation: Relation } {
+    const { sql: from, relations } = this.#from(depth - 1, outer, ctes)
+    const relation = this.#one(relations)
+    const { alias = 'a', columns = [], value } = relation ?? {}
+    if (value !== undefined && value.kind !== 'STRUCT')
+      return this.#aliased(`(SELECT AS STRUCT ${alias} AS e FROM ${from})`, [{ name: 'e', type: value }])
+    return this.#aliased(
+      this.#one([
+        `(SELECT AS VALUE ${alias} FROM ${from})`,
+        `(SELECT AS STRUCT ${alias}.* FROM ${from})`,
+        `(SELECT AS VALUE STRUCT(${columns.map(({ name }) => `${alias}.${name}`).join(', ')}) FROM ${from})`,
+        `UNNEST((SELECT ARRAY_AGG(${alias}) FROM ${from}))`,
+        `UNNEST([(SELECT AS STRUCT ${alias}.* FROM ${from} LIMIT 1)])`,
+        `UNNEST(ARRAY(SELECT AS VALUE ${alias} FROM ${from}))`,
+      ]) ?? from,
+      columns,
+    )
   }
 
   #table(): { sql: string; relation: Relation } {
@@ -427,6 +453,18 @@ class Writer {
         () => `[${again()}, ${again()}][SAFE_OFFSET(1)]`,
         () => `ARRAY(${inner()})[SAFE_OFFSET(0)]`,
       )
+    const holder = this.#one(scope.filter(({ columns }) => columns.some((column) => typeText(column.type) === text)))
+    const held = holder?.columns.find((column) => typeText(column.type) === text)
+    if (holder !== undefined && held !== undefined) {
+      const { alias } = holder
+      choices.push(
+        () => `(SELECT AS STRUCT ${alias}.*).${held.name}`,
+        () => `IF(TRUE, ${alias}, NULL).${held.name}`,
+        () => `(SELECT ARRAY_AGG(w) FROM (SELECT ${alias} AS w))[OFFSET(0)].${held.name}`,
+        () => `(SELECT w.${held.name} FROM UNNEST([${alias}]) AS w)`,
+        () => `(SELECT ${held.name} FROM UNNEST([${alias}]))`,
+      )
+    }
     if (type.kind === 'STRING') {
       choices.push(
         () => `UPPER(${again()})`,
@@ -461,6 +499,8 @@ class Writer {
       () => `${this.#expression(INT64, scope, 0, ctes).sql} > 1`,
       () => `${this.#expression(BOOL, scope, 0, ctes).sql} IS NOT TRUE`,
     ]
+    const array = this.#one(this.#paths(scope).filter(({ type }) => typeText(type) === 'ARRAY<STRING>'))
+    if (array !== undefined) choices.push(() => `${text()} IN UNNEST(${array.sql})`)
     if (depth > 0) {
       choices.push(
         () => `EXISTS (SELECT 1 FROM ${this.#from(depth - 1, scope, ctes).sql})`,
@@ -469,6 +509,16 @@ class Writer {
     }
     return this.#one(choices)?.() ?? 'TRUE'
   }
+}
+
+/** What `*` stands for, each name once: USING makes one of two, and of others only the first can be named. */
+function allOf(relations: readonly Relation[]): SqlField[] {
+  const found = new Map<string, SqlField>()
+  for (const { alias, columns, value } of relations) {
+    const own = value === undefined || value.kind === 'STRUCT' ? columns : [{ name: alias, type: value }]
+    for (const column of own) if (!found.has(column.name)) found.set(column.name, column)
+  }
+  return [...found.values()]
 }
 
 function below(path: Expression, depth = 3): Expression[] {
