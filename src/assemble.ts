@@ -254,14 +254,14 @@ async function operationsOf(
 }
 
 function connectRest(machine: Machine, name: string, config: RestConfig, operations: Operations): Connection {
-  const { headers, maxRequestBytes, maxKeptBytes, maxAnswerBytes } = config
+  const { headers, maxRequestBytes, maxKeptBytes, maxRecordedChars, maxAnswerBytes } = config
   const rules = headerRules(headers)
   return {
     language: 'http',
     connector: createRestConnector(name, machine.connectRest(name, config)),
     operations,
     forwardable: (all) => forwardable(all, rules),
-    bodies: { maxRequestBytes, maxKeptBytes, maxAnswerBytes },
+    bodies: { maxRequestBytes, maxKeptBytes, maxRecordedChars, maxAnswerBytes },
   }
 }
 

@@ -251,6 +251,8 @@ export interface HttpBody {
   readonly content?: string
   /** SHA-256 of the whole body, 64 hex digits; there where `content` is. */
   readonly digest?: string
+  /** For the record: the beginning of a text, with a mark where it was cut. */
+  readonly excerpt?: string
   /** What it says, where it is whole and JSON: what conditions weigh. */
   readonly json?: unknown
 }

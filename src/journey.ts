@@ -102,6 +102,8 @@ export interface BodyLimits {
   readonly maxRequestBytes: number
   /** Of a request that a policy may weigh or hold: larger ones stream past. */
   readonly maxKeptBytes: number
+  /** Characters of a request's text that the record keeps. */
+  readonly maxRecordedChars: number
   /** Of an answer that is kept for the requester of a hold. */
   readonly maxAnswerBytes: number
 }

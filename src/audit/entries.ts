@@ -1,5 +1,4 @@
 /** Audit records of exchanges: which parts of an exchange are evidence, and which never leave it. Pure. */
-import { fromBase64 } from '../bytes.ts'
 import {
   typeText,
   type Completed,
@@ -163,9 +162,6 @@ function recorded(statement: Statement): RecordedStatement {
   }
 }
 
-/** Most characters of a request's body that are recorded; behind them stands how many there were. */
-const BODY_MOST = 16_384
-
 function recordedHttp({ language, kind, text, uses, headers, body }: HttpStatement): RecordedStatement {
   return {
     language,
@@ -178,18 +174,10 @@ function recordedHttp({ language, kind, text, uses, headers, body }: HttpStateme
         type: body.type,
         ...(body.length !== undefined && { bytes: body.length }),
         ...(body.digest !== undefined && { digest: body.digest }),
-        ...(body.content !== undefined && { text: recordedBody(body.type, body.content) }),
+        ...(body.excerpt !== undefined && { text: body.excerpt }),
       },
     }),
   }
-}
-
-/** Text as it was sent; of anything else its digest is enough. */
-function recordedBody(type: string, content: string): string {
-  if (!/^(?:text\/|application\/(?:[\w.+-]*json|x-www-form-urlencoded|graphql|xml|[\w.+-]+\+xml))/i.test(type))
-    return ''
-  const text = new TextDecoder().decode(fromBase64(content))
-  return text.length <= BODY_MOST ? text : `${text.slice(0, BODY_MOST)}… (cut: ${text.length} characters)`
 }
 
 /** `@id INT64`, `? STRING`: name and type, never the value. */

@@ -22,7 +22,7 @@ export const DEFAULTS = {
   },
   issuer: { clockToleranceSeconds: 30 },
   connection: { pageRows: 20_000, metadataTtl: '5m', maximumBytesBilled: '100GiB' },
-  rest: { maxKeptBytes: '256KiB', maxAnswerBytes: '1MiB' },
+  rest: { maxKeptBytes: '256KiB', maxRecordedChars: 16_384, maxAnswerBytes: '1MiB' },
   query: {
     defaultMaxRows: 10_000,
     maxRows: 10_000_000,
@@ -258,6 +258,10 @@ function rest(values: Values) {
       maxKeptBytes: bytes('1KiB', '16MiB')
         .prefault(DEFAULTS.rest.maxKeptBytes)
         .describe('Largest request body that conditions may weigh and that may be held; larger ones stream past.'),
+      maxRecordedChars: values
+        .whole(0, 1_048_576)
+        .prefault(DEFAULTS.rest.maxRecordedChars)
+        .describe('Characters of a request body that the record keeps, where it is text; its digest is always kept.'),
       maxAnswerBytes: bytes('1KiB', '16MiB')
         .prefault(DEFAULTS.rest.maxAnswerBytes)
         .describe('Largest answer that is kept for the requester of a hold.'),

@@ -98,6 +98,7 @@ const http = z.strictObject({
       length: z.number().exactOptional(),
       content: z.string().exactOptional(),
       digest: z.string().exactOptional(),
+      excerpt: z.string().exactOptional(),
       json: z.unknown().optional(),
     })
     .exactOptional(),

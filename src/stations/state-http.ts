@@ -13,7 +13,7 @@ import { readTarget } from '../statement/http/target.ts'
 export function stateHttp(
   unstated: Unstated,
   asked: HttpAsked,
-  { operations, forwardable }: HttpConnection,
+  { operations, forwardable, bodies }: HttpConnection,
   { policies }: InForce,
 ): Stated | Denied {
   const { method, bounds, body } = asked
@@ -29,6 +29,13 @@ export function stateHttp(
   const matched = operations.match(method, target.segments)
   if (matched === undefined) throw unknownOperation(method, operations.methodsOf(target.segments))
   const { operation, path } = matched
+  const other = operations.otherCase(matched, target.segments)
+  if (other !== undefined) {
+    throw new Failure(
+      'target-refused',
+      `some servers take the path for \`${other}\`, for they mind no upper and lower case`,
+    )
+  }
   const statement: HttpStatement = {
     language: 'http',
     kind: method,
@@ -40,7 +47,7 @@ export function stateHttp(
     path,
     query: target.query,
     headers: forwardable(asked.headers),
-    ...(body !== undefined && { body: described(body) }),
+    ...(body !== undefined && { body: described(body, bodies.maxRecordedChars) }),
     bounds,
     masks: [],
   }
@@ -58,16 +65,38 @@ function unknownOperation(method: string, methods: readonly string[]): Failure {
     : new Failure('method-not-allowed', `this path takes ${methods.join(', ')}, not ${method}`)
 }
 
-function described(body: Body): HttpBody {
+function described(body: Body, recorded: number): HttpBody {
   const { type } = body
   if ('stream' in body) return { type, ...(body.length !== undefined && { length: body.length }) }
   const { whole, digest } = body
+  if (isJson(type) && !isUtf8(type)) {
+    throw new Failure('unsupported-media-type', 'a JSON body is taken in UTF-8 alone', {
+      fix: 'leave out the `charset`',
+    })
+  }
   const json = isJson(type) && whole.byteLength > 0 ? { json: jsonOf(whole) } : {}
-  return { type, length: whole.byteLength, content: base64(whole), digest, ...json }
+  const excerpt = isText(type) ? { excerpt: excerptOf(whole, recorded) } : {}
+  return { type, length: whole.byteLength, content: base64(whole), digest, ...excerpt, ...json }
+}
+
+function isText(type: string): boolean {
+  return /^(?:text\/|application\/(?:[\w.+-]*json|x-www-form-urlencoded|graphql|xml|[\w.+-]+\+xml))/i.test(type)
+}
+
+/** Text as it was sent, up to so many characters. */
+function excerptOf(bytes: Uint8Array, most: number): string {
+  const text = new TextDecoder().decode(bytes)
+  return text.length <= most ? text : `${text.slice(0, most)}… (cut: ${text.length} characters)`
 }
 
 function isJson(type: string): boolean {
   return /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type)
+}
+
+/** Whether a type names no other charset. Some servers read JSON in UTF-7 where it says so, and other members in it than we do. */
+function isUtf8(type: string): boolean {
+  const charsets = type.split(';').filter((part, i) => i > 0 && /charset/i.test(part))
+  return charsets.every((part) => /^\s*charset\s*=\s*"?utf-?8"?\s*$/i.test(part))
 }
 
 /** Refused where the upstream might read something else in it than we do. */

@@ -49,7 +49,7 @@ function api(reply: Partial<Reply> & { readonly parts?: AsyncGenerator<Uint8Arra
     connector,
     operations: operationsOfList(['GET /customers/{id}', 'POST /customers', 'DELETE /customers/{id}']),
     forwardable: (headers) => headers.filter(([name]) => !name.startsWith('x-secret')),
-    bodies: { maxRequestBytes: 100, maxKeptBytes: 20, maxAnswerBytes: 1_000 },
+    bodies: { maxRequestBytes: 100, maxKeptBytes: 20, maxRecordedChars: 5, maxAnswerBytes: 1_000 },
   }
   return { told, connection }
 }
@@ -296,7 +296,12 @@ describe('a body', () => {
     })
     const [sent] = crm.told.sent
     expect(sent).toMatchObject({ body: '{"n":1}', statement: { headers: [['accept', '*/*']], target: '/customers' } })
-    expect(sent?.statement.body).toMatchObject({ type: 'application/json', length: 7, json: { n: 1 } })
+    expect(sent?.statement.body).toMatchObject({
+      type: 'application/json',
+      length: 7,
+      excerpt: '{"n":… (cut: 7 characters)',
+      json: { n: 1 },
+    })
   })
 
   it('that is long streams past; what was sent is on record at the end', async () => {
