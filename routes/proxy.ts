@@ -44,10 +44,24 @@ export function mountProxy(app: OpenAPIHono, { runtime, gateway, maxWaitSeconds,
     const raw = rawOf(c)
     const connection = hosts.size === 0 ? undefined : hosts.get(hostOf(raw.headers))
     // Under its own name nothing but the API is to be had.
-    if (connection !== undefined) return proxied(connection, raw.target)(c)
+    if (connection !== undefined) return proxied(connection, raw.target)(c).then((answer) => atRoot(answer, connection))
     const place = placeOf(raw.target)
     return place === undefined ? next() : proxied(place.connection, place.target)(c)
   })
+}
+
+/** An answer whose links lead where the API has a host of its own. One that would lead to another host is left out. */
+function atRoot(answer: Response, connection: string): Response {
+  const { headers } = answer
+  for (const name of ['Location', 'Link']) {
+    const value = headers.get(name)
+    if (value === null) continue
+    const start = name === 'Link' ? '<' : '^'
+    const moved = value.replaceAll(new RegExp(`(${start})/proxy/${connection}(?:/|(?=[?#>]|$))`, 'g'), '$1/')
+    if (new RegExp(`${start}/[/\\\\]`).test(moved)) headers.delete(name)
+    else headers.set(name, moved)
+  }
+  return answer
 }
 
 /** The request as it was sent: what a URL makes of a target is another one already. */

@@ -1,5 +1,5 @@
 /** Content codings undone as bytes pass, within bounds: a small answer that unfolds to a huge one is cut. */
-import { pipeline, Readable, type Transform } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { RestFailure } from './failure.ts'
 
@@ -11,7 +11,10 @@ const CHUNK = 65_536
 /** Largest window of zstd, as a power of two: RFC 9659 asks no more of HTTP. Memory is bounded by it. */
 const ZSTD_WINDOW = 23
 
-const DECODERS: Readonly<Record<string, () => Transform>> = {
+/** A transform that tells how much it took. */
+type Decoder = ReturnType<typeof createGunzip>
+
+const DECODERS: Readonly<Record<string, () => Decoder>> = {
   gzip: () => createGunzip({ chunkSize: CHUNK }),
   'x-gzip': () => createGunzip({ chunkSize: CHUNK }),
   deflate: () => createInflate({ chunkSize: CHUNK }),
@@ -29,10 +32,15 @@ export function decoderFor(
   if (make === undefined) {
     throw new RestFailure('upstream-failed', 'the upstream answered in an encoding that is not understood', false)
   }
-  return (source) => decoded(source, make())
+  return (source) => decoded(source, make(), name.endsWith('gzip'))
 }
 
-async function* decoded(source: AsyncIterable<Uint8Array>, decoder: Transform): AsyncGenerator<Uint8Array> {
+/** A second gzip member is read by its decoder; what else follows the end would be left out without a word. */
+async function* decoded(
+  source: AsyncIterable<Uint8Array>,
+  decoder: Decoder,
+  hasMembers: boolean,
+): AsyncGenerator<Uint8Array> {
   let travelled = 0
   let unfolded = 0
   let isEnded = false
@@ -59,6 +67,13 @@ async function* decoded(source: AsyncIterable<Uint8Array>, decoder: Transform): 
         throw new RestFailure('upstream-failed', 'the answer of the upstream unfolds to far more than was sent', false)
       }
       yield chunk
+    }
+    if (!hasMembers && (!isEnded || decoder.bytesWritten < travelled)) {
+      throw new RestFailure(
+        'upstream-failed',
+        'the answer of the upstream goes on after the end of its encoding',
+        false,
+      )
     }
   } catch (error) {
     // Some upstreams name a coding and send no byte at all: nothing is nothing in every coding.

@@ -187,6 +187,8 @@ function extended(
 export function forwardable(headers: Iterable<Header>, rules: HeaderRules): readonly Header[] {
   const all = [...headers].map(([name, value]): Header => [name.toLowerCase(), value])
   const hop = namedByConnection(all)
+  // The body is judged by its type: it is not sent without.
+  if (hop.has('content-type')) throw new Failure('bad-request', '`Connection` names `content-type`')
   const seen = new Set<string>()
   const passing: Header[] = []
   for (const [name, value] of all) {

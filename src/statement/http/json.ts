@@ -5,7 +5,10 @@ export const JSON_DEPTH = 128
 
 export type JsonRead = { readonly value: unknown } | { readonly problem: string; readonly at: number }
 
-/** Reads one document strictly (RFC 8259), in which no object names a member twice. */
+/**
+ * Reads one document strictly (RFC 8259), in which no object names a member twice. Upper and lower case are no difference:
+ * of `amount` and `Amount` Go's reader and others take the last for both.
+ */
 export function readJson(text: string): JsonRead {
   let value: unknown
   try {
@@ -38,8 +41,10 @@ function repeatedName(text: string): { readonly problem: string; readonly at: nu
       if (isName) {
         const name = JSON.parse(text.slice(at, end)) as string
         const names = open.at(-1)
-        if (names?.has(name)) return { problem: 'the body names a member of an object twice', at }
-        names?.add(name)
+        // Up, then down: `ſ` is an `s`, and the sign of Kelvin a `k`.
+        const folded = name.toUpperCase().toLowerCase()
+        if (names?.has(folded)) return { problem: 'the body names a member of an object twice', at }
+        names?.add(folded)
       }
       at = end - 1
     }

@@ -102,6 +102,17 @@ export class Operations {
     return found ?? (method === 'HEAD' ? this.#find('GET', segments) : undefined)
   }
 
+  /** The template that a server which minds no case takes the path for, where that is another one than was matched. */
+  otherCase({ operation }: Matched, segments: readonly string[]): string | undefined {
+    const lower = segments.map((segment) => segment.toLowerCase())
+    for (const route of this.#routes.get(`${operation.method} ${segments.length}`) ?? []) {
+      const parts = route.parts.map((part) => ('text' in part ? { text: part.text.toLowerCase() } : part))
+      if (taken(parts, lower) === undefined) continue
+      return route.operation === operation ? undefined : route.operation.template
+    }
+    return undefined
+  }
+
   /** The methods that a path takes. */
   methodsOf(segments: readonly string[]): readonly string[] {
     return METHODS.filter((method) => this.match(method, segments) !== undefined)

@@ -20,6 +20,9 @@ describe('a JSON body', () => {
     ['{"a":1,"\\u0061":2}', 7],
     ['[{"b":{"a":1,"c":[],"a":2}}]', 20],
     ['{"__proto__":1,"__proto__":2}', 15],
+    ['{"amount":5,"Amount":5000}', 12],
+    ['{"users":1,"uſers":2}', 11],
+    ['{"key":1,"\u212aey":2}', 9],
   ])('%s names a member twice', (text, at) => {
     expect(readJson(text)).toEqual({ problem: 'the body names a member of an object twice', at })
   })
@@ -38,7 +41,10 @@ describe('a JSON body', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const text = JSON.stringify(value)
-        expect(readJson(text)).toEqual({ value: JSON.parse(text) })
+        const read = readJson(text)
+        // Names that differ in nothing but case come about by chance.
+        if ('problem' in read) expect(read.problem).toBe('the body names a member of an object twice')
+        else expect(read).toEqual({ value: JSON.parse(text) })
       }),
     )
   })
