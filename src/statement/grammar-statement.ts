@@ -134,10 +134,11 @@ class StatementGrammar extends Ddl {
       const path = pathAt(at)
       return role === 'execute' && isComputing(path) ? [] : [{ path, action: role }]
     })
-    // `d.t .1` is one path in ZetaSQL, and two tokens here: its name would be another's.
+    // `d.t .1` and `p-1.q-2.d.t` are one path each in ZetaSQL, and not here: the name would be another's.
     const ends = new Set(names.map(({ path }) => path.end))
-    const isCut = ({ kind, start }: Token, before: Token | undefined): boolean =>
-      kind === 'number' && g.text[start] === '.' && ends.has(before?.end ?? -1)
+    const isCut = ({ kind, word, start }: Token, before: Token | undefined): boolean =>
+      ((kind === 'number' && g.text[start] === '.') || (word === '-' && before?.end === start)) &&
+      ends.has(before?.end ?? -1)
     if (g.tokens.some((token, i) => isCut(token, g.tokens[i - 1]))) return undefined
     // What names nothing is judged by its kind.
     const own = kind === 'SCRIPT' || kind === 'CREATE_CONSTANT' || names.length === 0

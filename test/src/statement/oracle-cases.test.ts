@@ -89,6 +89,11 @@ test('a path in one pair of backticks is called by its last part, as BigQuery do
   expect(uses('SELECT e FROM s.t AS u, t.elements AS e')).toBe('read s.t, read t.elements')
 })
 
+test('a path that is not read to its end names nothing, in a script too', () => {
+  expect(uses('SELECT a FROM p-1.q-2.d.t; SELECT 1')).toBe('unparseable')
+  expect(uses('SELECT a FROM p-1.d.t; SELECT 1 - 2')).toBe('execute SCRIPT, read p-1.d.t')
+})
+
 test('the fields of a tuple have no names', async () => {
   const { output } = await bound('SELECT (id, status) AS pair, STRUCT(id, status) AS named FROM shop.orders')
   expect(output.map(({ type }) => typeText(type))).toEqual(['STRUCT<INT64, STRING>', 'STRUCT<id INT64, status STRING>'])
