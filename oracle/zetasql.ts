@@ -80,6 +80,9 @@ export class ZetaSql {
     const require = createRequire(import.meta.url)
     this.#package = require('@fivetrandevelopers/zetasql') as Package
     this.#binary = join(dirname(require.resolve('@fivetrandevelopers/zetasql')), 'zetasql/remote_server.so')
+    // The service would outlive us.
+    process.once('exit', () => this.#process?.kill('SIGKILL'))
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   }
 
   /** Which tables the text names, each once, as dotted lower-case names; and ZetaSQL's kind where it is asked for. */
