@@ -7,7 +7,8 @@ import type { BodyLimits, Body, HttpAsked, HttpConnection, Incoming, InForce, Un
 import { orAbort } from '../runtime.ts'
 import { unknownConnection } from '../unknown.ts'
 import { readJson } from '../statement/http/json.ts'
-import { readTarget } from '../statement/http/target.ts'
+import type { Operation } from '../statement/http/operations.ts'
+import { readTarget, type Target } from '../statement/http/target.ts'
 
 /** The exchange with its statement, or the denial that the operation alone brings about. Throws `target-refused`, `resource-unknown`. */
 export function stateHttp(
@@ -36,6 +37,7 @@ export function stateHttp(
       `some servers take the path for \`${other}\`, for they mind no upper and lower case`,
     )
   }
+  mustNameOnce(target.query, operation.parameters)
   const statement: HttpStatement = {
     language: 'http',
     kind: method,
@@ -55,6 +57,23 @@ export function stateHttp(
   return decision === undefined
     ? { ...unstated, statement }
     : { ...unstated, statement, findings: [], decision, policy: policies.digest }
+}
+
+/** Some servers mind no upper and lower case in the names of parameters, and a condition about `limit` does: no name is said in two ways. */
+function mustNameOnce(query: Target['query'], declared: Operation['parameters']): void {
+  const known = declared.filter((parameter) => parameter.in === 'query').map((parameter) => parameter.name)
+  const meant = new Map(known.map((name) => [name.toLowerCase(), name]))
+  for (const [name] of query) {
+    if (known.includes(name)) continue
+    const other = meant.get(name.toLowerCase()) ?? name
+    if (other !== name) {
+      throw new Failure('target-refused', 'a parameter differs from another in nothing but upper and lower case', {
+        where: name.slice(0, 64),
+        ...(known.includes(other) && { fix: `write \`${other}\`` }),
+      })
+    }
+    meant.set(name.toLowerCase(), name)
+  }
 }
 
 function unknownOperation(method: string, methods: readonly string[]): Failure {

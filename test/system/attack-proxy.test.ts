@@ -125,6 +125,18 @@ it('a path that is another operation where case does not count is not sent', asy
   expect((await call('/things/Exports')).status).toBe(200)
 })
 
+it('a parameter whose name differs in nothing but case is not sent', async () => {
+  expect((await call('/things/1?page=1&Page=2')).status).toBe(400)
+  // The CRM's document declares `limit`.
+  const crm = async (query: string): Promise<number> =>
+    (await gateway.get(`/proxy/crm/customers${query}`, 'agent')).status
+  expect(await crm('?Limit=500')).toBe(400)
+  expect(await crm('?limit=1&LIMIT=500')).toBe(400)
+  expect(reached).toEqual([])
+  expect(await crm('?limit=1')).toBe(200)
+  expect((await call('/things/1?page=1&page=2&Size=3')).status).toBe(200)
+})
+
 it.each(['zstd', 'br'])('an answer of two parts in %s is no whole of one part', async (coding) => {
   const answer = await call(`/things/${coding}`)
   expect(`${answer.status} ${((await answer.json()) as { code: string }).code}`).toBe('502 upstream-failed')
