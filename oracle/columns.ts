@@ -9,7 +9,7 @@ import { queries } from './queries.ts'
 import { catalog, leavesOf, SCHEMAS, typeOf } from './schema.ts'
 import { ZetaSql } from './zetasql.ts'
 
-export const DEFAULTS = { project: 'own' }
+export const DEFAULTS = { project: 'own', dataset: 'shop' }
 const BOUNDS: Bounds = { maxRows: 1, timeoutMs: 1000, maxBytesBilled: 1 }
 const IN_FLIGHT = 8
 const SHOWN = 40

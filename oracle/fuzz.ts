@@ -110,7 +110,7 @@ async function judge({ mutant, parsed, zetasql, tally }: Case): Promise<void> {
   // Behind a hint its parser tells no kind.
   const isHinted = answer.kind === 'hinted'
   // BigQuery takes temporary functions with a query behind them for a query.
-  const isFunctions = answer.kind === undefined && parsed.kind === 'SELECT' && /CREATE TEMP/i.test(parsed.text)
+  const isFunctions = answer.kind === undefined && parsed.kind === 'SELECT' && /CREATE\s+TEMP/i.test(parsed.text)
   if (!isScript && !isHinted && !isFunctions && (answer.kind === 'query') !== (parsed.kind === 'SELECT')) {
     tally.otherKind++
     show(tally.otherKind, `KIND ours ${parsed.kind}, theirs ${answer.kind ?? 'no single statement'}`, mutant)

@@ -300,7 +300,7 @@ class Writer {
       return this.#is(2)
         ? this.#aliased(cte.name, cte.columns)
         : { sql: cte.name, relation: { alias: cte.name, columns: cte.columns } }
-    return this.#table()
+    return this.#table(ctes)
   }
 
   /** A subquery of rows: as STRUCT, as VALUE, or gathered and taken apart again. */
@@ -323,10 +323,14 @@ class Writer {
     )
   }
 
-  #table(): { sql: string; relation: Relation } {
+  #table(ctes: readonly Cte[]): { sql: string; relation: Relation } {
     const [name, columns] = this.#one(Object.entries(TABLES)) ?? ['shop.leads', []]
     const isQuoted = this.#is(4)
-    const sql = isQuoted ? `\`${name}\`` : this.#is(3) ? `own.${name}` : name
+    const short = name.startsWith('shop.') && this.#is(3) ? name.slice('shop.'.length) : name
+    const sql = isQuoted ? `\`${short}\`` : short === name && this.#is(3) ? `own.${name}` : short
+    // A CTE of that name stands before the table.
+    const hidden = ctes.findLast((cte) => cte.name === short)
+    if (hidden !== undefined) return this.#aliased(sql, hidden.columns)
     const strings = columns.filter(({ type }) => type.kind === 'STRING').map(({ name }) => name)
     const [a, b] = strings
     if (a !== undefined && b !== undefined && this.#is(10)) return this.#turned(sql, columns, a, b)

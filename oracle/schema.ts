@@ -53,7 +53,7 @@ function tableOf(path: TablePath): Table | undefined {
   return { path, resource, kind: 'TABLE', version: '1', columns: columns.map((c) => ({ ...c, nullable: true })) }
 }
 
-/** As ZetaSQL's service asks for it: `a.b`, `own.a.b`, and each whole in one pair of backticks. */
+/** As ZetaSQL's service asks for it: `a.b`, `own.a.b`, each whole in one pair of backticks, and b of `shop`. */
 export function catalog(languageOptions: object): object {
   const datasets = Map.groupBy(Object.entries(TABLES), ([name]) => name.split('.')[0] ?? '')
   const catalogs = [...datasets].map(([name, tables]) => ({
@@ -63,6 +63,8 @@ export function catalog(languageOptions: object): object {
   const whole = Object.entries(TABLES).flatMap(([table, columns]) => [
     simpleTable(table, columns, table),
     simpleTable(table, columns, `own.${table}`),
+    // The dataset where names of one part stand.
+    ...(table.startsWith('shop.') ? [simpleTable(table, columns, table.slice('shop.'.length))] : []),
   ])
   return {
     name: 'root',
