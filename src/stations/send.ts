@@ -1,5 +1,5 @@
 /** Station 6 for HTTP: the request on its way out, its body masked where a policy says so, and counted. */
-import type { Completed, Masked, Permitted } from '../exchange.ts'
+import type { Completed, HttpStatement, Masked, Permitted } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import { bodyHead, transformsOf, type ActivePlugin } from '../fulfil.ts'
 import type { Body, HttpConnection, HttpReady, Replied } from '../journey.ts'
@@ -20,7 +20,7 @@ export async function send(
   const { exchange, narrowed, plugins } = ready
   const { clock } = parts.runtime
   const since = clock.monotonic()
-  const reply = await connector.send(narrowed, exchange, upload.body, signal)
+  const reply = await connector.send(upload.described(narrowed), exchange, upload.body, signal)
   const run = { durationMs: () => clock.monotonic() - since, sent: () => upload.sent(), masked: () => upload.masked() }
   return relay(ready, reply, plugins, run, signal, parts, {
     ...ends,
@@ -52,6 +52,14 @@ export class Upload {
 
   masked(): readonly Masked[] {
     return this.#transforms.flatMap((it) => it.counts().map((count) => ({ resource: this.#operation, ...count })))
+  }
+
+  /** As it goes out: of a body that is masked on its way nobody knows the length, least of all who sent it. */
+  described(statement: HttpStatement): HttpStatement {
+    const { body } = statement
+    if (body === undefined || this.#transforms.length === 0) return statement
+    const { length: _, ...rest } = body
+    return { ...statement, body: rest }
   }
 
   #whole(bytes: Uint8Array): Uint8Array {

@@ -21,6 +21,11 @@ rules:
     resources: ['POST /payments']
     when: http.body.amount < 100
     because: small sums are paid
+  - id: uploads
+    effect: permit
+    resources: ['POST /uploads']
+    because: for the tests
+    obligations: { mask-json: { request: { $..email: redact } } }
 `
 
 const LINES = Buffer.from('one line of many\n'.repeat(100))
@@ -32,12 +37,17 @@ const TWICE: Readonly<Record<string, Buffer>> = {
 let upstream: Server
 let gateway: GatewayProcess
 const reached: string[] = []
+let sent = ''
 
 beforeAll(async () => {
   upstream = createServer((request, response) => {
     const { method = '', url = '' } = request
     reached.push(`${method} ${url}`)
-    request.resume()
+    request.setEncoding('utf8').on('data', (text: string) => (sent += text))
+    if (url === '/uploads') {
+      request.on('end', () => response.writeHead(201, { 'Content-Type': 'application/json' }).end('{}'))
+      return
+    }
     const coding = url.slice('/things/'.length)
     const body = TWICE[coding]
     if (body !== undefined) {
@@ -59,7 +69,7 @@ beforeAll(async () => {
     type: rest
     baseUrl: http://127.0.0.1:${port}
     credential: { type: none }
-    operations: ['GET /things/{id}', 'GET /things/export', 'GET /links', 'POST /payments']
+    operations: ['GET /things/{id}', 'GET /things/export', 'GET /links', 'POST /payments', 'POST /uploads']
     hosts: [odd.example]
 
   crm:
@@ -75,6 +85,7 @@ afterAll(async () => {
 })
 beforeEach(() => {
   reached.length = 0
+  sent = ''
 })
 
 async function call(path: string, init: RequestInit = {}): Promise<Response> {
@@ -114,6 +125,14 @@ describe('a body that servers read differently is not sent', () => {
     expect(said()).toMatch(/^HTTP\/1\.1 400 /)
     expect(reached).toEqual([])
   })
+})
+
+it('a body too large to be kept is masked on its way, though its length is not what was said', async () => {
+  const filler = 'x'.repeat(400_000)
+  const body = JSON.stringify({ filler, email: 'ada@example.com' })
+  const headers = { 'Content-Type': 'application/json' }
+  expect((await call('/uploads', { method: 'POST', body, headers })).status).toBe(201)
+  expect(JSON.parse(sent)).toEqual({ filler, email: '[redacted]' })
 })
 
 it('a path that is another operation where case does not count is not sent', async () => {
