@@ -6,7 +6,7 @@ import type { Refusal, Statements } from '../src/statement/contract.ts'
 import { type Json, type Lineage, lineageOf } from './lineage.ts'
 import { type Mutant, mutants, tokensOf } from './mutate.ts'
 import { queries } from './queries.ts'
-import { catalog, leavesOf, SCHEMAS, typeOf } from './schema.ts'
+import { catalog, leavesOf, SCHEMAS, typeOf, withViews } from './schema.ts'
 import { ZetaSql } from './zetasql.ts'
 
 export const DEFAULTS = { project: 'own', dataset: 'shop' }
@@ -75,7 +75,7 @@ async function judge(mutant: Mutant, { statements, zetasql, tally }: Tools): Pro
   const ours = await bind(mutant.sql, statements)
   const isRefused = 'refused' in ours
   if (!isRefused && !COMPARED.test(ours.kind)) return
-  const theirs = await zetasql.analyze(mutant.sql)
+  const theirs = await zetasql.analyze(withViews(mutant.sql))
   const lineage = theirs.is === 'read' ? lineageOf(theirs.statement as { readonly [key: string]: Json }) : undefined
   if (lineage === undefined) {
     add(tally.what, theirs.is !== 'refused' ? theirs.is : isRefused ? 'both refuse' : 'they alone refuse')
@@ -97,7 +97,7 @@ async function judge(mutant: Mutant, { statements, zetasql, tally }: Tools): Pro
 async function agreed(sql: string, ours: SqlStatement, theirs: Lineage, zetasql: ZetaSql): Promise<Finding[]> {
   const found = differences(ours, theirs)
   if (divided(sql) === sql || found.every(({ finding }) => finding === 'more')) return found
-  const other = await zetasql.analyze(divided(sql))
+  const other = await zetasql.analyze(withViews(divided(sql)))
   const lineage = other.is === 'read' ? lineageOf(other.statement as { readonly [key: string]: Json }) : undefined
   const rest = lineage === undefined ? found : differences(ours, lineage)
   return rest.every(({ finding }) => finding === 'more') ? rest : found

@@ -4,7 +4,7 @@
  */
 import { type SqlField, type SqlType, typeText } from '../src/exchange.ts'
 import { type Mutant, randomness } from './mutate.ts'
-import { TABLES } from './schema.ts'
+import { TABLES, VIEWS } from './schema.ts'
 
 /** What FROM puts in scope. */
 interface Relation {
@@ -324,6 +324,7 @@ class Writer {
   }
 
   #table(ctes: readonly Cte[]): { sql: string; relation: Relation } {
+    if (this.#is(8)) return this.#view()
     const [name, columns] = this.#one(Object.entries(TABLES)) ?? ['shop.leads', []]
     const isQuoted = this.#is(4)
     const short = name.startsWith('shop.') && this.#is(3) ? name.slice('shop.'.length) : name
@@ -337,6 +338,12 @@ class Writer {
     // Without an alias, ZetaSQL calls a path in one pair of backticks by all of it, BigQuery by its last part.
     if (isQuoted || this.#is(2)) return this.#aliased(sql, columns)
     return { sql, relation: { alias: name.split('.')[1] ?? name, columns } }
+  }
+
+  #view(): { sql: string; relation: Relation } {
+    const [name, { columns }] = this.#one(Object.entries(VIEWS)) ?? ['v_pay', { columns: [] }]
+    const sql = this.#one([name, `shop.${name}`, `own.shop.${name}`]) ?? name
+    return this.#is(2) ? this.#aliased(sql, columns) : { sql, relation: { alias: name, columns } }
   }
 
   /** PIVOT or UNPIVOT of two columns. */

@@ -43,11 +43,68 @@ export const TABLES: Readonly<Record<string, readonly SqlField[]>> = Object.from
   ]),
 )
 
+/** Views: ours are tables with a text, ZetaSQL has them as CTEs in front of the query; see `withViews`. */
+export const VIEWS: Readonly<Record<string, { readonly columns: readonly SqlField[]; readonly definition: string }>> = {
+  v_people: {
+    columns: [
+      { name: 'id', type: INT64 },
+      { name: 'mail', type: STRING },
+      { name: 'town', type: STRING },
+      { name: 'geo', type: struct({ lat: { kind: 'FLOAT64' }, name: STRING }) },
+      { name: 'tags', type: array(STRING) },
+    ],
+    definition: `SELECT id, email AS mail, address.city AS town, address.geo, tags FROM own.shop.customers WHERE name != 'x'`,
+  },
+  v_pay: {
+    columns: [
+      { name: 'name', type: STRING },
+      { name: 'more', type: INT64 },
+      { name: 'ssn', type: STRING },
+    ],
+    definition:
+      'SELECT s.name, s.salary + 1 AS more, c.ssn FROM own.hr.salaries AS s JOIN own.hr.customers AS c USING (id)',
+  },
+  v_deep: {
+    columns: [
+      { name: 'mail', type: STRING },
+      { name: 'town', type: STRING },
+      { name: 'top', type: INT64 },
+    ],
+    definition:
+      'SELECT p.mail, ANY_VALUE(p.town) AS town, MAX(w.more) AS top FROM own.shop.v_people AS p LEFT JOIN own.shop.v_pay AS w ON w.name = p.mail GROUP BY p.mail',
+  },
+}
+
+/** A query that names views, as ZetaSQL is asked: each of them, and what they name, a CTE in front. */
+export function withViews(sql: string): string {
+  const local = (text: string): string => text.replaceAll(/\b(own\.)?shop\.(v_(?:people|pay|deep))\b/gi, '$2')
+  const named = new Set(sql.toLowerCase().match(/\bv_(people|pay|deep)\b/g))
+  if (named.size === 0) return sql
+  if (named.has('v_deep')) for (const name of Object.keys(VIEWS)) named.add(name)
+  const ctes = Object.entries(VIEWS)
+    .filter(([name]) => named.has(name))
+    .map(([name, { definition }]) => `${name} AS (${local(definition)})`)
+  const [, words = '', rest = ''] = /^\s*(WITH\s+(?:RECURSIVE\s+)?)?([^]*)$/i.exec(local(sql)) ?? []
+  return words === '' ? `WITH ${ctes.join(', ')} ${rest}` : `${words}${ctes.join(', ')}, ${rest}`
+}
+
 /** As our binder asks for it. */
 export const SCHEMAS: Schemas = { table: (path) => Promise.resolve(tableOf(path)) }
 
 function tableOf(path: TablePath): Table | undefined {
   const resource = `${path.dataset}.${path.table}`
+  const view = path.dataset === 'shop' && path.project === 'own' ? VIEWS[path.table] : undefined
+  if (view !== undefined) {
+    const { columns, definition } = view
+    return {
+      path,
+      resource,
+      kind: 'VIEW',
+      version: '1',
+      definition,
+      columns: columns.map((c) => ({ ...c, nullable: true })),
+    }
+  }
   const columns = path.project === 'own' ? TABLES[resource] : undefined
   if (columns === undefined) return undefined
   return { path, resource, kind: 'TABLE', version: '1', columns: columns.map((c) => ({ ...c, nullable: true })) }
