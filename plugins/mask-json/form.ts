@@ -47,5 +47,9 @@ function spellings(name: string): readonly (readonly string[])[] {
     all.push(name.replaceAll(']', '').split(/[[.]/))
     if (name.includes('[') && name.includes('.')) all.push(name.replaceAll(']', '').split('['))
   }
+  // PHP skips blanks before a name, ends it at a NUL, and reads nothing behind a bracket that closes.
+  const [, first = '', parts = ''] = /^ *([^[\0]*)((?:\[[^\]\0]*\])*)/.exec(name) ?? []
+  const php = [first, ...Array.from(parts.matchAll(/\[([^\]]*)\]/g), ([, part = '']) => part)]
+  if (!all.some((spelling) => spelling.join('[') === php.join('['))) all.push(php)
   return all
 }

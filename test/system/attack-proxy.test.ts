@@ -135,6 +135,17 @@ it('a body too large to be kept is masked on its way, though its length is not w
   expect(JSON.parse(sent)).toEqual({ filler, email: '[redacted]' })
 })
 
+it('a form is masked by the names that PHP reads', async () => {
+  const names = ['%20email', '+email', 'email%00x', 'email%00%5Ba', 'a[email]x', 'a[b][email]x[y', '+a[email]', 'b[]']
+  const body = names.map((name) => `${name}=ada@example.com`).join('&')
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
+  expect((await call('/uploads', { method: 'POST', body, headers })).status).toBe(201)
+  expect(sent.split('&').map((pair) => decodeURIComponent(pair.split('=')[1] ?? ''))).toEqual([
+    ...Array.from({ length: names.length - 1 }, () => '[redacted]'),
+    'ada@example.com',
+  ])
+})
+
 it('a path that is another operation where case does not count is not sent', async () => {
   expect((await call('/things/export')).status).toBe(403)
   const answer = await call('/things/EXPORT')
