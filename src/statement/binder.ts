@@ -5,7 +5,7 @@
 import type { Feature, SqlType, Table } from '../exchange.ts'
 import { DATE_PARTS, type Grammar, Stop } from './grammar.ts'
 import { callType, CONSTANTS, isPartAt, isSystemFunction, remarkOn, sharedType } from './functions.ts'
-import { lower, operands, type Names } from './names.ts'
+import { lower, operands, seesLeft, type Names } from './names.ts'
 import { nearest } from './nearest.ts'
 import type { Analysed } from './parse.ts'
 import type {
@@ -495,7 +495,7 @@ class Binder {
   }
 
   #joinPipe(join: Extract<Pipe, { is: 'join' }>['join'], left: Frame, outer: Scope | undefined): Frame {
-    return this.#joined(join, left, this.#from(join.right, outer, left), EMPTY, outer)
+    return this.#joined(join, left, this.#from(join.right, outer, seesLeft(join) ? left : EMPTY), EMPTY, outer)
   }
 
   // ── parts of queries ───────────────────────────────────────────────────────────────────────────────────────────
@@ -952,8 +952,7 @@ class Binder {
 
   #join(join: JoinItem, outer: Scope | undefined, before: Frame): Frame {
     const left = this.#from(join.left, outer, before)
-    // A join inside a join sees nothing of what stands before it.
-    const seen = join.right.is === 'join' ? EMPTY : this.#merge(before, left)
+    const seen = seesLeft(join) ? this.#merge(before, left) : EMPTY
     return this.#joined(join, left, this.#from(join.right, outer, seen), before, outer)
   }
 

@@ -13,6 +13,7 @@ import type {
   FromItem,
   FunctionItem,
   Item,
+  JoinItem,
   Name,
   OpaqueName,
   Path,
@@ -345,7 +346,7 @@ class NameWalk {
         return only(aliases, outer, pipe.alias)
       case 'join': {
         const { join } = pipe
-        this.#from(join.right, ctes, aliases, outer)
+        this.#right(join, ctes, aliases, outer)
         return join.on === undefined ? undefined : this.#expression(join.on, ctes, aliases)
       }
       case 'union':
@@ -438,7 +439,7 @@ class NameWalk {
     switch (item.is) {
       case 'join':
         this.#from(item.left, ctes, aliases, outer)
-        this.#right(item.right, ctes, aliases, outer)
+        this.#right(item, ctes, aliases, outer)
         if (item.on !== undefined) this.#expression(item.on, ctes, aliases)
         return
       case 'subquery':
@@ -469,11 +470,19 @@ class NameWalk {
     if (alias !== undefined) aliases.add(lower(alias.text))
   }
 
-  /** A join inside a join sees nothing of what stands before it: there, `a.items` is a table. */
-  #right(item: FromItem, ctes: Ctes, aliases: Set<string>, outer: Aliases): void {
-    if (item.is !== 'join') return this.#from(item, ctes, aliases, outer)
+  /** Where the right side sees nothing of what stands before it, `a.items` is a table there, in a subquery of UNNEST too. */
+  #right(join: Pick<JoinItem, 'kind' | 'right'>, ctes: Ctes, aliases: Set<string>, outer: Aliases): void {
+    const { right } = join
+    if (seesLeft(join)) return this.#from(right, ctes, aliases, outer)
+    const path =
+      right.is === 'table' ? right.path : right.is === 'pivot' && right.of.is === 'table' ? right.of.path : undefined
+    const [first, second] = path?.names ?? []
+    if (first !== undefined && second !== undefined && second.start > first.end && aliases.has(lower(first.text))) {
+      const message = `an array of \`${first.text}\` cannot stand behind \`${join.kind} JOIN\``
+      this.#grammar.stop(right.start, 'unparseable', message, 'write the path of a table in backticks')
+    }
     const inside = new Set(outer)
-    this.#from(item, ctes, inside, outer)
+    this.#from(right, ctes, inside, outer)
     for (const alias of inside) aliases.add(alias)
   }
 
@@ -509,6 +518,11 @@ class NameWalk {
     if (expression.is === 'subquery' || expression.is === 'in') this.#query(expression.query, ctes, aliases)
     this.#all(operands(expression), ctes, aliases)
   }
+}
+
+/** A join inside a join does not see what stands before it, and neither does what stands behind RIGHT or FULL JOIN. */
+export function seesLeft({ kind, right }: Pick<JoinItem, 'kind' | 'right'>): boolean {
+  return right.is !== 'join' && kind !== 'RIGHT' && kind !== 'FULL'
 }
 
 /** What stood before a pipe operator is out of view behind it: leaves `outer` in `aliases`, and `alias`. */

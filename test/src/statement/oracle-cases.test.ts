@@ -94,6 +94,29 @@ test('a path that is not read to its end names nothing, in a script too', () => 
   expect(uses('SELECT a FROM p-1.d.t; SELECT 1 - 2')).toBe('execute SCRIPT, read p-1.d.t')
 })
 
+test('what stands behind RIGHT or FULL JOIN sees nothing of what stands before it', async () => {
+  for (const join of ['RIGHT', 'FULL', 'FULL OUTER']) {
+    const behind = (right: string) => uses(`SELECT x.name FROM shop.hr ${join} JOIN ${right} AS x ON TRUE`)
+    expect(behind('UNNEST((SELECT ARRAY_AGG(s) FROM hr.salaries AS s))')).toBe('read hr.salaries, read shop.hr')
+    expect(behind('UNNEST(ARRAY(SELECT s.name FROM hr.salaries AS s))')).toBe('read hr.salaries, read shop.hr')
+    expect(behind('hr.salaries')).toBe('unparseable')
+    expect(behind('`hr.salaries`')).toBe('read hr.salaries, read shop.hr')
+  }
+  for (const join of ['LEFT JOIN', 'JOIN', 'CROSS JOIN', ',']) {
+    const on = /^(LEFT )?JOIN$/.test(join) ? ' ON TRUE' : ''
+    const right = 'UNNEST((SELECT ARRAY_AGG(s) FROM hr.salaries AS s)) AS x'
+    expect(uses(`SELECT x FROM shop.hr ${join} ${right}${on}`)).toBe('read shop.hr')
+  }
+  // A row made up so that its field bears a table's name: not it, but the table is read.
+  const { output } = await bound(
+    'SELECT x.email FROM (SELECT [STRUCT("a" AS email)] AS leads) AS shop RIGHT JOIN UNNEST((SELECT ARRAY_AGG(s) FROM shop.leads AS s)) AS x ON TRUE',
+  )
+  expect(output.map(({ sources }) => sources)).toEqual([['shop.leads.email', 'shop.leads.source']])
+  expect(uses('FROM shop.hr |> RIGHT JOIN UNNEST((SELECT ARRAY_AGG(s) FROM hr.salaries AS s)) AS x ON TRUE')).toBe(
+    'read hr.salaries, read shop.hr',
+  )
+})
+
 test('the fields of a tuple have no names', async () => {
   const { output } = await bound('SELECT (id, status) AS pair, STRUCT(id, status) AS named FROM shop.orders')
   expect(output.map(({ type }) => typeText(type))).toEqual(['STRUCT<INT64, STRING>', 'STRUCT<id INT64, status STRING>'])
