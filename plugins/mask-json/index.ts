@@ -15,7 +15,7 @@ import type {
   Unfulfilled,
 } from '../../src/plugin.ts'
 import { hasherOf, readKeys, type TextHasher } from '../../src/statement/hmac.ts'
-import { formOf, isUtf8, NOTHING, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
+import { formOf, isUtf8, NOTHING, withoutMark, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
 import { EventStream } from '../../src/statement/json/events.ts'
 import { FormBody } from '../../src/statement/json/form.ts'
 import { JsonMasker, JsonMasks } from '../../src/statement/json/masker.ts'
@@ -188,9 +188,9 @@ function transform(head: BodyHead, plan: Plan, to: 'response' | 'request'): Tran
 function masker(form: BodyForm, masks: JsonMasks, counts: number[]): Bytes {
   switch (form) {
     case 'document':
-      return new JsonMasker(masks, { documents: 'one', counts })
+      return withoutMark(new JsonMasker(masks, { documents: 'one', counts }))
     case 'documents':
-      return new JsonMasker(masks, { documents: 'many', counts })
+      return withoutMark(new JsonMasker(masks, { documents: 'many', counts }))
     case 'events':
       return new EventStream(() => new JsonMasker(masks, { documents: 'one', counts }))
     case 'form':

@@ -14,7 +14,7 @@ import type {
   Unfulfilled,
 } from '../../src/plugin.ts'
 import { hasherOf, readKeys } from '../../src/statement/hmac.ts'
-import { formOf, isUtf8, NOTHING, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
+import { formOf, isUtf8, NOTHING, withoutMark, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
 import { EventStream } from '../../src/statement/json/events.ts'
 import { FormBody } from '../../src/statement/json/form.ts'
 import { JsonStrings } from '../../src/statement/json/strings.ts'
@@ -113,9 +113,9 @@ function transform(head: BodyHead, plan: Asked, hashers: Hashers): Transform | U
 function reader(form: BodyForm, patterns: Patterns): Bytes {
   switch (form) {
     case 'document':
-      return new JsonStrings(patterns, 'one')
+      return withoutMark(new JsonStrings(patterns, 'one'))
     case 'documents':
-      return new JsonStrings(patterns, 'many')
+      return withoutMark(new JsonStrings(patterns, 'many'))
     case 'events':
       return new EventStream(
         () => new JsonStrings(patterns, 'one'),

@@ -4,12 +4,11 @@ import type { Reply } from '../connection/contract.ts'
 import type { Completed, Masked } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
 import { transformsOf, type ActivePlugin } from '../fulfil.ts'
-import { base64 } from '../bytes.ts'
+import { base64, concatenated } from '../bytes.ts'
 import type { KeptAnswer } from '../hold/contract.ts'
 import type { HttpReady, Replied } from '../journey.ts'
 import type { Transform } from '../plugin.ts'
 import { reasonOf, type Ends, type ReturnParts } from './return.ts'
-import { joined } from './state-http.ts'
 
 /** Answers up to this size are read whole, so that what cannot be masked is a problem and not a cut. */
 const WHOLE_BYTES = 65_536
@@ -150,7 +149,7 @@ class Passage {
         cause: error,
       })
     }
-    return joined(out, this.#byteCount)
+    return concatenated(out)
   }
 
   /** Piece by piece. Its end follows the record; a body that cannot be masked to its end breaks off. */
@@ -222,7 +221,7 @@ class Passage {
   #answer(): { readonly answer?: KeptAnswer } {
     if (this.#kept === undefined || this.#ends.keep === 0) return {}
     const { status, headers } = this.#head
-    const body = base64(joined(this.#kept, this.#byteCount))
+    const body = base64(concatenated(this.#kept))
     return { answer: { status, headers, body, policy: this.#ready.exchange.policy } }
   }
 
@@ -238,10 +237,7 @@ class Passage {
   /** What is left in each, through those behind it. */
   #ended(): Uint8Array {
     const left = this.#transforms.map((transform, i) => this.#pushed(transform.end(), i + 1))
-    return joined(
-      left,
-      left.reduce((size, { byteLength }) => size + byteLength, 0),
-    )
+    return concatenated(left)
   }
 
   #add(out: Uint8Array[], bytes: Uint8Array): void {

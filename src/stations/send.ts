@@ -1,4 +1,5 @@
 /** Station 6 for HTTP: the request on its way out, its body masked where a policy says so, and counted. */
+import { concatenated } from '../bytes.ts'
 import type { Completed, HttpStatement, Masked, Permitted } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import { bodyHead, transformsOf, type ActivePlugin } from '../fulfil.ts'
@@ -66,7 +67,7 @@ export class Upload {
     if (this.#transforms.length === 0) return bytes
     let out = bytes
     try {
-      for (const transform of this.#transforms) out = concat(transform.push(out), transform.end())
+      for (const transform of this.#transforms) out = concatenated([transform.push(out), transform.end()])
     } catch (cause) {
       throw new Failure('bad-request', 'the body is not what its content type says, so it cannot be masked', { cause })
     }
@@ -98,12 +99,4 @@ function requestTransforms(type: string, exchange: Permitted, plugins: readonly 
   // It was asked before the decision.
   if ('unfulfilled' in transforms) throw new Failure('internal', transforms.unfulfilled.because)
   return transforms
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (b.byteLength === 0) return a
-  const both = new Uint8Array(a.byteLength + b.byteLength)
-  both.set(a)
-  both.set(b, a.byteLength)
-  return both
 }

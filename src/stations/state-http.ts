@@ -1,5 +1,5 @@
 /** Station 2 for HTTP: the request read strictly, matched to an operation, its body kept as far as it may be. */
-import { base64 } from '../bytes.ts'
+import { base64, concatenated } from '../bytes.ts'
 import { sha256HexOf } from '../digest.ts'
 import type { Denied, HttpBody, HttpStatement, Stated } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
@@ -153,7 +153,7 @@ export async function readIncoming(
       throw asFailure(cause, 'client-gone')
     })
     if (next.done === true) {
-      const whole = joined(kept, size)
+      const whole = concatenated(kept)
       return size === 0 && type === '' ? undefined : { type, whole, digest: await sha256HexOf(whole) }
     }
     kept.push(next.value)
@@ -189,16 +189,4 @@ async function* bounded(
 
 function tooLarge(most: number): Failure {
   return new Failure('body-too-large', `the body is larger than ${most} bytes`)
-}
-
-/** One array of all the bytes. */
-export function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0]
-  const whole = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return whole
 }

@@ -1,4 +1,5 @@
 /** Bodies in which JSON masks can be put: which they are, and how each is read. */
+import { concatenated } from '../../bytes.ts'
 
 /** Bytes in, bytes out, as `Transform` of the plugins' contract. Throws where a body is not what its head says. */
 export interface Bytes {
@@ -48,15 +49,28 @@ export class MalformedBody extends Error {
   override readonly name = 'MalformedBody'
 }
 
-/** Pieces as one. */
-export function concatenated(pieces: readonly Uint8Array[]): Uint8Array {
-  const [only] = pieces
-  if (only !== undefined && pieces.length === 1) return only
-  const whole = new Uint8Array(pieces.reduce((size, { length }) => size + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
+const MARK: readonly number[] = [0xef, 0xbb, 0xbf]
+
+/** Leaves out a byte order mark at the beginning: some servers write one, and JSON has no place for it (RFC 8259, 8.1). */
+export function withoutMark(bytes: Bytes): Bytes {
+  let met = 0
+  let isBehind = false
+  const begun = (chunk: Uint8Array): Uint8Array => {
+    let at = 0
+    while (at < chunk.length && met < MARK.length && chunk[at] === MARK[met]) {
+      at += 1
+      met += 1
+    }
+    if (met === MARK.length || at < chunk.length) isBehind = true
+    // Half a mark is none: what was met of it stands there.
+    const half = isBehind && met < MARK.length ? Uint8Array.from(MARK.slice(0, met)) : new Uint8Array()
+    return concatenated([half, chunk.subarray(at)])
   }
-  return whole
+  return {
+    push: (chunk) => bytes.push(isBehind ? chunk : begun(chunk)),
+    end() {
+      const left = isBehind || met === 0 || met === MARK.length ? new Uint8Array() : Uint8Array.from(MARK.slice(0, met))
+      return concatenated([left.length === 0 ? left : bytes.push(left), bytes.end()])
+    },
+  }
 }

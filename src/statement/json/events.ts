@@ -1,5 +1,6 @@
 /** Server-sent events whose data is JSON. Each event is held until it is whole, never more than one. */
-import { concatenated, MalformedBody, type Bytes } from './body.ts'
+import { concatenated } from '../../bytes.ts'
+import { MalformedBody, type Bytes } from './body.ts'
 
 /** Bytes of one event, its line that is not whole yet included. */
 const EVENT_BYTES = 1_048_576

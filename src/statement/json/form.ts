@@ -1,5 +1,6 @@
 /** Forms (`application/x-www-form-urlencoded`), pair by pair. */
-import { concatenated, MalformedBody, type Bytes } from './body.ts'
+import { concatenated } from '../../bytes.ts'
+import { MalformedBody, type Bytes } from './body.ts'
 
 /** Bytes of one pair, encoded. */
 const PAIR_BYTES = 196_608

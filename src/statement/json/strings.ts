@@ -2,7 +2,8 @@
  * Changes texts of JSON documents wherever they stand, names of members among them, as their bytes go by. Whoever uses it
  * has made sure that the bytes are JSON; everything but changed texts leaves as it came.
  */
-import { concatenated, type Bytes } from './body.ts'
+import { concatenated } from '../../bytes.ts'
+import type { Bytes } from './body.ts'
 import { JsonMasker, JsonMasks } from './masker.ts'
 import { REDACTED } from './value.ts'
 
