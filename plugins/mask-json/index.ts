@@ -15,7 +15,7 @@ import type {
   Unfulfilled,
 } from '../../src/plugin.ts'
 import { hasherOf, readKeys, type TextHasher } from '../../src/statement/hmac.ts'
-import { formOf, isUtf8, NOTHING, withoutMark, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
+import { NOTHING, readingOf, withoutMark, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
 import { EventStream } from '../../src/statement/json/events.ts'
 import { FormBody } from '../../src/statement/json/form.ts'
 import { JsonMasker, JsonMasks } from '../../src/statement/json/masker.ts'
@@ -161,27 +161,8 @@ function transform(head: BodyHead, plan: Plan, to: 'response' | 'request'): Tran
   const counts = way.lines.map(() => 0)
   // An answer may have nothing to say and no type to say it in; a request that is here has a body.
   if (contentType === '' && status !== undefined) return counted(NOTHING, way, counts)
-  const form = formOf(contentType)
-  if (form === undefined) {
-    return unfulfilled({
-      code: 'mask-content-type',
-      because:
-        contentType === ''
-          ? 'a body without a content type cannot be masked'
-          : `a body of type \`${contentType}\` cannot be masked`,
-      fix:
-        contentType === ''
-          ? 'send `Content-Type: application/json`'
-          : `ask for JSON, or have the policy owner list \`${contentType}\` under \`passTypes\` if it holds nothing to mask`,
-    })
-  }
-  if (!isUtf8(charset)) {
-    return unfulfilled({
-      code: 'mask-charset',
-      because: `a body in charset \`${charset}\` cannot be masked`,
-      fix: 'have it sent in UTF-8',
-    })
-  }
+  const form = readingOf(contentType, charset)
+  if (typeof form !== 'string') return unfulfilled(form)
   return counted(masker(form, way.masks, counts), way, counts)
 }
 

@@ -1,5 +1,6 @@
 /** Bodies in which JSON masks can be put: which they are, and how each is read. */
 import { concatenated } from '../../bytes.ts'
+import type { Reason } from '../../exchange.ts'
 
 /** Bytes in, bytes out, as `Transform` of the plugins' contract. Throws where a body is not what its head says. */
 export interface Bytes {
@@ -33,6 +34,29 @@ export function formOf(contentType: string): BodyForm | undefined {
 /** Whether a body of this charset is read as UTF-8, as JSON is where nothing is said. Small letters. */
 export function isUtf8(charset: string | undefined): boolean {
   return charset === undefined || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii'
+}
+
+/** How a body of this type is read; or why it cannot be masked. */
+export function readingOf(contentType: string, charset: string | undefined): BodyForm | Reason {
+  const form = formOf(contentType)
+  if (form === undefined) return contentType === '' ? UNTYPED : untold(contentType)
+  if (isUtf8(charset)) return form
+  const because = `a body in charset \`${charset}\` cannot be masked`
+  return { code: 'mask-charset', because, fix: 'have it sent in UTF-8' }
+}
+
+const UNTYPED: Reason = {
+  code: 'mask-content-type',
+  because: 'a body without a content type cannot be masked',
+  fix: 'send `Content-Type: application/json`',
+}
+
+function untold(contentType: string): Reason {
+  return {
+    code: 'mask-content-type',
+    because: `a body of type \`${contentType}\` cannot be masked`,
+    fix: `ask for JSON, or have the policy owner list \`${contentType}\` under \`passTypes\` if it holds nothing to mask`,
+  }
 }
 
 /** A body of no type, which has to be empty. */
