@@ -63,6 +63,9 @@ export function outcomeAnswer(outcome: Outcome, format: Format): Response {
 function replyAnswer({ exchange, status, headers, body, signal }: Replied): Response {
   const answer = new Headers(headers.map(([name, value]): [string, string] => [name, value]))
   answer.set('Sluice-Exchange', exchange.id)
+  // A page of the API's is no page of the gateway's, though it comes from its origin: in a browser it may do nothing.
+  answer.set('X-Content-Type-Options', 'nosniff')
+  answer.set('Content-Security-Policy', "default-src 'none'; sandbox")
   if (body === undefined || body instanceof Uint8Array) {
     return new Response((body ?? null) as Uint8Array<ArrayBuffer> | null, { status, headers: answer })
   }

@@ -86,10 +86,13 @@ async function record(exchange: string, outcome: string) {
 describe('a call through the gateway', () => {
   it('gets the API’s own answer, and the upstream sees the gateway’s credential and nothing of the agent', async () => {
     const answer = await call('/customers/7?fields=all')
-    expect([answer.status, answer.headers.get('Content-Type'), answer.headers.get('Cache-Control')]).toEqual([
+    const headers = ['Content-Type', 'Cache-Control', 'X-Content-Type-Options', 'Content-Security-Policy']
+    expect([answer.status, ...headers.map((name) => answer.headers.get(name))]).toEqual([
       200,
       'application/json',
       'no-store',
+      'nosniff',
+      "default-src 'none'; sandbox",
     ])
     expect(await answer.json()).toMatchObject({ id: 7, name: 'Frances Novak' })
     expect(await record(answer.headers.get('Sluice-Exchange') ?? '', 'answered')).toMatchObject({

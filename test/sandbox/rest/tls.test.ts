@@ -1,78 +1,16 @@
 /** TLS to an upstream: who it is has to be proven, and nothing switches that off. */
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Failure } from '../../../src/failure.ts'
 import { clientOf, outcome, testRuntime } from './raw-upstream.ts'
 
-let folder: string
-const at = (name: string): string => join(folder, name)
-const openssl = (...args: readonly string[]): void => void execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+/** What `tls/make.sh` made: an authority, a server and a client. */
+const at = (name: string): string => join(import.meta.dirname, 'tls', name)
 
-/** A key and a certificate for `name`, signed by the test's own authority. */
-function issue(file: string, name: string): void {
-  openssl(
-    'req',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    `${file}.key`,
-    '-out',
-    `${file}.csr`,
-    '-subj',
-    `/CN=${name}`,
-  )
-  writeFileSync(at(`${file}.ext`), `subjectAltName=DNS:${name}`)
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    `${file}.csr`,
-    '-CA',
-    'ca.pem',
-    '-CAkey',
-    'ca.key',
-    '-CAcreateserial',
-    '-days',
-    '2',
-    '-out',
-    `${file}.pem`,
-    '-extfile',
-    `${file}.ext`,
-  )
-}
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-tls-'))
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-days',
-    '2',
-    '-subj',
-    '/CN=authority',
-  )
-  issue('crm', 'crm.example')
-  issue('sluice', 'sluice')
-})
-afterAll(() => rmSync(folder, { recursive: true }))
 afterEach(() => vi.unstubAllEnvs())
 
 const runtime = testRuntime({
