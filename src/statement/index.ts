@@ -92,7 +92,7 @@ class GoogleSql implements Statements {
         return { ...last, parameters, bounds, masks: [] }
       }
       const expansion = await expand(analysed, schemas, signal)
-      const shape = await shapeOf(analysed.grammar.tokens.filter((token) => token.end <= analysed.text.length))
+      const shape = shapeOf(analysed.grammar.tokens.filter((token) => token.end <= analysed.text.length))
       const analysis = { ...describe(analysed, expansion, bindTree(analysed, expansion.sources)), shape }
       this.#bound.set(analysed, analysis)
       return { ...analysis, parameters, bounds, masks: [] }
