@@ -20,9 +20,6 @@ export interface ProxyRoutes {
 /** Most characters of the words that say why. */
 const PURPOSE_MOST = 1_000
 
-/** The answer to a request for an API, or nothing where it is for the gateway itself. */
-export type Proxy = (c: Context) => Promise<Response> | undefined
-
 export function mountProxy(app: OpenAPIHono, { runtime, gateway, maxWaitSeconds, hosts }: ProxyRoutes): void {
   const proxied = (connection: string, target: string): ((c: Context) => Promise<Response>) =>
     knocked(runtime, 'proxy', async (c, knock) => {

@@ -7,8 +7,14 @@ export function sha256Hex(text: string): Promise<string> {
 
 /** 64 hex digits over `bytes`. */
 export async function sha256HexOf(bytes: Uint8Array): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
-  let hex = ''
-  for (const byte of hash) hex += byte.toString(16).padStart(2, '0')
-  return hex
+  return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)))
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** Two digits a byte. */
+export function hex(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += HEX[byte] ?? ''
+  return text
 }

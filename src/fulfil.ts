@@ -2,6 +2,7 @@
  * Carrying out what a decision still demands. A plugin may only narrow a statement; this file holds it to that, and an
  * obligation that nobody can carry out denies.
  */
+import { concatenated } from './bytes.ts'
 import { mediaTypeOf } from './connection/contract.ts'
 import {
   BUDGETS,
@@ -96,6 +97,17 @@ const CONDITIONAL: ReadonlySet<string> = new Set([
   'if-modified-since',
   'if-unmodified-since',
 ])
+
+/** Several as one: what is left in each goes through those behind it. */
+export function chained(transforms: readonly Transform[]): Transform {
+  const through = (bytes: Uint8Array, from: number): Uint8Array =>
+    transforms.slice(from).reduce((so, transform) => transform.push(so), bytes)
+  return {
+    push: (chunk) => through(chunk, 0),
+    end: () => concatenated(transforms.map((transform, i) => through(transform.end(), i + 1))),
+    counts: () => transforms.flatMap((transform) => transform.counts()),
+  }
+}
 
 /** What of an HTTP request its obligations cannot be carried out on; known before anything is sent. */
 export function barrierOf(

@@ -3,6 +3,8 @@
  * parameters, the gateway with `hasherOf`. Both give the same, so that what they hash can be joined.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
+import { base64, fromBase64 } from '../bytes.ts'
+import { hex } from '../digest.ts'
 
 /** The key's blocks in base64, as BYTES parameters travel. */
 export interface Pads {
@@ -45,26 +47,13 @@ export type TextHasher = (text: string) => string
 
 /** The blocks are hashed once, here; each text then starts from where they end. */
 export function hasherOf({ inner, outer }: Pads): TextHasher {
-  const [innerBlock, outerBlock] = [sha256.create().update(bytes(inner)), sha256.create().update(bytes(outer))]
+  const [innerBlock, outerBlock] = [
+    sha256.create().update(fromBase64(inner)),
+    sha256.create().update(fromBase64(outer)),
+  ]
   const encoder = new TextEncoder()
   return (text) => {
     const digest = innerBlock.clone().update(encoder.encode(text)).digest()
     return hex(outerBlock.clone().update(digest).digest())
   }
-}
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-
-function hex(digest: Uint8Array): string {
-  let text = ''
-  for (const byte of digest) text += HEX[byte] ?? ''
-  return text
-}
-
-function base64(block: Uint8Array): string {
-  return btoa(String.fromCharCode(...block))
-}
-
-function bytes(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
 }

@@ -1,5 +1,6 @@
 /** What is left of a text when its literals are gone, and the marks that a text bears of someone hiding something. Pure. */
 import { sha256 } from '@noble/hashes/sha2.js'
+import { hex } from '../digest.ts'
 import type { Token } from './lexer.ts'
 
 const SHAPE_DIGITS = 16
@@ -11,7 +12,7 @@ const SHAPE_DIGITS = 16
 export function shapeOf(tokens: readonly Token[]): string {
   // Here and now: handing so few bytes to another thread and back takes longer than the rest of the analysis.
   const digest = sha256(new TextEncoder().encode(shapeText(tokens)))
-  return Array.from(digest.subarray(0, SHAPE_DIGITS / 2), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return hex(digest.subarray(0, SHAPE_DIGITS / 2))
 }
 
 /** `SELECT a FROM t WHERE b IN (1, 2, 3)` → `SELECT A FROM T WHERE B IN ( ? )` */

@@ -3,7 +3,7 @@ import { completed, completion } from '../audit/entries.ts'
 import type { Reply } from '../connection/contract.ts'
 import type { Completed, Masked } from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
-import { transformsOf, type ActivePlugin } from '../fulfil.ts'
+import { chained, transformsOf, type ActivePlugin } from '../fulfil.ts'
 import { base64, concatenated } from '../bytes.ts'
 import type { KeptAnswer } from '../hold/contract.ts'
 import type { HttpReady, Replied } from '../journey.ts'
@@ -114,7 +114,7 @@ async function beginning(
 class Passage {
   readonly #ready: HttpReady
   readonly #head: Pick<Replied, 'status' | 'headers'>
-  readonly #transforms: readonly Transform[]
+  readonly #masks: Transform
   readonly #run: Run
   readonly #parts: ReturnParts
   readonly #ends: RelayEnds
@@ -132,7 +132,7 @@ class Passage {
   ) {
     this.#ready = ready
     this.#head = head
-    this.#transforms = transforms
+    this.#masks = chained(transforms)
     this.#run = run
     this.#parts = parts
     this.#ends = ends
@@ -142,8 +142,8 @@ class Passage {
   all(chunks: readonly Uint8Array[]): Uint8Array {
     const out: Uint8Array[] = []
     try {
-      for (const chunk of chunks) this.#add(out, this.#pushed(chunk, 0))
-      this.#add(out, this.#ended())
+      for (const chunk of chunks) this.#add(out, this.#masks.push(chunk))
+      this.#add(out, this.#masks.end())
     } catch (error) {
       throw new Failure('answer-refused', 'the answer is not what its content type says, so it cannot be masked', {
         cause: error,
@@ -164,11 +164,11 @@ class Passage {
     try {
       yield EMPTY
       try {
-        for (const chunk of first) yield* this.#counted(this.#pushed(chunk, 0))
+        for (const chunk of first) yield* this.#counted(this.#masks.push(chunk))
         for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
-          yield* this.#counted(this.#pushed(next.value, 0))
+          yield* this.#counted(this.#masks.push(next.value))
         }
-        yield* this.#counted(this.#ended())
+        yield* this.#counted(this.#masks.end())
       } catch (error) {
         const { code, cause } = asFailure(error, 'upstream-failed')
         runtime.log('warn', 'an answer was cut', { exchange: this.#ready.exchange.id, code }, cause)
@@ -227,17 +227,7 @@ class Passage {
 
   #masked(): readonly Masked[] {
     const resource = this.#ready.narrowed.operation
-    return this.#transforms.flatMap((transform) => transform.counts().map((it) => ({ resource, ...it })))
-  }
-
-  #pushed(chunk: Uint8Array, from: number): Uint8Array {
-    return this.#transforms.slice(from).reduce((bytes, transform) => transform.push(bytes), chunk)
-  }
-
-  /** What is left in each, through those behind it. */
-  #ended(): Uint8Array {
-    const left = this.#transforms.map((transform, i) => this.#pushed(transform.end(), i + 1))
-    return concatenated(left)
+    return this.#masks.counts().map((it) => ({ resource, ...it }))
   }
 
   #add(out: Uint8Array[], bytes: Uint8Array): void {

@@ -2,7 +2,7 @@
 import { concatenated } from '../bytes.ts'
 import type { Completed, HttpStatement, Masked, Permitted } from '../exchange.ts'
 import { Failure } from '../failure.ts'
-import { bodyHead, transformsOf, type ActivePlugin } from '../fulfil.ts'
+import { bodyHead, chained, transformsOf, type ActivePlugin } from '../fulfil.ts'
 import type { Body, HttpConnection, HttpReady, Replied } from '../journey.ts'
 import type { Transform } from '../plugin.ts'
 import type { Hasher } from '../runtime.ts'
@@ -33,7 +33,7 @@ export async function send(
 export class Upload {
   readonly body: Uint8Array | AsyncIterable<Uint8Array> | undefined
   readonly #operation: string
-  readonly #transforms: readonly Transform[]
+  readonly #masks: Transform | undefined
   readonly #hasher: Hasher
   #bytes = 0
   #digest: string | undefined
@@ -42,7 +42,8 @@ export class Upload {
   constructor({ exchange, narrowed, plugins }: HttpReady, body: Body | undefined, hasher: Hasher) {
     this.#operation = narrowed.operation
     this.#hasher = hasher
-    this.#transforms = body === undefined ? [] : requestTransforms(body.type, exchange, plugins)
+    const transforms = body === undefined ? [] : requestTransforms(body.type, exchange, plugins)
+    this.#masks = transforms.length === 0 ? undefined : chained(transforms)
     this.body = body === undefined ? undefined : 'whole' in body ? this.#whole(body.whole) : this.#stream(body.stream)
   }
 
@@ -52,22 +53,22 @@ export class Upload {
   }
 
   masked(): readonly Masked[] {
-    return this.#transforms.flatMap((it) => it.counts().map((count) => ({ resource: this.#operation, ...count })))
+    return (this.#masks?.counts() ?? []).map((count) => ({ resource: this.#operation, ...count }))
   }
 
   /** As it goes out: of a body that is masked on its way nobody knows the length, least of all who sent it. */
   described(statement: HttpStatement): HttpStatement {
     const { body } = statement
-    if (body === undefined || this.#transforms.length === 0) return statement
+    if (body === undefined || this.#masks === undefined) return statement
     const { length: _, ...rest } = body
     return { ...statement, body: rest }
   }
 
   #whole(bytes: Uint8Array): Uint8Array {
-    if (this.#transforms.length === 0) return bytes
-    let out = bytes
+    if (this.#masks === undefined) return bytes
+    let out: Uint8Array
     try {
-      for (const transform of this.#transforms) out = concatenated([transform.push(out), transform.end()])
+      out = concatenated([this.#masks.push(bytes), this.#masks.end()])
     } catch (cause) {
       throw new Failure('bad-request', 'the body is not what its content type says, so it cannot be masked', { cause })
     }
@@ -78,12 +79,9 @@ export class Upload {
 
   async *#stream(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
     for await (const chunk of chunks) {
-      yield this.#count(this.#transforms.reduce((bytes, transform) => transform.push(bytes), chunk))
+      yield this.#count(this.#masks?.push(chunk) ?? chunk)
     }
-    for (const [i, transform] of this.#transforms.entries()) {
-      const left = this.#transforms.slice(i + 1).reduce((bytes, it) => it.push(bytes), transform.end())
-      yield this.#count(left)
-    }
+    if (this.#masks !== undefined) yield this.#count(this.#masks.end())
     this.#digest = this.#hasher.hex()
   }
 

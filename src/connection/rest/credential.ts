@@ -1,4 +1,5 @@
 /** How the gateway proves itself to a REST upstream. Secrets are read when they are needed, and are in no error. */
+import { base64 } from '../../bytes.ts'
 import { orAbort, type Runtime } from '../../runtime.ts'
 import { RestFailure } from './failure.ts'
 import type { Header } from './headers.ts'
@@ -50,7 +51,7 @@ export function createCredential(options: CredentialOptions, runtime: Runtime): 
       }))
     case 'basic':
       return fixed('authorization', options.password, runtime, (password) => {
-        const pair = base64(`${options.username}:${password}`)
+        const pair = base64Of(`${options.username}:${password}`)
         return { header: ['authorization', `Basic ${pair}`], secrets: [password, pair] }
       })
     case 'header':
@@ -195,7 +196,7 @@ async function postForm(
     ...(options.scope === undefined ? {} : { scope: options.scope }),
     ...(options.audience === undefined ? {} : { audience: options.audience }),
   })
-  const pair = base64(`${formEncoded(options.clientId)}:${formEncoded(secret)}`)
+  const pair = base64Of(`${formEncoded(options.clientId)}:${formEncoded(secret)}`)
   const response = await runtime.fetch(options.tokenUrl, {
     method: 'POST',
     headers: {
@@ -229,6 +230,6 @@ function formEncoded(text: string): string {
   return new URLSearchParams({ '': text }).toString().slice(1)
 }
 
-function base64(text: string): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)))
+function base64Of(text: string): string {
+  return base64(new TextEncoder().encode(text))
 }
