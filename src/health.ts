@@ -53,10 +53,11 @@ export class Health {
 
   /** In Prometheus' text format. */
   metrics(): string {
-    const { writable, backlogRecords, backlogBytes, deliveredAt, deliveryProblem } = this.#audit.status()
+    const { writable, tight, backlogRecords, backlogBytes, deliveredAt, deliveryProblem } = this.#audit.status()
     const gauges: readonly (readonly [string, string, number])[] = [
       ['sluice_inflight', 'requests under way', this.#inflight.count],
       ['sluice_audit_journal_writable', '1 while the journal takes records', writable ? 1 : 0],
+      ['sluice_audit_journal_tight', '1 while the journal is filling up or slow', tight ? 1 : 0],
       ['sluice_audit_backlog_records', 'records that are durable here and not yet in ClickHouse', backlogRecords],
       ['sluice_audit_backlog_bytes', 'bytes of them', backlogBytes],
       [

@@ -3,7 +3,8 @@ import type { Completed, Decision, Finding, Plane, PolicyDigest, Principal, Reso
 
 /**
  * `refused`: not proven or not understood. `decided`: permit, hold or deny, before anything runs. `completed`: ran and
- * answered, whole or cut. `failed`: permitted, then broke. `hold`: a hold changed state. `audit-query`: an auditor
+ * answered, whole or cut. `failed`: permitted, then broke. `settled`: the end of another, which a crash left open, was
+ * found out. `hold`: a hold changed state. `audit-query`: an auditor
  * asked. `policy`: another policy set is in force. `started`, `stopped`: the writer itself.
  */
 export type RecordKind =
@@ -11,6 +12,7 @@ export type RecordKind =
   | 'decided'
   | 'completed'
   | 'failed'
+  | 'settled'
   | 'hold'
   | 'audit-query'
   | 'policy'
@@ -22,6 +24,8 @@ export interface AuditRecord {
   readonly kind: RecordKind
   /** Milliseconds since 1970 UTC. */
   readonly at: number
+  /** When the request came, milliseconds since 1970 UTC. */
+  readonly receivedAt?: number
   /** The exchange's UUIDv7; for records of no exchange, the record's own. */
   readonly exchange: string
   /** The door: `query`, `preflight`, `holds`, `audit`, `gateway`. */
@@ -40,11 +44,42 @@ export interface AuditRecord {
   readonly completion?: Pick<
     Completed,
     'ran' | 'job' | 'rowCount' | 'byteCount' | 'status' | 'sent' | 'masked' | 'statistics' | 'ending' | 'cut'
-  >
+  > & { readonly timings?: Timings; readonly bodies?: RecordedBodies }
+  /** For `settled`: whether the upstream did it. */
+  readonly settled?: 'ran' | 'not-run' | 'unknown'
+  /** For `started` and `policy`: what is in force, by path. */
+  readonly documents?: Readonly<Record<string, string>>
   /** For `hold`: the state it moved to, by whom (absent: by time), and their words. */
   readonly hold?: { readonly id: string; readonly state: string; readonly comment?: string }
   /** For `policy`, `started`, `stopped`: what changed, in a few words. */
   readonly note?: string
+}
+
+/** Milliseconds since the request came. */
+export interface Timings {
+  readonly firstByteMs?: number
+  readonly totalMs: number
+}
+
+/** What the payload log holds of an exchange. */
+export interface RecordedBodies {
+  readonly request?: KeptBody
+  readonly answer?: KeptBody
+}
+
+/** A body as far as policy wants it kept. Secret values are digests in it, so it need not be what went over the wire. */
+export interface KeptBody {
+  /** `digest`: nothing of it is kept. */
+  readonly mode: 'full' | 'first' | 'digest'
+  readonly type: string
+  /** Of all of it. */
+  readonly bytes: number
+  /** SHA-256 of all of it, 64 hex digits. */
+  readonly digest: string
+  /** Bytes that are kept: all, where `full` kept its promise. */
+  readonly kept: number
+  /** SHA-256 of those. */
+  readonly keptDigest: string
 }
 
 export interface RecordedStatement {
@@ -59,6 +94,8 @@ export interface RecordedStatement {
   readonly shape?: string
   /** The body of an HTTP request. */
   readonly request?: RecordedBody
+  /** What policies weighed of it, as JSON, from which the decision can be made again. */
+  readonly weighed?: string
 }
 
 /** A body by its size and digest, and as text where it is one, with a mark where it was cut. */
@@ -85,6 +122,8 @@ export interface AuditLog {
 export interface AuditStatus {
   /** False once the journal refuses writes. */
   readonly writable: boolean
+  /** The journal is filling up or slow: a connection that is careful stops here, before nothing can be recorded. */
+  readonly tight: boolean
   /** Records that are durable here and not yet in ClickHouse. */
   readonly backlogRecords: number
   readonly backlogBytes: number
@@ -129,7 +168,9 @@ export interface AuditQuery {
   readonly sql: string
   /** ClickHouse query parameters: `{name:Type}` in the text. */
   readonly params: Readonly<Record<string, string | number | boolean | null>>
-  readonly format: 'json' | 'ndjson'
+  readonly format: 'json' | 'ndjson' | 'csv' | 'parquet'
+  /** The connections of which the auditor may see records; absent: of all. */
+  readonly connections?: readonly string[]
 }
 
 /** The bytes of the answer, in the format asked for. */

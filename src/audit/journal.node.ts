@@ -12,7 +12,6 @@
 import { Failure } from '../failure.ts'
 import type { Clock, Log } from '../runtime.ts'
 import { writeAll, type Appendable, type Files } from './files.node.ts'
-import { SCHEMA_VERSION } from './record.ts'
 import { MalformedBytes } from './rowbinary.ts'
 import {
   decodeHeader,
@@ -21,6 +20,7 @@ import {
   frameBytes,
   HEADER_BYTES,
   scan,
+  type JournalKind,
   type SegmentHeader,
 } from './segment.node.ts'
 
@@ -41,6 +41,9 @@ export interface JournalLimits {
   /** First pause before a broken journal is tried again; doubles up to `maxProbeMs`. */
   readonly probeMs: number
   readonly maxProbeMs: number
+  /** A write and sync that takes longer is slow; the journal is tight for `slowForMs` after the last of them. */
+  readonly slowMs: number
+  readonly slowForMs: number
 }
 
 export const JOURNAL_LIMITS: JournalLimits = {
@@ -54,10 +57,15 @@ export const JOURNAL_LIMITS: JournalLimits = {
   ioTimeoutMs: 15_000,
   probeMs: 1000,
   maxProbeMs: 30_000,
+  slowMs: 2_000,
+  slowForMs: 30_000,
 }
 
 /** Beginnings are refused at this share of a bound, so that what has begun can still be finished and recorded. */
 const OPENING_SHARE = 0.9
+
+/** From this share of a bound on, whoever is careful begins nothing. */
+const TIGHT_SHARE = 0.75
 
 /** With this many sealed segments waiting, age seals no more of them: one larger insert is better than many small. */
 const WAITING_ENOUGH = 8
@@ -66,6 +74,8 @@ export interface SealedSegment {
   readonly segment: number
   /** The version of the schema that its rows have. */
   readonly schema: number
+  /** The sequence number of its first record. */
+  readonly firstSeq: number
   readonly records: number
   /** Of the file, as far as it counts. */
   readonly length: number
@@ -73,6 +83,7 @@ export interface SealedSegment {
 
 export interface JournalParts {
   readonly files: Files
+  readonly kind: JournalKind
   /** A fresh UUID, should the folder be empty. */
   readonly newEpoch: () => string
   readonly clock: Clock
@@ -96,6 +107,8 @@ interface Current {
 
 export interface JournalStatus {
   readonly writable: boolean
+  /** Filling up, or slow: soon it may not be writable. */
+  readonly tight: boolean
   readonly backlogRecords: number
   readonly backlogBytes: number
   /** Segments that were set aside because they are not as they were written. */
@@ -118,6 +131,8 @@ export class Journal {
   #work: Promise<void> | undefined
   /** The write or sync under way; where it was too late, a new file waits for its end. */
   #io: Promise<unknown> = Promise.resolve()
+  /** Until when, on the monotonic clock, it counts as slow. */
+  #slowUntil = -Infinity
   /** Called whenever a segment is sealed. */
   onSealed: () => void = () => {}
 
@@ -136,7 +151,7 @@ export class Journal {
   static async open(parts: JournalParts): Promise<Journal> {
     try {
       const { next, sealed, damaged } = await recover(parts)
-      const file = await begin(parts.files, next)
+      const file = await begin(parts, next)
       return new Journal(parts, { header: next, file, length: HEADER_BYTES, records: 0 }, sealed, damaged)
     } catch (cause) {
       if (cause instanceof Failure) throw cause
@@ -165,31 +180,42 @@ export class Journal {
   status(): JournalStatus {
     return {
       writable: this.#state === 'open' && this.#refusal(0, false) === undefined,
+      tight: this.isTight(),
       backlogRecords: this.#sealed.reduce((sum, { records }) => sum + records, this.#current.records),
       backlogBytes: this.#diskBytes() - HEADER_BYTES * (this.#sealed.length + 1),
       damaged: this.#damaged,
     }
   }
 
-  /** The oldest sealed segment that is not delivered yet. */
-  oldest(): SealedSegment | undefined {
-    return this.#sealed[0]
+  /** Whether it is filling up, or was slow lately. */
+  isTight(): boolean {
+    const { clock, limits } = this.#parts
+    if (this.#state !== 'open') return true
+    if (this.#queue.length >= limits.queueRecords * TIGHT_SHARE) return true
+    if (this.#queuedBytes >= limits.queueBytes * TIGHT_SHARE) return true
+    if (this.#diskBytes() + this.#queuedBytes >= limits.diskBytes * TIGHT_SHARE) return true
+    return clock.monotonic() < this.#slowUntil
   }
 
-  /** The rows of a sealed segment, one behind the other: the body of an INSERT. `undefined`: it is damaged. */
-  async read(sealed: SealedSegment): Promise<Uint8Array | undefined> {
+  /** The oldest sealed segment behind `segment` that is still here. */
+  next(segment: number): SealedSegment | undefined {
+    return this.#sealed.find((sealed) => sealed.segment > segment)
+  }
+
+  /** The rows of a sealed segment, each as it goes to ClickHouse. `undefined`: it is damaged. */
+  async read(sealed: SealedSegment): Promise<readonly Uint8Array[] | undefined> {
     const raw = await this.#parts.files.read(nameOf(sealed.segment))
     try {
-      const { rows, length, header } = scan(raw.subarray(0, sealed.length))
+      const { rows, length, header } = scan(raw.subarray(0, sealed.length), this.#parts.kind)
       const whole = length === sealed.length && rows.length === sealed.records && header.segment === sealed.segment
-      return whole ? Buffer.concat(rows) : undefined
+      return whole ? rows : undefined
     } catch (error) {
       if (error instanceof MalformedBytes) return undefined
       throw error
     }
   }
 
-  /** Forgets a segment that ClickHouse has acknowledged. Should the file outlive a crash, its token keeps it single. */
+  /** Forgets a segment that everyone who wants it has. Should the file outlive a crash, its token keeps it single. */
   async delivered({ segment }: SealedSegment): Promise<void> {
     await this.#parts.files.remove(nameOf(segment)).catch(ignoreMissing)
     this.#forget(segment)
@@ -292,7 +318,11 @@ export class Journal {
     const { segment, firstSeq } = current.header
     const rows = batch.map(({ row }) => row)
     const frames = encodeFrames(rows, segment, firstSeq + current.records)
+    const { clock, limits } = this.#parts
+    const began = clock.monotonic()
     await this.#timely(writeAll(current.file, frames, current.length).then(() => current.file.sync()))
+    const ended = clock.monotonic()
+    if (ended - began > limits.slowMs) this.#slowUntil = ended + limits.slowForMs
     if (current.records === 0) this.#sealLater()
     current.length += frames.length
     current.records += batch.length
@@ -327,7 +357,7 @@ export class Journal {
     const old = this.#current
     if (old.records === 0) return
     const header = this.#nextHeader()
-    const file = await this.#timely(begin(this.#parts.files, header), (late) => void late.close().catch(() => {}))
+    const file = await this.#timely(begin(this.#parts, header), (late) => void late.close().catch(() => {}))
     this.#follow(header, file)
     await old.file.close().catch(() => {})
   }
@@ -336,7 +366,7 @@ export class Journal {
     const { header, records, length } = this.#current
     return {
       segment: header.segment + 1,
-      schema: SCHEMA_VERSION,
+      schema: this.#parts.kind.version,
       firstSeq: header.firstSeq + records,
       previousLength: length,
       epoch: header.epoch,
@@ -349,7 +379,8 @@ export class Journal {
     this.#sealTimer = undefined
     this.#current = { header, file, length: HEADER_BYTES, records: 0 }
     // An empty one is listed too: delivering nothing removes its file.
-    this.#sealed.push({ segment: old.segment, schema: old.schema, records, length })
+    const { segment, schema, firstSeq } = old
+    this.#sealed.push({ segment, schema, firstSeq, records, length })
     this.#sealedBytes += length
     this.onSealed()
   }
@@ -407,7 +438,7 @@ export class Journal {
     try {
       await this.#timely(this.#io)
       const header = this.#nextHeader()
-      const file = await this.#timely(begin(this.#parts.files, header), (late) => void late.close().catch(() => {}))
+      const file = await this.#timely(begin(this.#parts, header), (late) => void late.close().catch(() => {}))
       this.#follow(header, file)
       this.#state = 'open'
       this.#parts.log('info', 'the audit journal is written again', { segment: header.segment })
@@ -425,9 +456,12 @@ function nameOf(segment: number): string {
 const SEGMENT_NAME = /^seg-\d{12}$/
 
 /** Writes and syncs a file with nothing but its header. It has its name once it is whole. */
-async function begin(files: Files, header: SegmentHeader): Promise<Appendable> {
+async function begin(
+  { files, kind }: Pick<JournalParts, 'files' | 'kind'>,
+  header: SegmentHeader,
+): Promise<Appendable> {
   const name = nameOf(header.segment)
-  const file = await writeAs(files, `${name}.tmp`, encodeHeader(header))
+  const file = await writeAs(files, `${name}.tmp`, encodeHeader(header, kind))
   try {
     await files.rename(`${name}.tmp`, name)
     await files.syncFolder()
@@ -458,16 +492,16 @@ interface Recovered {
 }
 
 async function recover(parts: JournalParts): Promise<Recovered> {
-  const { files } = parts
+  const { files, kind } = parts
   const names = await files.list()
   for (const name of names.filter((name) => name.endsWith('.tmp'))) await files.remove(name)
   const damaged = names.filter((name) => name.endsWith('.damaged')).length
   const found = names.filter((name) => SEGMENT_NAME.test(name)).sort()
   const headers: SegmentHeader[] = []
-  for (const name of found) headers.push(await readHeader(files, name, headers[0]?.epoch))
+  for (const name of found) headers.push(await readHeader(parts, name, headers[0]?.epoch))
   const last = headers.at(-1)
   if (last === undefined) {
-    const next = { segment: 1, schema: SCHEMA_VERSION, firstSeq: 1, previousLength: 0, epoch: parts.newEpoch() }
+    const next = { segment: 1, schema: kind.version, firstSeq: 1, previousLength: 0, epoch: parts.newEpoch() }
     return { next, sealed: [], damaged }
   }
   const sealed: SealedSegment[] = []
@@ -476,11 +510,11 @@ async function recover(parts: JournalParts): Promise<Recovered> {
   }
   const rest = await recoverLast(parts, last)
   // Begun anew, whatever gateway had begun it.
-  if (rest.records === 0) return { next: { ...last, schema: SCHEMA_VERSION }, sealed, damaged: damaged + rest.setAside }
+  if (rest.records === 0) return { next: { ...last, schema: kind.version }, sealed, damaged: damaged + rest.setAside }
   return {
     next: {
       segment: last.segment + 1,
-      schema: SCHEMA_VERSION,
+      schema: kind.version,
       firstSeq: last.firstSeq + rest.records,
       previousLength: rest.length,
       epoch: last.epoch,
@@ -490,9 +524,13 @@ async function recover(parts: JournalParts): Promise<Recovered> {
   }
 }
 
-async function readHeader(files: Files, name: string, epoch: string | undefined): Promise<SegmentHeader> {
+async function readHeader(
+  { files, kind }: JournalParts,
+  name: string,
+  epoch: string | undefined,
+): Promise<SegmentHeader> {
   try {
-    const header = decodeHeader(await files.read(name, HEADER_BYTES))
+    const header = decodeHeader(await files.read(name, HEADER_BYTES), kind)
     if (nameOf(header.segment) !== name) throw new MalformedBytes('a journal file has the name of another')
     if (epoch !== undefined && header.epoch !== epoch) throw new MalformedBytes('a file is of another journal')
     return header
@@ -505,7 +543,7 @@ async function readHeader(files: Files, name: string, epoch: string | undefined)
 function sealedBetween(header: SegmentHeader, next: SegmentHeader | undefined): SealedSegment {
   if (next === undefined || next.segment !== header.segment + 1) throw damagedFile(nameOf(header.segment + 1))
   const { segment, schema, firstSeq } = header
-  return { segment, schema, records: next.firstSeq - firstSeq, length: next.previousLength }
+  return { segment, schema, firstSeq, records: next.firstSeq - firstSeq, length: next.previousLength }
 }
 
 /**
@@ -513,12 +551,12 @@ function sealedBetween(header: SegmentHeader, next: SegmentHeader | undefined): 
  * whose sync may have failed cannot be believed to be on the disk only because it can be read.
  */
 async function recoverLast(
-  { files, limits, log }: JournalParts,
-  { segment, schema }: SegmentHeader,
+  { files, kind, limits, log }: JournalParts,
+  { segment, schema, firstSeq }: SegmentHeader,
 ): Promise<SealedSegment & { setAside: number }> {
   const name = nameOf(segment)
   const raw = await files.read(name)
-  const { rows, length } = scan(raw)
+  const { rows, length } = scan(raw, kind)
   const torn = raw.length - length
   if (torn > 0) log('warn', 'the audit journal ends in a torn write, which was never acknowledged', { segment, torn })
   // No single write is as long as this: the file was damaged, and what cannot be read is kept as evidence.
@@ -531,7 +569,7 @@ async function recoverLast(
     await (await writeAs(files, `${name}.tmp`, raw.subarray(0, length))).close()
     await files.rename(`${name}.tmp`, name)
   }
-  return { segment, schema, records: rows.length, length, setAside }
+  return { segment, schema, firstSeq, records: rows.length, length, setAside }
 }
 
 function damagedFile(name: string, cause?: unknown): Failure {

@@ -1,16 +1,34 @@
-/** The audit log on Node: records become rows, rows go to the journal, sealed segments to ClickHouse. */
+/**
+ * The audit log on Node: records become rows, rows go to the journal; each sealed segment to the chain, then to ClickHouse
+ * and whoever else wants it.
+ */
 import type { Clock, Log } from '../runtime.ts'
 import { Failure } from '../failure.ts'
+import type { Chain } from './chain/contract.ts'
 import type { AuditLog, AuditRecord, AuditStatus, RecordKind } from './contract.ts'
+import { Deliveries } from './delivery.node.ts'
 import { filesIn, type Files } from './files.node.ts'
 import { Journal, JOURNAL_LIMITS, type JournalLimits, type SealedSegment } from './journal.node.ts'
 import { lockFolder, type FolderLock } from './lock.node.ts'
-import { encodeUnplaced, toRow } from './record.ts'
+import { columnNames, encodeUnplaced, toRow } from './record.ts'
 import { createMigrator, type Commander } from './schema.ts'
-import { Shipper, SHIP_LIMITS, type Inserter, type ShipLimits } from './ship.ts'
+import { RECORDS } from './segment.node.ts'
+import { Shipper, SHIP_LIMITS, type Deliver, type SealedRows, type ShipLimits } from './ship.ts'
+import { createStorage, type Inserter } from './storage.ts'
 
 /** What the log asks of ClickHouse; its session's database MUST be one that exists before ours does: `default`. */
 export type AuditClickHouse = Commander & Inserter & { close(): Promise<void> }
+
+/** Someone besides ClickHouse who is handed every record, at least once: a SIEM. */
+export interface Follower {
+  /** Of small letters, digits and dashes; names how far it has come. */
+  readonly name: string
+  readonly deliver: Deliver<SealedRows>
+  close(): Promise<void>
+}
+
+/** How long ClickHouse keeps a record, in days. */
+export type Retention = (record: Pick<AuditRecord, 'kind' | 'connection'>) => number
 
 export interface AuditLogOptions {
   /** The journal's own folder; made if it is not there. */
@@ -23,11 +41,14 @@ export interface AuditLogOptions {
   readonly log: Log
   /** `maxBytes`: most that may wait for ClickHouse; then nothing is recorded, so nothing runs. */
   readonly limits?: Partial<JournalLimits & ShipLimits> & { readonly maxBytes?: number }
-  /** How long ClickHouse keeps a record. */
-  readonly retainDays?: number
+  readonly retention?: Retention
   /** Absent: records stay in the journal. Closed with the log. */
   readonly clickhouse?: AuditClickHouse
   readonly database?: string
+  /** Makes the chain over this journal; absent: there is none, as in tests of other parts. */
+  readonly chain?: (journal: { readonly files: Files; readonly epoch: string }) => Promise<Chain>
+  /** Each keeps segments until it has had them. */
+  readonly followers?: readonly Follower[]
   /** For tests: another file system. */
   readonly files?: Files
   /** Longest that closing waits for a last delivery, in milliseconds. */
@@ -38,49 +59,58 @@ const RETAIN_DAYS = 400
 const LAST_DELIVERY_MS = 5000
 const DATABASE = 'audit'
 
+/** Names of destinations. */
+const CHAIN = 'chain'
+const CLICKHOUSE = 'clickhouse'
+
 /** Records that end what another began may use the last of each bound. */
-const FINISHING: ReadonlySet<RecordKind> = new Set(['completed', 'failed', 'hold', 'stopped'])
+const FINISHING: ReadonlySet<RecordKind> = new Set(['completed', 'failed', 'settled', 'hold', 'stopped'])
 
 /**
  * Opens the journal, recovers what an earlier process left, and begins to ship. Rejects with `audit-unavailable` where
  * the folder is in use, damaged or not writable; ClickHouse need not answer.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
-  const { dir, clock, log, newId, clickhouse } = options
+  const { dir, clock, log, newId } = options
   const limits = limitsOf(options.limits)
   const files = options.files ?? (await folder(dir))
   const lock = lockFolder(dir)
   try {
-    const journal = await Journal.open({ files, newEpoch: newId, clock, log, limits })
-    const shipper = clickhouse && shipperOf(journal, clickhouse, options, limits)
-    if (shipper === undefined) log('warn', 'no ClickHouse is configured: audit records stay in the journal')
-    else {
-      journal.onSealed = () => shipper.wake()
-      shipper.start()
+    const journal = await Journal.open({ files, kind: RECORDS, newEpoch: newId, clock, log, limits })
+    const chain = await options.chain?.({ files, epoch: journal.epoch })
+    const shippers = await shippersOf(journal, files, chain, options, limits)
+    if (options.clickhouse === undefined) {
+      log('warn', 'no ClickHouse is configured: audit records stay in the journal')
     }
-    return new NodeAuditLog(options, journal, shipper, lock)
+    chain?.start()
+    return new NodeAuditLog(options, journal, chain, shippers, lock)
   } catch (error) {
     lock.release()
     throw error
   }
 }
 
+type Shippers = ReadonlyMap<string, Shipper<SealedSegment>>
+
 class NodeAuditLog implements AuditLog {
   readonly #options: AuditLogOptions
   readonly #journal: Journal
-  readonly #shipper: Shipper<SealedSegment> | undefined
+  readonly #chain: Chain | undefined
+  readonly #shippers: Shippers
   readonly #lock: FolderLock
   #closing: Promise<void> | undefined
 
   constructor(
     options: AuditLogOptions,
     journal: Journal,
-    shipper: Shipper<SealedSegment> | undefined,
+    chain: Chain | undefined,
+    shippers: Shippers,
     lock: FolderLock,
   ) {
     this.#options = options
     this.#journal = journal
-    this.#shipper = shipper
+    this.#chain = chain
+    this.#shippers = shippers
     this.#lock = lock
   }
 
@@ -95,11 +125,12 @@ class NodeAuditLog implements AuditLog {
   }
 
   status(): AuditStatus {
-    const { writable, backlogRecords, backlogBytes, damaged } = this.#journal.status()
-    const { deliveredAt, problem } = this.#shipper?.status() ?? { problem: 'no-clickhouse' }
+    const { writable, tight, backlogRecords, backlogBytes, damaged } = this.#journal.status()
+    const { deliveredAt, problem } = this.#shippers.get(CLICKHOUSE)?.status() ?? { problem: 'no-clickhouse' }
     const deliveryProblem = problem ?? (damaged > 0 ? 'segment-damaged' : undefined)
     return {
       writable,
+      tight,
       backlogRecords,
       backlogBytes,
       ...(deliveredAt !== undefined && { deliveredAt }),
@@ -113,33 +144,73 @@ class NodeAuditLog implements AuditLog {
   }
 
   async #close(): Promise<void> {
+    const { lastDeliveryMs = LAST_DELIVERY_MS, followers = [], clickhouse } = this.#options
     try {
       await this.#journal.close()
-      await this.#shipper?.close(this.#options.lastDeliveryMs ?? LAST_DELIVERY_MS)
-      await this.#options.clickhouse?.close()
+      // The chain first: what is behind it waits for it.
+      await this.#shippers.get(CHAIN)?.close(lastDeliveryMs)
+      await this.#chain?.close(lastDeliveryMs)
+      await Promise.all([...this.#shippers.values()].map((shipper) => shipper.close(lastDeliveryMs)))
+      await Promise.all(followers.map((follower) => follower.close()))
+      await clickhouse?.close()
     } finally {
       this.#lock.release()
     }
   }
 
   #encode(record: AuditRecord): Uint8Array {
-    const { newId, writer, retainDays = RETAIN_DAYS } = this.#options
+    const { newId, writer, retention } = this.#options
+    const retainDays = retention?.(record) ?? RETAIN_DAYS
     return encodeUnplaced(toRow(record, { recordId: newId(), writer, epoch: this.#journal.epoch, retainDays }))
   }
 }
 
-function shipperOf(
+/** One for each destination, begun. What has gone nowhere but to the chain stays in the journal. */
+async function shippersOf(
   journal: Journal,
-  clickhouse: AuditClickHouse,
-  { clock, log, database = DATABASE }: AuditLogOptions,
+  files: Files,
+  chain: Chain | undefined,
+  { clickhouse, database = DATABASE, followers = [], clock, log }: AuditLogOptions,
   limits: ShipLimits,
-): Shipper<SealedSegment> {
-  const inserter: Inserter = {
-    insertRowBinary: (table, columns, bytes, token, signal) =>
-      clickhouse.insertRowBinary(`${database}.${table}`, columns, bytes, token, signal),
+): Promise<Shippers> {
+  const destinations = new Map<string, Deliver<SealedSegment>>()
+  if (chain !== undefined) destinations.set(CHAIN, (sealed, rows) => chain.extend(sealed, rows))
+  if (clickhouse !== undefined) {
+    const migrator = createMigrator(clickhouse, database)
+    const { epoch } = journal
+    destinations.set(
+      CLICKHOUSE,
+      createStorage({ inserter: clickhouse, database, migrator, epoch, table: 'events', columns: columnNames }),
+    )
   }
-  const migrator = createMigrator(clickhouse, database)
-  return new Shipper({ segments: journal, inserter, migrator, clock, log, limits })
+  for (const { name, deliver } of followers) destinations.set(name, deliver)
+  // Named though it is not configured: nothing is removed that the store of evidence has not had.
+  const deliveries = await Deliveries.open(journal, files, [...new Set([...destinations.keys(), CLICKHOUSE])])
+  const behind = chain === undefined ? undefined : CHAIN
+  const shippers = new Map(
+    Array.from(destinations, ([name, deliver]) => {
+      const segments = name === CHAIN ? damageTold(deliveries.of(name), chain) : deliveries.of(name, behind)
+      return [name, new Shipper({ name, segments, deliver, clock, log, limits })] as const
+    }),
+  )
+  const wake = (): void => {
+    for (const shipper of shippers.values()) shipper.wake()
+  }
+  journal.onSealed = wake
+  deliveries.onDelivered = wake
+  for (const shipper of shippers.values()) shipper.start()
+  return shippers
+}
+
+/** A segment that is set aside is in the tree as one that was damaged. */
+function damageTold(segments: ReturnType<Deliveries['of']>, chain: Chain | undefined): ReturnType<Deliveries['of']> {
+  return {
+    ...segments,
+    async setAside(sealed) {
+      await chain?.extendDamaged(sealed)
+      await segments.setAside(sealed)
+    },
+  }
 }
 
 function limitsOf(given: AuditLogOptions['limits'] = {}): JournalLimits & ShipLimits {

@@ -25,7 +25,7 @@ import {
 } from './rowbinary.ts'
 
 /** The version of `COLUMNS`. */
-export const SCHEMA_VERSION = 3
+export const SCHEMA_VERSION = 4
 
 interface Column<Name extends string, T> {
   readonly name: Name
@@ -45,7 +45,7 @@ export const COLUMNS = [
   column('ts', micros, 'when it happened, UTC'),
   column('record_id', uuid, 'of this record alone; a UUIDv7'),
   column('exchange_id', uuid, 'of the exchange it belongs to: the `Sluice-Exchange` header of the answer'),
-  column('kind', word, 'refused, decided, completed, failed, hold, audit-query, policy, started or stopped'),
+  column('kind', word, 'refused, decided, completed, failed, settled, hold, audit-query, policy, started or stopped'),
   column('surface', word, 'the door: query, preflight, holds, audit, connections, gateway'),
   column('plane', word, 'agents or people; empty where nobody was proven'),
   column('issuer', word, 'who vouched for the principal; keys for API keys'),
@@ -108,6 +108,26 @@ export const COLUMNS = [
   column('request_bytes', optional(count), 'the size of the body that was sent', 3),
   column('request_digest', word, 'the SHA-256 of the body that was sent, 64 hex digits', 3),
   column('request_body', text, 'the body that was sent, where it is text; a mark where it was cut', 3),
+  column('received_at', optional(micros), 'when the request came, UTC', 4),
+  column('first_byte_ms', optional(float), 'from the request to the first byte of the answer', 4),
+  column('total_ms', optional(float), 'from the request to this end', 4),
+  column('weighed', text, 'what policies weighed of the statement, as JSON: the decision can be made again from it', 4),
+  column(
+    'request_recorded',
+    word,
+    'how the request is kept in `payloads`: full, first or digest; empty: not at all',
+    4,
+  ),
+  column('request_kept', optional(count), 'bytes of the request that are kept in `payloads`', 4),
+  column('request_kept_digest', word, 'the SHA-256 of those, 64 hex digits', 4),
+  column('answer_type', word, 'the content type of the answer as it is recorded', 4),
+  column('answer_recorded', word, 'how the answer is kept in `payloads`: full, first or digest; empty: not at all', 4),
+  column('answer_bytes', optional(count), 'bytes of the whole answer as it would be recorded in full', 4),
+  column('answer_digest', word, 'the SHA-256 of those, 64 hex digits', 4),
+  column('answer_kept', optional(count), 'bytes of the answer that are kept in `payloads`', 4),
+  column('answer_kept_digest', word, 'the SHA-256 of those, 64 hex digits', 4),
+  column('outcome', word, 'for settled: ran, not-run or unknown, as the upstream says', 4),
+  column('documents', text, 'for started and policy: the documents in force, as JSON', 4),
   column('segment', count, 'of the journal'),
   column('writer_seq', count, 'position in the journal: contiguous for a writer and epoch'),
 ] as const
@@ -164,6 +184,11 @@ export function toRow(record: AuditRecord, stamp: Stamp): UnplacedRow {
     ...request(record),
     ...why(record.decision),
     ...outcome(record.completion),
+    ...bodies(record.completion?.bodies),
+    received_at: whole(record.receivedAt === undefined ? undefined : record.receivedAt * 1000),
+    weighed: record.statement?.weighed ?? '',
+    outcome: record.settled ?? '',
+    documents: record.documents === undefined ? '' : canonicalJson(record.documents),
     writer: stamp.writer,
     epoch: stamp.epoch,
     retain_until: dayOf(record.at + stamp.retainDays * DAY_MS),
@@ -180,24 +205,29 @@ export function encodeRow(row: Row): Uint8Array {
   return encode(row, COLUMNS)
 }
 
-/** The row that these bytes are, no byte more. Throws `MalformedBytes`. */
-export function decodeRow(bytes: Uint8Array): Row {
+/**
+ * The row that these bytes are, no byte more, of some version of the schema; what came later has its type's empty value.
+ * Throws `MalformedBytes`.
+ */
+export function decodeRow(bytes: Uint8Array, version: number = SCHEMA_VERSION): Row {
   const from = new ByteReader(bytes)
-  const row = readRow(from)
+  const row = readRow(from, version)
   if (!from.ended) throw new MalformedBytes('a row ends too late')
   return row
 }
 
-/** The rows that these bytes are, as a segment holds them. Throws `MalformedBytes`. */
-export function decodeRows(bytes: Uint8Array): readonly Row[] {
+/** The rows that these bytes are, one behind the other. Throws `MalformedBytes`. */
+export function decodeRows(bytes: Uint8Array, version: number = SCHEMA_VERSION): readonly Row[] {
   const from = new ByteReader(bytes)
   const rows: Row[] = []
-  while (!from.ended) rows.push(readRow(from))
+  while (!from.ended) rows.push(readRow(from, version))
   return rows
 }
 
-function readRow(from: ByteReader): Row {
-  return Object.fromEntries(COLUMNS.map(({ name, codec }) => [name, codec.read(from)])) as Row
+function readRow(from: ByteReader, version: number): Row {
+  return Object.fromEntries(
+    COLUMNS.map(({ name, codec, since }) => [name, since <= version ? codec.read(from) : codec.empty]),
+  ) as unknown as Row
 }
 
 function encode(row: Readonly<Record<string, unknown>>, columns: readonly Columns[]): Uint8Array {
@@ -276,8 +306,30 @@ function outcome(completion: AuditRecord['completion']) {
     bytes_billed: whole(statistics?.bytesBilled),
     cache_hit: statistics?.cacheHit ?? null,
     rows_affected: whole(statistics?.rowsAffected),
-    duration_ms: statistics === undefined || !Number.isFinite(statistics.durationMs) ? null : statistics.durationMs,
+    duration_ms: duration(statistics?.durationMs),
+    first_byte_ms: duration(completion?.timings?.firstByteMs),
+    total_ms: duration(completion?.timings?.totalMs),
   }
+}
+
+/** What of the bodies is kept, and where it ends. */
+function bodies(kept: NonNullable<AuditRecord['completion']>['bodies']) {
+  const { request, answer } = kept ?? {}
+  return {
+    request_recorded: request?.mode ?? '',
+    request_kept: whole(request?.kept),
+    request_kept_digest: request?.keptDigest ?? '',
+    answer_type: answer?.type ?? '',
+    answer_recorded: answer?.mode ?? '',
+    answer_bytes: whole(answer?.bytes),
+    answer_digest: answer?.digest ?? '',
+    answer_kept: whole(answer?.kept),
+    answer_kept_digest: answer?.keptDigest ?? '',
+  }
+}
+
+function duration(ms: number | undefined): number | null {
+  return ms !== undefined && Number.isFinite(ms) ? ms : null
 }
 
 /** The upstream's numbers are its own affair: one that is no count is recorded as absent, not refused. */

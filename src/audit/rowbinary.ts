@@ -71,6 +71,13 @@ export class ByteWriter {
     this.#bytes.set(bytes, at)
   }
 
+  /** As they are, with their length in front. */
+  bytes(value: Uint8Array): void {
+    this.varint(value.length)
+    const at = this.#room(value.length)
+    this.#bytes.set(value, at)
+  }
+
   /** Most texts are short words, for which a loop is several times as fast as the encoder. False: nothing is written. */
   #ascii(value: string): boolean {
     const at = this.#room(1 + value.length)
@@ -156,6 +163,13 @@ export class ByteReader {
     throw new MalformedBytes('a length is too long')
   }
 
+  /** A copy, as `ByteWriter.bytes` wrote them. */
+  bytes(): Uint8Array {
+    const length = this.varint()
+    const at = this.#take(length)
+    return this.#bytes.slice(at, at + length)
+  }
+
   text(): string {
     const length = this.varint()
     const at = this.#take(length)
@@ -170,14 +184,25 @@ export class ByteReader {
 /** A ClickHouse type with both directions. */
 export interface Codec<T> {
   readonly type: string
+  /** What a row has where there is nothing, as ClickHouse fills it in. */
+  readonly empty: T
   write(to: ByteWriter, value: T): void
   read(from: ByteReader): T
 }
 
 export const text: Codec<string> = {
   type: 'String',
+  empty: '',
   write: (to, value) => to.text(value),
   read: (from) => from.text(),
+}
+
+/** Bytes that need not be text. */
+export const blob: Codec<Uint8Array> = {
+  type: 'String',
+  empty: new Uint8Array(0),
+  write: (to, value) => to.bytes(value),
+  read: (from) => from.bytes(),
 }
 
 /** Few different values: the same bytes as a String, stored as a dictionary. */
@@ -186,6 +211,7 @@ export const word: Codec<string> = { ...text, type: 'LowCardinality(String)' }
 /** `12345678-1234-7234-8234-123456789abc`, lower case. Throws at anything else. */
 export const uuid: Codec<string> = {
   type: 'UUID',
+  empty: '00000000-0000-0000-0000-000000000000',
   write(to, value) {
     if (!UUID.test(value)) throw new MalformedBytes('an id is not a UUID')
     const hex = value.replaceAll('-', '')
@@ -202,6 +228,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** Microseconds since 1970 UTC, a whole number. */
 export const micros: Codec<number> = {
   type: "DateTime64(6, 'UTC')",
+  empty: 0,
   write: (to, value) => to.i64(BigInt(value)),
   read: (from) => Number(from.i64()),
 }
@@ -212,6 +239,7 @@ export const millis: Codec<number> = { ...micros, type: "DateTime64(3, 'UTC')" }
 /** Days since 1970 UTC, 0 to 65535. */
 export const day: Codec<number> = {
   type: 'Date',
+  empty: 0,
   write: (to, value) => to.u16(value),
   read: (from) => from.u16(),
 }
@@ -219,18 +247,21 @@ export const day: Codec<number> = {
 /** A whole number, 0 to 2^53 - 1. */
 export const count: Codec<number> = {
   type: 'UInt64',
+  empty: 0,
   write: (to, value) => to.u64(BigInt(value)),
   read: (from) => Number(from.u64()),
 }
 
 export const float: Codec<number> = {
   type: 'Float64',
+  empty: 0,
   write: (to, value) => to.f64(value),
   read: (from) => from.f64(),
 }
 
 export const bool: Codec<boolean> = {
   type: 'Bool',
+  empty: false,
   write: (to, value) => to.byte(value ? 1 : 0),
   read: (from) => from.byte() !== 0,
 }
@@ -238,6 +269,7 @@ export const bool: Codec<boolean> = {
 export function optional<T>(inner: Codec<T>): Codec<T | null> {
   return {
     type: `Nullable(${inner.type})`,
+    empty: null,
     write(to, value) {
       to.byte(value === null ? 1 : 0)
       if (value !== null) inner.write(to, value)
@@ -249,6 +281,7 @@ export function optional<T>(inner: Codec<T>): Codec<T | null> {
 export function list<T>(inner: Codec<T>): Codec<readonly T[]> {
   return {
     type: `Array(${inner.type})`,
+    empty: [],
     write(to, values) {
       to.varint(values.length)
       for (const value of values) inner.write(to, value)

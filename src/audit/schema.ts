@@ -3,7 +3,9 @@
  * gateway or another at the same time, and changes nothing then.
  */
 import { problemOf } from './problem.ts'
+import { PAYLOAD_COLUMNS } from './payload.ts'
 import { COLUMNS } from './record.ts'
+import type { Codec } from './rowbinary.ts'
 import { quote, viewSql, VIEWS } from './views.ts'
 
 /** What migrating asks of ClickHouse. Its session's database MUST exist already: `default`. */
@@ -26,6 +28,16 @@ const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'events and views', statements: (database) => [eventsSql(database)] },
   { version: 2, name: 'shapes of statements', statements: (database) => additionsSql(database, 2) },
   { version: 3, name: 'HTTP requests', statements: (database) => additionsSql(database, 3) },
+  {
+    version: 4,
+    name: 'bodies, segments and checkpoints',
+    statements: (database) => [
+      ...additionsSql(database, 4),
+      payloadsSql(database),
+      segmentsSql(database),
+      checkpointsSql(database),
+    ],
+  },
 ]
 
 const NEWEST = Math.max(...MIGRATIONS.map(({ version }) => version))
@@ -108,9 +120,16 @@ const STORAGE: Readonly<Record<string, string>> = {
   writer_seq: 'Delta(8), ZSTD(1)',
   statement: 'ZSTD(3)',
   ran: 'ZSTD(3)',
+  content: 'ZSTD(3)',
 }
 
-function columnSql({ name, codec, comment }: (typeof COLUMNS)[number]): string {
+interface StoredColumn {
+  readonly name: string
+  readonly codec: Pick<Codec<unknown>, 'type'>
+  readonly comment: string
+}
+
+function columnSql({ name, codec, comment }: StoredColumn): string {
   return `\`${name}\` ${codec.type} COMMENT ${quote(comment)} CODEC(${STORAGE[name] ?? 'ZSTD(1)'})`
 }
 
@@ -135,4 +154,62 @@ function eventsSql(database: string): string {
     'SETTINGS non_replicated_deduplication_window = 10000',
     `COMMENT 'every audit record as it was written'`,
   ].join('\n')
+}
+
+function payloadsSql(database: string): string {
+  const columns = PAYLOAD_COLUMNS.map(([name, codec, comment]) => columnSql({ name, codec, comment }))
+  return [
+    `CREATE TABLE IF NOT EXISTS \`${database}\`.payloads (`,
+    [...columns, 'INDEX ix_digests digests TYPE bloom_filter(0.01) GRANULARITY 1'].join(',\n'),
+    ') ENGINE = MergeTree PARTITION BY toYYYYMM(ts) ORDER BY (exchange_id, direction, chunk) TTL retain_until DELETE',
+    'SETTINGS non_replicated_deduplication_window = 10000',
+    `COMMENT 'bodies of requests and answers as they went out, piece by piece'`,
+  ].join('\n')
+}
+
+/** Of each sealed segment, what its rows hash to: so that a row that is gone is missed, and one that expired is not. */
+export const SEGMENT_COLUMNS = [
+  ['writer', 'LowCardinality(String)', 'the gateway that wrote it'],
+  ['epoch', 'UUID', 'of its journal'],
+  ['segment', 'UInt64', 'of the journal; the first is 1'],
+  ['schema', 'UInt8', 'the version of the schema that its rows have'],
+  ['first_seq', 'UInt64', 'the `writer_seq` of its first record'],
+  ['records', 'UInt64', 'how many records it has'],
+  ['root', 'String', 'the Merkle root over its rows (RFC 6962, SHA-256), 64 hex digits'],
+  ['leaves', 'String', 'the leaf hash of each row, 32 bytes each, in order'],
+  ['days', 'String', 'the day of `retain_until` of each row, 2 bytes each, little-endian, in order'],
+  ['sealed_at', "DateTime64(3, 'UTC')", 'when it was sealed'],
+] as const
+
+/** Signed tree heads, as they were exported. */
+export const CHECKPOINT_COLUMNS = [
+  ['origin', 'LowCardinality(String)', 'the log: the first line of the checkpoint'],
+  ['writer', 'LowCardinality(String)', 'the gateway that signed it'],
+  ['epoch', 'UUID', 'of its journal'],
+  ['size', 'UInt64', 'how many segments it covers'],
+  ['root', 'String', 'the Merkle root over their entries, base64'],
+  ['signed_at', "DateTime64(3, 'UTC')", 'when it was signed'],
+  ['note', 'String', 'the whole signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses'],
+] as const
+
+function segmentsSql(database: string): string {
+  return [
+    `CREATE TABLE IF NOT EXISTS \`${database}\`.segments (${plainColumns(SEGMENT_COLUMNS)})`,
+    'ENGINE = ReplacingMergeTree ORDER BY (writer, epoch, segment)',
+    'SETTINGS non_replicated_deduplication_window = 10000',
+    `COMMENT 'what each sealed segment of the journal hashes to'`,
+  ].join('\n')
+}
+
+function checkpointsSql(database: string): string {
+  return [
+    `CREATE TABLE IF NOT EXISTS \`${database}\`.checkpoints (${plainColumns(CHECKPOINT_COLUMNS)})`,
+    'ENGINE = MergeTree ORDER BY (writer, epoch, signed_at)',
+    'SETTINGS non_replicated_deduplication_window = 10000',
+    `COMMENT 'signed tree heads of the journals'`,
+  ].join('\n')
+}
+
+function plainColumns(columns: readonly (readonly [name: string, type: string, comment: string])[]): string {
+  return columns.map(([name, type, comment]) => `\`${name}\` ${type} COMMENT ${quote(comment)}`).join(', ')
 }

@@ -10,12 +10,25 @@
  */
 import { crc32 } from 'node:zlib'
 import { MalformedBytes } from './rowbinary.ts'
+import { PAYLOAD_VERSION } from './payload.ts'
 import { PLACE_BYTES, SCHEMA_VERSION } from './record.ts'
 
-/** Then one digit: the schema's version. Rows of a newer one are not ours to ship, nor to begin a file behind. */
-const MAGIC = 'SLUICEJ'
+/** What the rows of a journal are. */
+export interface JournalKind {
+  /** The first 7 bytes of each file. Then one digit: the schema's version. Rows of a newer one are not ours to ship, nor to begin a file behind. */
+  readonly magic: string
+  /** The newest version of the schema of its rows: what is written now. */
+  readonly version: number
+}
+
+/** Audit records. */
+export const RECORDS: JournalKind = { magic: 'SLUICEJ', version: SCHEMA_VERSION }
+/** Pieces of recorded bodies. */
+export const PAYLOADS: JournalKind = { magic: 'SLUICEP', version: PAYLOAD_VERSION }
+
+const MAGIC_BYTES = 7
 const EPOCH_BYTES = 36
-export const HEADER_BYTES = MAGIC.length + 1 + 3 * 8 + EPOCH_BYTES + 4
+export const HEADER_BYTES = MAGIC_BYTES + 1 + 3 * 8 + EPOCH_BYTES + 4
 const FRAME_HEAD_BYTES = 8
 
 export interface SegmentHeader {
@@ -30,9 +43,9 @@ export interface SegmentHeader {
   readonly epoch: string
 }
 
-export function encodeHeader(header: SegmentHeader): Uint8Array {
+export function encodeHeader(header: SegmentHeader, { magic }: JournalKind): Uint8Array {
   const bytes = Buffer.alloc(HEADER_BYTES)
-  bytes.write(`${MAGIC}${header.schema}`, 0, 'latin1')
+  bytes.write(`${magic}${header.schema}`, 0, 'latin1')
   bytes.writeBigUInt64LE(BigInt(header.segment), 8)
   bytes.writeBigUInt64LE(BigInt(header.firstSeq), 16)
   bytes.writeBigUInt64LE(BigInt(header.previousLength), 24)
@@ -42,14 +55,14 @@ export function encodeHeader(header: SegmentHeader): Uint8Array {
 }
 
 /** Throws `MalformedBytes` where these bytes do not begin with a whole header. */
-export function decodeHeader(raw: Uint8Array): SegmentHeader {
+export function decodeHeader(raw: Uint8Array, { magic, version }: JournalKind): SegmentHeader {
   if (raw.length < HEADER_BYTES) throw new MalformedBytes('a journal file is too short')
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, HEADER_BYTES)
-  const schema = (bytes[MAGIC.length] ?? 0) - '0'.charCodeAt(0)
+  const schema = (bytes[MAGIC_BYTES] ?? 0) - '0'.charCodeAt(0)
   const sound =
-    bytes.toString('latin1', 0, MAGIC.length) === MAGIC &&
+    bytes.toString('latin1', 0, MAGIC_BYTES) === magic &&
     schema >= 1 &&
-    schema <= SCHEMA_VERSION &&
+    schema <= version &&
     bytes.readUInt32LE(HEADER_BYTES - 4) === crc32(bytes.subarray(0, HEADER_BYTES - 4))
   if (!sound) throw new MalformedBytes('a journal file has no sound header')
   return {
@@ -91,8 +104,8 @@ export interface Scanned {
 }
 
 /** Reads frames for as long as they are sound and in sequence. Throws `MalformedBytes` where there is no header. */
-export function scan(raw: Uint8Array): Scanned {
-  const header = decodeHeader(raw)
+export function scan(raw: Uint8Array, kind: JournalKind): Scanned {
+  const header = decodeHeader(raw, kind)
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
   const rows: Uint8Array[] = []
   let at = HEADER_BYTES

@@ -1,33 +1,36 @@
 /**
- * Brings sealed segments to ClickHouse, oldest first, one at a time, for as long as it takes. A segment's bytes and its
- * token never change, so that one sent twice (an answer was lost, a process was killed) is kept once.
+ * Brings sealed segments to one destination, oldest first, one at a time, for as long as it takes: each at least once. The
+ * destination makes of that what it can; ClickHouse keeps a segment that is sent twice (an answer was lost, a process was
+ * killed) once, because its bytes and its token never change.
  */
 import type { Clock, Log } from '../runtime.ts'
-import { columnNames } from './record.ts'
 import { problemOf } from './problem.ts'
-import type { Migrator } from './schema.ts'
-import type { ClickHouse } from './reader/contract.ts'
 
-/** What the shipper must know of a sealed segment. */
+/** What is known of a sealed segment. */
 export interface SealedRows {
   readonly segment: number
   /** The version of the schema that its rows have. */
   readonly schema: number
+  /** The `writer_seq` of its first row. */
+  readonly firstSeq: number
   readonly records: number
 }
 
+/** Takes the rows of a segment, each in RowBinary, for good. MAY be handed one again. Rejects where it did not. */
+export type Deliver<Sealed extends SealedRows> = (
+  sealed: Sealed,
+  rows: readonly Uint8Array[],
+  signal: AbortSignal,
+) => Promise<void>
+
 /** What the shipper asks of the journal. */
 export interface Segments<Sealed extends SealedRows> {
-  readonly epoch: string
   oldest(): Sealed | undefined
   /** `undefined`: damaged. */
-  read(sealed: Sealed): Promise<Uint8Array | undefined>
+  read(sealed: Sealed): Promise<readonly Uint8Array[] | undefined>
   delivered(sealed: Sealed): Promise<void>
   setAside(sealed: Sealed): Promise<void>
 }
-
-/** What it asks of ClickHouse. */
-export type Inserter = Pick<ClickHouse, 'insertRowBinary'>
 
 export interface ShipLimits {
   /** Longest that one try may take. */
@@ -40,9 +43,10 @@ export interface ShipLimits {
 export const SHIP_LIMITS: ShipLimits = { tryMs: 30_000, pauseMs: 200, maxPauseMs: 30_000 }
 
 export interface ShipperParts<Sealed extends SealedRows> {
+  /** Of the destination: `clickhouse`. */
+  readonly name: string
   readonly segments: Segments<Sealed>
-  readonly inserter: Inserter
-  readonly migrator: Migrator
+  readonly deliver: Deliver<Sealed>
   readonly clock: Clock
   readonly log: Log
   readonly limits: ShipLimits
@@ -59,7 +63,6 @@ export class Shipper<Sealed extends SealedRows> {
   readonly #closing = new AbortController()
   #awake = Promise.withResolvers<void>()
   #idle = Promise.withResolvers<void>()
-  #migrated = false
   #deliveredAt: number | undefined
   #problem: string | undefined
   #running: Promise<void> | undefined
@@ -112,10 +115,8 @@ export class Shipper<Sealed extends SealedRows> {
         pauseMs = limits.pauseMs
       } catch (cause) {
         if (this.#closing.signal.aborted) return
-        // Whatever it was, the tables may be what is missing.
-        this.#migrated = false
         this.#problem = problemOf(cause)
-        log('warn', 'audit records wait for ClickHouse', { problem: this.#problem, pauseMs }, cause)
+        log('warn', 'audit records wait', { for: this.#parts.name, problem: this.#problem, pauseMs }, cause)
         await this.#pause(pauseMs * (0.5 + Math.random() / 2))
         pauseMs = Math.min(pauseMs * 2, limits.maxPauseMs)
       }
@@ -134,17 +135,12 @@ export class Shipper<Sealed extends SealedRows> {
   }
 
   async #ship(sealed: Sealed, signal: AbortSignal): Promise<void> {
-    const { segments, inserter, migrator, clock } = this.#parts
-    const bytes = await segments.read(sealed)
-    if (bytes === undefined) return segments.setAside(sealed)
-    if (sealed.records > 0) {
-      if (!this.#migrated) await within(migrator(signal), signal)
-      this.#migrated = true
-      const token = `${segments.epoch}:${sealed.segment}`
-      await within(inserter.insertRowBinary('events', columnNames(sealed.schema), bytes, token, signal), signal)
-      this.#deliveredAt = clock.now()
-      this.#problem = undefined
-    }
+    const { segments, deliver, clock } = this.#parts
+    const rows = await segments.read(sealed)
+    if (rows === undefined) return segments.setAside(sealed)
+    await within(deliver(sealed, rows, signal), signal)
+    if (sealed.records > 0) this.#deliveredAt = clock.now()
+    this.#problem = undefined
     await segments.delivered(sealed)
   }
 

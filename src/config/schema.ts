@@ -32,8 +32,14 @@ export const DEFAULTS = {
     idempotencyKeys: '24h',
   },
   holds: { expiresIn: '1h', maxWait: '5m', maxPendingPerPrincipal: 1_000 },
-  audit: { journal: { maxBytes: '4GiB', segmentBytes: '16MiB' }, retainDays: 400 },
+  audit: {
+    journal: { maxBytes: '4GiB', segmentBytes: '16MiB' },
+    retainDays: 400,
+    bodies: { maxBytes: '4GiB', retainDays: 90 },
+    checkpoints: { every: '1m', origin: 'sluice' },
+  },
   clickhouse: { username: 'default', database: 'sluice', requestTimeout: '30s' },
+  siem: { timeout: '10s' },
   auditors: { groups: ['auditors'] },
 } as const
 
@@ -329,7 +335,7 @@ function holds(values: Values) {
 
 /** Where the evidence goes. */
 function audit(values: Values) {
-  const { whole, bytes } = values
+  const { whole, bytes, word, path, duration, url } = values
   return z
     .strictObject({
       journal: z
@@ -347,11 +353,105 @@ function audit(values: Values) {
         })
         .prefault({}),
       retainDays: whole(1, 36_500).prefault(DEFAULTS.audit.retainDays).describe('How long ClickHouse keeps records.'),
+      retain: z
+        .array(
+          z.strictObject({
+            connections: z.array(word('a connection')).min(1).max(1000).exactOptional(),
+            kinds: z.array(word('a kind of record, or `payload`')).min(1).max(20).exactOptional(),
+            days: whole(1, 36_500),
+          }),
+        )
+        .max(1000)
+        .default([])
+        .describe(
+          'Other times for some connections and kinds of records (`payload`: bodies); the first that fits counts.',
+        ),
+      bodies: z
+        .strictObject({
+          maxBytes: bytes('16MiB', '64TiB')
+            .prefault(DEFAULTS.audit.bodies.maxBytes)
+            .describe(
+              'Most of recorded bodies that may wait for ClickHouse; then what a policy wants recorded does not run.',
+            ),
+          retainDays: whole(1, 36_500).prefault(DEFAULTS.audit.bodies.retainDays).describe('How long bodies are kept.'),
+          digestKey: secret()
+            .exactOptional()
+            .describe('Under which secret values are recorded as keyed digests. At least 16 bytes.'),
+          sealTo: z
+            .array(path())
+            .min(1)
+            .max(20)
+            .exactOptional()
+            .describe(
+              'Files with the public keys (JWK) of auditors, to whom originals of masked values are encrypted.',
+            ),
+        })
+        .prefault({})
+        .describe('Bodies of requests and answers, where a policy demands `record-bodies`.'),
+      checkpoints: z
+        .strictObject({
+          every: duration('1s', '1d')
+            .prefault(DEFAULTS.audit.checkpoints.every)
+            .describe('How often at least a head is signed.'),
+          origin: word('the name of the log, without spaces or `+`')
+            .prefault(DEFAULTS.audit.checkpoints.origin)
+            .describe('The first part of the name of each log; writer and epoch follow.'),
+          key: secret()
+            .exactOptional()
+            .describe(
+              'The Ed25519 signing key, as `sluice audit key new` prints it. Absent: one is made and kept with the data.',
+            ),
+          previousKeys: z
+            .array(secret())
+            .max(20)
+            .default([])
+            .describe('Keys that sign beside it while verifiers learn the new one.'),
+          files: path().exactOptional().describe('A folder where signed checkpoints are appended, one file per day.'),
+          stdout: z.boolean().default(false).describe('Print each signed checkpoint as a line of JSON.'),
+          witnesses: z
+            .array(z.strictObject({ name: word('a name'), url: url(), key: word('a verifier key of the witness') }))
+            .max(10)
+            .default([])
+            .describe('HTTP witnesses (C2SP tlog-witness) whose cosignatures are asked for.'),
+        })
+        .prefault({})
+        .describe('Signed heads of the tree over all records.'),
+      siem: z
+        .array(siem(values))
+        .max(10)
+        .default([])
+        .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'names that differ')
+        .describe('Where every record is sent as OCSF JSON, at least once, whether or not ClickHouse is there.'),
       clickhouse: clickhouse(values)
         .exactOptional()
         .describe('Where records go. Absent: they stay in the journal, and auditors cannot query.'),
     })
     .prefault({})
+}
+
+/** One destination of records as OCSF. */
+function siem({ word, duration, url, text, path }: Values) {
+  const name = word('a name of small letters, digits and dashes')
+  const timeout = duration('1s', '5m').prefault(DEFAULTS.siem.timeout)
+  return z.discriminatedUnion('type', [
+    z.strictObject({
+      name,
+      type: z.literal('https'),
+      url: url(),
+      timeout,
+      authorization: secret().exactOptional().describe('The value of the `Authorization` header.'),
+    }),
+    z.strictObject({
+      name,
+      type: z.literal('syslog'),
+      address: text('a host and port such as `siem.example.com:6514`', (value) => /^[\w.-]+:\d{1,5}$/.test(value)),
+      timeout,
+      tls: z.boolean().default(true).describe('`false` only for an address on loopback.'),
+      ca: path()
+        .exactOptional()
+        .describe('A PEM file with the certificates that vouch for it; absent: those of the system.'),
+    }),
+  ])
 }
 
 /** The ClickHouse of audit records. */
@@ -404,6 +504,16 @@ export function configSchema(env: Env) {
             .max(100)
             .prefault([...DEFAULTS.auditors.groups])
             .describe('People in any of these groups may audit.'),
+          scopes: z
+            .array(
+              z.strictObject({
+                groups: z.array(word('the name of a group')).min(1).max(100),
+                connections: z.array(word('a connection')).min(1).max(1000),
+              }),
+            )
+            .max(1000)
+            .default([])
+            .describe('People in any of these groups may audit the records of these connections alone.'),
         })
         .prefault({}),
     })

@@ -197,7 +197,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
         newId: () => runtime.newId(),
         log: runtime.log,
         limits: { maxBytes: journal.maxBytes, segmentBytes: journal.segmentBytes },
-        retainDays,
+        retention: () => retainDays,
         ...(clickhouseOptions && {
           // `default` is always there: the audit's own database may still have to be made.
           clickhouse: openClickHouse({ ...clickhouseOptions, database: 'default' }),

@@ -137,6 +137,7 @@ describe('a journal with a damaged part', () => {
     const figure = (deliveryProblem?: string): string | undefined => {
       const status = () => ({
         writable: true,
+        tight: false,
         backlogRecords: 0,
         backlogBytes: 0,
         ...(deliveryProblem && { deliveryProblem }),
@@ -211,7 +212,7 @@ describe('a storm of readiness checks', () => {
   it('asks the upstreams once', async () => {
     let asked = 0
     const probe = { name: 'warehouse', ready: async () => void asked++ }
-    const status = () => ({ writable: true, backlogRecords: 0, backlogBytes: 0 })
+    const status = () => ({ writable: true, tight: false, backlogRecords: 0, backlogBytes: 0 })
     const health = new Health([probe], { append: async () => {}, status, close: async () => {} }, new Inflight(1, 1000))
     const all = await Promise.all(Array.from({ length: 100 }, () => health.check()))
     expect([asked, new Set(all.map(({ status: ready }) => ready))]).toEqual([1, new Set(['ready'])])

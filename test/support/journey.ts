@@ -89,7 +89,7 @@ export function journey(broken: {
       events.push(`audit ${record.kind}`)
       records.push(record)
     },
-    status: () => ({ writable: broken.writable ?? true, backlogRecords: 0, backlogBytes: 0 }),
+    status: () => ({ writable: broken.writable ?? true, tight: false, backlogRecords: 0, backlogBytes: 0 }),
     close: async () => {},
   }
   let ids = 0

@@ -35,6 +35,8 @@ export interface ReaderOptions {
 const FORMATS = {
   json: { name: 'JSON', contentType: 'application/json' },
   ndjson: { name: 'JSONEachRow', contentType: 'application/x-ndjson' },
+  csv: { name: 'CSVWithNames', contentType: 'text/csv; charset=utf-8; header=present' },
+  parquet: { name: 'Parquet', contentType: 'application/vnd.apache.parquet' },
 } as const
 
 const EXPLAIN = 'EXPLAIN AST '

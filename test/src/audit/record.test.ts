@@ -86,6 +86,21 @@ describe('a record becomes one row', () => {
       request_bytes: null,
       request_digest: '',
       request_body: '',
+      received_at: null,
+      first_byte_ms: null,
+      total_ms: null,
+      weighed: '',
+      request_recorded: '',
+      request_kept: null,
+      request_kept_digest: '',
+      answer_type: '',
+      answer_recorded: '',
+      answer_bytes: null,
+      answer_digest: '',
+      answer_kept: null,
+      answer_kept_digest: '',
+      outcome: '',
+      documents: '',
       ...place,
     })
   })
@@ -140,7 +155,7 @@ describe('a record becomes one row', () => {
 describe('a row is its bytes', () => {
   test('what was written is read again, alone and one behind the other', () => {
     const rows = [rowOf(decidedFully), rowOf(completedFully), rowOf(noted(1))]
-    expect(rows.map(encodeRow).map(decodeRow)).toEqual(rows)
+    expect(rows.map(encodeRow).map((bytes) => decodeRow(bytes))).toEqual(rows)
     expect(decodeRows(Buffer.concat(rows.map(encodeRow)))).toEqual(rows)
   })
 

@@ -76,7 +76,13 @@ test('what is appended reaches ClickHouse, in order, and leaves the journal', as
   for (let n = 1; n <= 5; n++) await log.append(noted(n))
   await log.append(decidedFully)
   await vi.waitFor(() => expect(log.status().backlogRecords).toBe(0))
-  expect(log.status()).toEqual({ writable: true, backlogRecords: 0, backlogBytes: 0, deliveredAt: clock.now() })
+  expect(log.status()).toEqual({
+    writable: true,
+    tight: false,
+    backlogRecords: 0,
+    backlogBytes: 0,
+    deliveredAt: clock.now(),
+  })
   expect(clickhouse.notes).toEqual(['note 1', 'note 2', 'note 3', 'note 4', 'note 5', ''])
   expect(clickhouse.rows.map(({ writer_seq }) => writer_seq)).toEqual([1, 2, 3, 4, 5, 6])
   expect(new Set(clickhouse.rows.map(({ record_id }) => record_id)).size).toBe(6)

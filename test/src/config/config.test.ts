@@ -90,8 +90,21 @@ describe('a configuration', () => {
         idempotencyKeys: 86_400_000,
       },
       holds: { expiresIn: 3_600_000, maxWait: 300_000, maxPendingPerPrincipal: 1_000 },
-      audit: { journal: { maxBytes: 4 * 2 ** 30, segmentBytes: 2 ** 24 }, retainDays: 400 },
-      auditors: { groups: ['auditors'] },
+      audit: {
+        journal: { maxBytes: 4 * 2 ** 30, segmentBytes: 2 ** 24 },
+        retainDays: 400,
+        retain: [],
+        bodies: { maxBytes: 4 * 2 ** 30, retainDays: 90 },
+        checkpoints: {
+          every: 60_000,
+          origin: 'sluice',
+          previousKeys: [],
+          stdout: false,
+          witnesses: [],
+        },
+        siem: [],
+      },
+      auditors: { groups: ['auditors'], scopes: [] },
     })
   })
 
