@@ -1,5 +1,5 @@
 /** The people's side of holds: who may see one, who may decide on it, and the record of each decision. */
-import { holdMoved } from './audit/entries.ts'
+import { holdMoved, looked } from './audit/entries.ts'
 import type { AuditLog } from './audit/contract.ts'
 import type { Door, Knock } from './door.ts'
 import type { Principal, Subject } from './exchange.ts'
@@ -32,7 +32,11 @@ export class Approvals {
   list(knock: Knock, states?: readonly HoldState[]): Promise<readonly HoldEntry[]> {
     return this.#parts.door.enter(knock, async (seen, signal) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents', 'people'], signal))
-      return this.#visibleOf(principal, states)
+      const entries = await this.#visibleOf(principal, states)
+      await this.#parts.audit.append(
+        looked(knock, this.#parts.runtime.clock.now(), principal, `a list of ${entries.length} holds`),
+      )
+      return entries
     })
   }
 
@@ -41,6 +45,12 @@ export class Approvals {
     return this.#parts.door.enter(knock, async (seen, signal, room) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents', 'people'], signal))
       const entry = await this.#visible(id, principal)
+      const { connection } = entry.exchange
+      seen.connection = connection
+      // Before what it holds is told, and before it is waited for.
+      await this.#parts.audit.append(
+        looked(knock, this.#parts.runtime.clock.now(), principal, `the hold ${id}`, connection),
+      )
       if (waitMs === 0) return entry
       return (await room.aside(() => this.#parts.store.waitHold(id, entry.state, waitMs, signal))) ?? entry
     })

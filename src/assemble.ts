@@ -3,7 +3,7 @@
  * (files, databases, client libraries) it is handed as a `Machine`.
  */
 import { Approvals } from './approvals.ts'
-import type { AuditLog, AuditReader, HabitReader } from './audit/contract.ts'
+import type { AuditLog, AuditReader, HabitReader, UnfinishedReader } from './audit/contract.ts'
 import { Auditor } from './auditor.ts'
 import { createCatalog } from './catalog/index.ts'
 import type { BigQueryConfig, Config, RestConfig } from './config.ts'
@@ -12,6 +12,7 @@ import { createRestConnector } from './connection/rest/connector.ts'
 import type { RestClient } from './connection/rest/contract.ts'
 import { forwardable, headerRules } from './connection/rest/headers.ts'
 import { Directory } from './directory.ts'
+import { recordable, sameDocuments, type Documents } from './documents.ts'
 import { Door } from './door.ts'
 import type { Principal } from './exchange.ts'
 import { Failure } from './failure.ts'
@@ -27,6 +28,7 @@ import type { Answers, Hooks, Plugin } from './plugin.ts'
 import { isProblems, loadPolicies, renderProblem, type SourceFile, type Vocabulary } from './policy/index.ts'
 import type { PolicySet } from './policy/contract.ts'
 import type { Runtime } from './runtime.ts'
+import { Settler } from './settle.ts'
 import { operationsOfDocument, operationsOfList, type Operations } from './statement/http/operations.ts'
 import { createStatements } from './statement/index.ts'
 import type { TableLister } from './statement/third-reader.ts'
@@ -48,7 +50,7 @@ export interface Machine {
   readApiKeys(): Promise<readonly ApiKey[]>
   openStore(): Promise<Store>
   openAudit(): Promise<AuditLog>
-  openReader(): Promise<(AuditReader & HabitReader & { close(): Promise<void> }) | undefined>
+  openReader(): Promise<(AuditReader & HabitReader & UnfinishedReader & { close(): Promise<void> }) | undefined>
   connect(name: string, config: BigQueryConfig): Connector
   connectRest(name: string, config: RestConfig): RestClient
   /** The OpenAPI document that a connection names, JSON or YAML, read. */
@@ -74,15 +76,23 @@ const API_KEY_ISSUER = 'keys'
 /** How often what ran out of time is looked for. */
 const EXPIRY_EVERY_MS = 1000
 
+/** How often those who were turned away are counted into a record. */
+const TURNED_AWAY_EVERY_MS = 5000
+
+/** How often what a crash left open is asked after, while there is any. */
+const SETTLE_EVERY_MS = 5000
+
 /** Makes everything and starts it. Rejects, with what is wrong in words, before anything is served. */
 export async function assemble(config: Config, machine: Machine): Promise<Assembled> {
   const { runtime, writer } = machine
   const workshop = await Workshop.open(config, machine)
-  const first = await workshop.load(await machine.readPolicies())
+  const files = await machine.readPolicies()
+  const first = await workshop.load(files)
   if ('problems' in first) throw new Failure('internal', `the policies are refused\n${first.problems.join('\n')}`)
   let force: InForce = first
 
-  const identity = createIdentity({ issuers: config.issuers, apiKeys: await machine.readApiKeys() }, runtime)
+  const apiKeys = await machine.readApiKeys()
+  const identity = createIdentity({ issuers: config.issuers, apiKeys }, runtime)
   const audit = await machine.openAudit()
   const store = await machine.openStore()
   const reader = await machine.openReader()
@@ -102,22 +112,33 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const shared = { runtime, door, audit, store, statements, connections, inForce, limits, ...(history && { history }) }
 
   const approvals = new Approvals(shared)
-  await audit.append(
-    gatewayRecord(runtime, 'started', `sluice ${machine.version} with policies ${force.policies.digest}`),
-  )
+  let documents = await documentsOf(config, files, apiKeys)
+  const started = gatewayRecord(runtime, 'started', `sluice ${machine.version} with policies ${force.policies.digest}`)
+  await audit.append({ ...started, policy: force.policies.digest, documents })
   await approvals.recover(writer)
-  const stopExpiry = repeat(runtime, 'expire holds', EXPIRY_EVERY_MS, () => approvals.expire())
+  const settler =
+    reader && new Settler({ ...shared, unfinished: reader, writer, started: { id: started.exchange, at: started.at } })
+  const chores = [
+    repeat(runtime, 'expire holds', EXPIRY_EVERY_MS, () => approvals.expire()),
+    repeat(runtime, 'record who was turned away', TURNED_AWAY_EVERY_MS, () => door.recordTurnedAway()),
+    ...(settler === undefined ? [] : [repeat(runtime, 'settle', SETTLE_EVERY_MS, () => settler.round())]),
+  ]
 
   // One by one: a slow round that read the old files must not replace what a later one has read.
   const reload = async (): ReturnType<Assembled['reload']> => {
     // First: a key that is taken back must not outlive a policy that is written wrong.
-    identity.replaceApiKeys(await machine.readApiKeys())
-    const next = await workshop.load(await machine.readPolicies())
+    const keys = await machine.readApiKeys()
+    identity.replaceApiKeys(keys)
+    const files = await machine.readPolicies()
+    const next = await workshop.load(files)
     if ('problems' in next) return next
-    if (next.policies.digest !== force.policies.digest) {
+    const now = await documentsOf(config, files, keys)
+    if (next.policies.digest !== force.policies.digest || !sameDocuments(now, documents)) {
       // Recorded before it decides anything; what cannot be recorded does not come into force.
-      await audit.append(gatewayRecord(runtime, 'policy', `policies ${next.policies.digest} in force`))
+      const record = gatewayRecord(runtime, 'policy', `policies ${next.policies.digest} in force`)
+      await audit.append({ ...record, policy: next.policies.digest, documents: now })
     }
+    documents = now
     force = next
     return { digest: next.policies.digest }
   }
@@ -131,7 +152,8 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
     reload: oneByOne(reload),
     async close() {
       await inflight.drain(config.listeners.gateway.shutdownGrace)
-      await stopExpiry()
+      await Promise.all(chores.map((stop) => stop()))
+      await door.recordTurnedAway()
       await audit.append(gatewayRecord(runtime, 'stopped', 'as told'))
       await audit.close()
       await Promise.all([store.close(), reader?.close(), ...[...connections.values()].map((c) => c.connector.close())])
@@ -311,6 +333,26 @@ function probes(
     }),
     ...(reader === undefined ? [] : [{ name: 'clickhouse', ready: (signal: AbortSignal) => reader.ready(signal) }]),
   ]
+}
+
+/** The policies, and who may do what: names, groups and hashes that were never secret. */
+function documentsOf(
+  { issuers, auditors, connections, holds, audit }: Config,
+  files: readonly SourceFile[],
+  apiKeys: readonly ApiKey[],
+): Promise<Documents> {
+  const access = {
+    issuers: issuers.map(({ name, issuer, audiences }) => ({ name, issuer, audiences })),
+    apiKeys: apiKeys.map(({ id, subject, groups, expires, revoked }) => ({ id, subject, groups, expires, revoked })),
+    auditors,
+    connections: Object.entries(connections).map(([name, { type }]) => ({ name, type })),
+    holds,
+    retention: { days: audit.retainDays, other: audit.retain, bodies: audit.bodies.retainDays },
+  }
+  return recordable({
+    ...Object.fromEntries(files.map(({ path, text }) => [path, text])),
+    'access.json': `${JSON.stringify(access, null, 2)}\n`,
+  })
 }
 
 function gatewayRecord(runtime: Runtime, kind: 'started' | 'stopped' | 'policy', note: string) {

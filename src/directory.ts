@@ -1,7 +1,8 @@
 /** What a principal can reach: connections, and their tables with types and masks as this principal would see them. */
+import { looked } from './audit/entries.ts'
 import { Failure } from './failure.ts'
 import type { Knock } from './door.ts'
-import type { Action, HttpStatement, Masked, OutputColumn, TablePath } from './exchange.ts'
+import type { Action, HttpStatement, Masked, OutputColumn, Principal, TablePath } from './exchange.ts'
 import type { HttpConnection, Parts, SqlConnection, Unstated } from './journey.ts'
 import type { OperationParameter } from './statement/http/operations.ts'
 import { unknownConnection } from './unknown.ts'
@@ -34,7 +35,10 @@ export interface ReachableOperation {
 
 export type Reachable = ReachableTable | ReachableOperation
 
-export type DirectoryParts = Pick<Parts, 'runtime' | 'door' | 'statements' | 'connections' | 'inForce' | 'limits'>
+export type DirectoryParts = Pick<
+  Parts,
+  'runtime' | 'door' | 'audit' | 'statements' | 'connections' | 'inForce' | 'limits'
+>
 
 /** Most tables that one listing looks at. */
 const TABLES_MOST = 1000
@@ -51,6 +55,7 @@ export class Directory {
     return this.#parts.door.enter(knock, async (seen, signal) => {
       const principal = (seen.principal = await this.#parts.door.identify(knock, ['agents'], signal))
       const { policies } = this.#parts.inForce()
+      await this.#look(knock, principal, 'the connections')
       return [...this.#parts.connections]
         .filter(([name]) => policies.reaches(principal, name))
         .map(([name, { connector }]) => ({ name, type: connector.type }))
@@ -69,6 +74,7 @@ export class Directory {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(this.#parts.limits.defaultTimeoutMs)])
       const { id, receivedAt } = knock
       const unstated: Unstated = { id, receivedAt, surface: 'preflight', principal, connection: name }
+      await this.#look(knock, principal, 'the resources of a connection', name)
       if (connection.language === 'http') return this.#callable(unstated, connection, limited)
       const paths = await connection.schemas.list(limited)
       const found: Reachable[] = []
@@ -78,6 +84,12 @@ export class Directory {
       }
       return found
     })
+  }
+
+  /** Recorded before it is told. */
+  async #look(knock: Knock, principal: Principal, what: string, connection?: string): Promise<void> {
+    const { audit, runtime } = this.#parts
+    await audit.append(looked(knock, runtime.clock.now(), principal, what, connection))
   }
 
   /** Reading a table whole, through the stations that any query walks, but for the dry run and the record. */

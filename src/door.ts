@@ -51,6 +51,8 @@ export interface DoorParts {
 export class Door {
   readonly #parts: DoorParts
   readonly #places = new WeakMap<Knock, Place>()
+  /** How many were turned away since it was last recorded, by code. */
+  #turnedAway = new Map<string, number>()
 
   constructor(parts: DoorParts) {
     this.#parts = parts
@@ -67,8 +69,8 @@ export class Door {
     try {
       place.claim(principal)
     } catch (error) {
-      // As cheap as that of a gateway that is full: without a record.
-      throw error instanceof Failure && error.code === 'too-many-requests' ? RecordedFailure.of(error) : error
+      // As cheap as that of a gateway that is full: recorded with others of its kind.
+      throw error instanceof Failure && error.code === 'too-many-requests' ? this.#countAway(error) : error
     }
     return principal
   }
@@ -97,7 +99,7 @@ export class Door {
    * `work` may keep the place (for an answer that streams): then it MUST leave it itself.
    */
   async enter<T>(knock: Knock, work: (seen: Seen, signal: AbortSignal, room: Room) => Promise<T>): Promise<T> {
-    const place = this.#parts.inflight.enter(knock.signal)
+    const place = this.#enter(knock)
     const { signal, leave, aside } = place
     this.#places.set(knock, place)
     const seen: Seen = {}
@@ -114,6 +116,40 @@ export class Door {
     } finally {
       if (!stays) leave()
     }
+  }
+
+  /**
+   * Records how many were turned away because there was no room, since this was last called: one record for all, because each
+   * must be cheap. Rejects, and forgets nothing, where that cannot be recorded.
+   */
+  async recordTurnedAway(): Promise<void> {
+    const { audit, runtime } = this.#parts
+    const counted = this.#turnedAway
+    this.#turnedAway = new Map()
+    for (const [code, times] of counted) {
+      try {
+        const message = `${times} requests were turned away since the last of these records`
+        const at = runtime.clock.now()
+        await audit.append(refused({ exchange: runtime.newId(), at, surface: 'gateway' }, { code, message }))
+        counted.delete(code)
+      } catch (error) {
+        for (const [again, more] of counted) this.#turnedAway.set(again, (this.#turnedAway.get(again) ?? 0) + more)
+        throw error
+      }
+    }
+  }
+
+  #enter(knock: Knock): Place {
+    try {
+      return this.#parts.inflight.enter(knock.signal)
+    } catch (error) {
+      throw error instanceof Failure ? this.#countAway(error) : error
+    }
+  }
+
+  #countAway(failure: Failure): Failure {
+    this.#turnedAway.set(failure.code, (this.#turnedAway.get(failure.code) ?? 0) + 1)
+    return RecordedFailure.of(failure)
   }
 
   /** Records a refusal; the failure to answer with, which is `audit-unavailable` where it could not be recorded. */

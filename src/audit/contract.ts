@@ -1,11 +1,20 @@
 /** What the gateway asks of the audit log. */
-import type { Completed, Decision, Finding, Plane, PolicyDigest, Principal, ResourceUse } from '../exchange.ts'
+import type {
+  Completed,
+  Decision,
+  Finding,
+  Plane,
+  PolicyDigest,
+  Principal,
+  ResourceUse,
+  Statistics,
+} from '../exchange.ts'
 
 /**
  * `refused`: not proven or not understood. `decided`: permit, hold or deny, before anything runs. `completed`: ran and
- * answered, whole or cut. `failed`: permitted, then broke. `settled`: the end of another, which a crash left open, was
- * found out. `hold`: a hold changed state. `audit-query`: an auditor
- * asked. `policy`: another policy set is in force. `started`, `stopped`: the writer itself.
+ * answered, whole or cut. `failed`: permitted, then broke. `settled`: the end of another, which a crash left open, was found
+ * out. `hold`: a hold changed state. `looked`: somebody was told what the gateway itself holds (connections, schemas, holds).
+ * `audit-query`: an auditor asked. `policy`: another policy set is in force. `started`, `stopped`: the writer itself.
  */
 export type RecordKind =
   | 'refused'
@@ -14,6 +23,7 @@ export type RecordKind =
   | 'failed'
   | 'settled'
   | 'hold'
+  | 'looked'
   | 'audit-query'
   | 'policy'
   | 'started'
@@ -45,14 +55,24 @@ export interface AuditRecord {
     Completed,
     'ran' | 'job' | 'rowCount' | 'byteCount' | 'status' | 'sent' | 'masked' | 'statistics' | 'ending' | 'cut'
   > & { readonly timings?: Timings; readonly bodies?: RecordedBodies }
-  /** For `settled`: whether the upstream did it. */
-  readonly settled?: 'ran' | 'not-run' | 'unknown'
+  /** For `settled`. */
+  readonly settled?: SettledEnd
   /** For `started` and `policy`: what is in force, by path. */
   readonly documents?: Readonly<Record<string, string>>
   /** For `hold`: the state it moved to, by whom (absent: by time), and their words. */
   readonly hold?: { readonly id: string; readonly state: string; readonly comment?: string }
   /** For `policy`, `started`, `stopped`: what changed, in a few words. */
   readonly note?: string
+}
+
+/** What an upstream said, afterwards, of an exchange whose end a crash kept from being written down. */
+export interface SettledEnd {
+  readonly outcome: 'ran' | 'not-run' | 'unknown'
+  /** In words. */
+  readonly detail: string
+  readonly job?: string
+  readonly ran?: string
+  readonly statistics?: Statistics
 }
 
 /** Milliseconds since the request came. */
@@ -137,6 +157,24 @@ export interface AuditStatus {
 export interface AuditReader {
   query(request: AuditQuery, signal: AbortSignal): Promise<AuditAnswer>
   ready(signal: AbortSignal): Promise<void>
+}
+
+/** What a gateway began in an earlier life and did not end. */
+export interface UnfinishedReader {
+  /** Whether a record is in the store already: then so is everything that its writer wrote before it. */
+  arrived(record: string, signal: AbortSignal): Promise<boolean>
+  /** Permitted and without an end, the oldest first; bounded. Times in milliseconds since 1970 UTC. */
+  unfinished(
+    asked: { readonly writer: string; readonly since: number; readonly before: number },
+    signal: AbortSignal,
+  ): Promise<readonly Unfinished[]>
+}
+
+export interface Unfinished {
+  readonly exchange: string
+  readonly surface: string
+  readonly connection: string
+  readonly principal: Principal
 }
 
 /** What principals were answered before, for weighing what they ask now. */

@@ -12,7 +12,7 @@ import {
   type Stated,
   type Statistics,
 } from '../exchange.ts'
-import type { AuditRecord, RecordedStatement } from './contract.ts'
+import type { AuditRecord, RecordedStatement, SettledEnd, Unfinished } from './contract.ts'
 
 /** What is known of a request that never became an exchange. */
 export interface Refused {
@@ -108,6 +108,28 @@ export function holdMoved(
     ...(principal === undefined ? { principal: requester } : { principal, plane: principal.plane }),
     hold: { id: exchange.id, state, ...(comment !== undefined && { comment }) },
   }
+}
+
+/** The end of an exchange that a crash left open, as it was found out. */
+export function settled(
+  { exchange, surface, connection, principal }: Unfinished,
+  at: number,
+  end: SettledEnd,
+): AuditRecord {
+  return { kind: 'settled', at, exchange, surface, plane: principal.plane, principal, connection, settled: end }
+}
+
+/** Somebody was told what the gateway itself holds: connections, schemas, holds. */
+export function looked(
+  knock: { readonly id: string; readonly surface: string },
+  at: number,
+  principal: Principal,
+  note: string,
+  connection?: string,
+): AuditRecord {
+  const { id: exchange, surface } = knock
+  const about = connection === undefined ? {} : { connection }
+  return { kind: 'looked', at, exchange, surface, plane: principal.plane, principal, note, ...about }
 }
 
 /** The completion of an exchange from what came of its run. */

@@ -45,7 +45,11 @@ export const COLUMNS = [
   column('ts', micros, 'when it happened, UTC'),
   column('record_id', uuid, 'of this record alone; a UUIDv7'),
   column('exchange_id', uuid, 'of the exchange it belongs to: the `Sluice-Exchange` header of the answer'),
-  column('kind', word, 'refused, decided, completed, failed, settled, hold, audit-query, policy, started or stopped'),
+  column(
+    'kind',
+    word,
+    'refused, decided, completed, failed, settled, hold, looked, audit-query, policy, started or stopped',
+  ),
   column('surface', word, 'the door: query, preflight, holds, audit, connections, gateway'),
   column('plane', word, 'agents or people; empty where nobody was proven'),
   column('issuer', word, 'who vouched for the principal; keys for API keys'),
@@ -92,7 +96,11 @@ export const COLUMNS = [
   column('hold_id', text, 'the hold that changed its state'),
   column('hold_state', word, 'the state it moved to'),
   column('hold_comment', text, 'the words of whoever moved it'),
-  column('note', text, 'what changed, for policy, started and stopped'),
+  column(
+    'note',
+    text,
+    'what changed, for policy, started and stopped; what was found out, for settled; what was shown, for looked',
+  ),
   column('writer', word, 'the gateway that wrote it'),
   column('epoch', uuid, 'of its journal; a new one where the journal began anew'),
   column('retain_until', day, 'kept until then'),
@@ -178,16 +186,16 @@ export function toRow(record: AuditRecord, stamp: Stamp): UnplacedRow {
     hold_id: record.hold?.id ?? '',
     hold_state: record.hold?.state ?? '',
     hold_comment: record.hold?.comment ?? '',
-    note: record.note ?? '',
+    note: record.note ?? record.settled?.detail ?? '',
     ...who(record),
     ...what(record),
     ...request(record),
     ...why(record.decision),
-    ...outcome(record.completion),
+    ...outcome(record),
     ...bodies(record.completion?.bodies),
     received_at: whole(record.receivedAt === undefined ? undefined : record.receivedAt * 1000),
     weighed: record.statement?.weighed ?? '',
-    outcome: record.settled ?? '',
+    outcome: record.settled?.outcome ?? '',
     documents: record.documents === undefined ? '' : canonicalJson(record.documents),
     writer: stamp.writer,
     epoch: stamp.epoch,
@@ -287,12 +295,12 @@ function why(decision: Decision | undefined) {
   }
 }
 
-function outcome(completion: AuditRecord['completion']) {
+function outcome({ completion, settled }: AuditRecord) {
   const masked = completion?.masked ?? []
-  const statistics = completion?.statistics
+  const statistics = completion?.statistics ?? settled?.statistics
   return {
-    ran: completion?.ran ?? '',
-    job: completion?.job ?? '',
+    ran: completion?.ran ?? settled?.ran ?? '',
+    job: completion?.job ?? settled?.job ?? '',
     row_count: whole(completion?.rowCount),
     byte_count: whole(completion?.byteCount),
     masked_tables: masked.map(({ resource }) => resource),

@@ -33,6 +33,8 @@ export interface Connector {
   run(statement: SqlStatement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
   /** Reads the answer of a job that was run before for this exchange, running nothing. */
   attach(statement: SqlStatement, exchange: Permitted, signal: AbortSignal): Promise<Answer>
+  /** What became of the job of an exchange whose end was not written down. Rejects where nobody can say now. */
+  settle(exchange: string, principal: Principal, signal: AbortSignal): Promise<Settlement>
   /** The id under which an exchange runs upstream; fixed before it is sent, so that it can be looked up afterwards. */
   jobId(exchange: string): string
   readonly metadata: Metadata
@@ -40,6 +42,19 @@ export interface Connector {
   ready(signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
+
+/** `running`: not at its end yet. */
+export type Settlement =
+  | { readonly outcome: 'not-run' }
+  | { readonly outcome: 'running' }
+  | {
+      readonly outcome: 'ran'
+      /** The text that ran. */
+      readonly text?: string
+      /** BigQuery's reason where the job failed. */
+      readonly failure?: string
+      readonly statistics: Statistics
+    }
 
 /** Speaks to an HTTP API. */
 export interface HttpConnector {

@@ -14,6 +14,7 @@ import { openClickHouse } from '../audit/clickhouse.node.ts'
 import { openAuditLog } from '../audit/log.node.ts'
 import { createHabits } from '../audit/history.ts'
 import { createReader } from '../audit/reader/index.ts'
+import { createUnfinished } from '../audit/unfinished.ts'
 import {
   isProblems,
   parseApiKeys,
@@ -208,7 +209,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
       if (clickhouseOptions === undefined) return undefined
       const client = openClickHouse(clickhouseOptions)
       const reader = createReader({ client, database: clickhouseOptions.database })
-      return { ...reader, ...createHabits(client), close: () => client.close() }
+      return { ...reader, ...createHabits(client), ...createUnfinished(client), close: () => client.close() }
     },
     connect: (name, options) => connectBigQuery(name, options, base),
     connectRest: (name, options) => createRestClient(name, options, runtime),

@@ -31,6 +31,8 @@ const MEETING = [
   'src/directory.ts',
   'src/health.ts',
   'src/history.ts',
+  'src/settle.ts',
+  'src/documents.ts',
 ]
 /** Pure functions that are shared on purpose. */
 const PURE_STATEMENT = ['src/statement/rewrite.ts', 'src/statement/contract.ts', 'src/statement/names.ts']

@@ -128,6 +128,7 @@ export function journey(broken: {
       }
     },
     attach: () => Promise.reject(new Error('not used')),
+    settle: () => Promise.reject(new Error('not used')),
     jobId: (id) => `job-${id}`,
     metadata: { table: async () => undefined, datasets: async () => [], tables: async () => [] },
     ready: async () => {},

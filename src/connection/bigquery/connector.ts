@@ -5,7 +5,7 @@
 import type { Estimate, Permitted, Principal, SqlField, SqlStatement, Statistics } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { orAbort, type Clock } from '../../runtime.ts'
-import type { Answer, Connector } from '../contract.ts'
+import type { Answer, Connector, Settlement } from '../contract.ts'
 import { mustAgree } from './agree.ts'
 import { readRows, type Paging } from './answer.ts'
 import type { BigQueryApi, BigQueryClients, JobResource } from './client.ts'
@@ -120,6 +120,25 @@ class BigQueryConnector implements Connector {
       const started = { id, location: job.jobReference?.location ?? this.#options.location }
       return this.#answer(api, started, statement, exchange, this.#options.clock.monotonic(), signal)
     })
+  }
+
+  async settle(exchange: string, principal: Principal, signal: AbortSignal): Promise<Settlement> {
+    let job: JobResource
+    try {
+      job = await find(this.#clients.as(principal), jobIdOf(exchange), this.#options.location, this.#retry, signal)
+    } catch (error) {
+      if (isAbsent(error)) return { outcome: 'not-run' }
+      throw failureOf(error, signal, false)
+    }
+    if (job.status?.state !== 'DONE') return { outcome: 'running' }
+    const { errorResult } = job.status
+    const text = job.configuration?.query?.query
+    return {
+      outcome: 'ran',
+      ...(text !== undefined && { text }),
+      ...(errorResult !== undefined && { failure: errorResult.reason ?? 'unknown' }),
+      statistics: statisticsOf(job, { durationMs: 0 }),
+    }
   }
 
   async ready(signal: AbortSignal): Promise<void> {
