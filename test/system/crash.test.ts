@@ -47,6 +47,39 @@ describe('SIGKILL in the middle of traffic', () => {
     rmSync(data, { recursive: true, force: true })
   })
 
+  it('settles what it left open: the job itself says whether it ran', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'sluice-crash-'))
+    const first = await startGateway({ data })
+    const answer = await first.post(
+      '/v1/query',
+      'agent',
+      { connection: 'warehouse', sql: 'SELECT * FROM shop.metrics', maxRows: 50_000 },
+      { Accept: 'application/x-ndjson' },
+    )
+    const exchange = answer.headers.get('Sluice-Exchange')
+    const reader = answer.body!.getReader()
+    await reader.read()
+    await first.stop('SIGKILL')
+    await reader.cancel().catch(() => {})
+
+    const second = await startGateway({ data, database: first.database })
+    const [settled] = await second.audit<object>(
+      `SELECT outcome, note, job, ran != '' AS tells, subject, connection FROM events
+       WHERE kind = 'settled' AND exchange_id = '${exchange}'`,
+      (found) => found.length > 0,
+    )
+    expect(settled).toEqual({
+      outcome: 'ran',
+      note: 'its job ran to its end; whether its answer arrived is not known',
+      job: `sluice_${exchange!.replaceAll('-', '')}`,
+      tells: 1,
+      subject: 'agent',
+      connection: 'warehouse',
+    })
+    await second.stop()
+    rmSync(data, { recursive: true, force: true })
+  })
+
   it('leaves a hold as it was, and one that was running as unknown, never run again by itself', async () => {
     const data = mkdtempSync(join(tmpdir(), 'sluice-crash-'))
     const first = await startGateway({ data })
