@@ -284,6 +284,7 @@ function connectRest(machine: Machine, name: string, config: RestConfig, operati
     operations,
     forwardable: (all) => forwardable(all, rules),
     bodies: { maxRequestBytes, maxKeptBytes, maxRecordedChars, maxAnswerBytes },
+    whenAuditIsTight: config.whenAuditIsTight,
   }
 }
 
@@ -304,7 +305,8 @@ function connect(machine: Machine, name: string, config: BigQueryConfig): Connec
     columnTags: config.columnTags,
     tagNames: config.policyTagNames,
   })
-  return { language: 'googlesql', connector, schemas, maxBytesBilled: config.maximumBytesBilled }
+  const { maximumBytesBilled: maxBytesBilled, whenAuditIsTight } = config
+  return { language: 'googlesql', connector, schemas, maxBytesBilled, whenAuditIsTight }
 }
 
 function limitsOf({ query, holds }: Config): Limits {

@@ -51,6 +51,7 @@ import { Once } from './once.ts'
 import { decide } from './stations/decide.ts'
 import { disagreed, inspect } from './stations/inspect.ts'
 import { perform, recordFailure } from './stations/perform.ts'
+import { mayBegin } from './stations/pressure.ts'
 import { state } from './stations/state.ts'
 import { unknownConnection } from './unknown.ts'
 
@@ -80,6 +81,7 @@ export class Gateway {
     return this.#parts.door.enter(knock, async (seen, signal, room) => {
       const proven = await this.#identify(knock, 'query', read, seen, signal) // 1
       const foreseen = await this.#foresee(proven, signal) // 2, 3, 4
+      mayBegin(foreseen.exchange, proven.connection, this.#parts.audit)
       await this.#record(foreseen.exchange) // 5
       if (isReady(foreseen)) return this.#perform(foreseen, proven, signal, room) // 6, 7
       if (isHeld(foreseen.exchange)) return this.#hold(foreseen.exchange, proven, signal, room)
@@ -236,6 +238,7 @@ export class Gateway {
       plugins,
     }
     if (kept !== undefined) return this.#again(ready.exchange, kept, signal)
+    mayBegin(ready.exchange, connection, this.#parts.audit)
     const { moved, entry: now } = await store.startHold(entry.id, runtime.clock.now(), writer)
     if (!moved) throw new Failure('conflict', `the hold is ${now.state}, not approved`, { fix: holdFix(now) })
     try {

@@ -84,7 +84,11 @@ export interface SqlConnection {
     invalidate(path: TablePath): void
   }
   readonly maxBytesBilled: number
+  readonly whenAuditIsTight: WhenTight
 }
+
+/** What begins while the audit journal is filling up or slow: nothing, or what only reads. */
+export type WhenTight = 'block' | 'read-only'
 
 /** An HTTP API with the operations it serves. */
 export interface HttpConnection {
@@ -94,6 +98,7 @@ export interface HttpConnection {
   /** Which of a request's headers go on. Throws a Failure for one that must not be sent at all. */
   readonly forwardable: (headers: Headers) => Headers
   readonly bodies: BodyLimits
+  readonly whenAuditIsTight: WhenTight
 }
 
 /** Bytes that bodies may have. */

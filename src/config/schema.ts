@@ -21,7 +21,7 @@ export const DEFAULTS = {
     },
   },
   issuer: { clockToleranceSeconds: 30 },
-  connection: { pageRows: 20_000, metadataTtl: '5m', maximumBytesBilled: '100GiB' },
+  connection: { pageRows: 20_000, metadataTtl: '5m', maximumBytesBilled: '100GiB', whenAuditIsTight: 'block' },
   rest: { maxKeptBytes: '256KiB', maxRecordedChars: 16_384, maxAnswerBytes: '1MiB' },
   query: {
     defaultMaxRows: 10_000,
@@ -215,6 +215,7 @@ function bigquery(values: Values) {
         )
         .default({})
         .describe('By tag, the columns that bear it beside those of BigQuery; `*` within one dotted part.'),
+      whenAuditIsTight: whenTight(),
       policyTagNames: z
         .record(
           z
@@ -268,6 +269,7 @@ function rest(values: Values) {
         .whole(0, 1_048_576)
         .prefault(DEFAULTS.rest.maxRecordedChars)
         .describe('Characters of a request body that the record keeps, where it is text; its digest is always kept.'),
+      whenAuditIsTight: whenTight(),
       maxAnswerBytes: bytes('1KiB', '16MiB')
         .prefault(DEFAULTS.rest.maxAnswerBytes)
         .describe('Largest answer that is kept for the requester of a hold.'),
@@ -276,6 +278,16 @@ function rest(values: Values) {
       path: ['operations'],
       error: 'either `openapi` or `operations`: what is not listed cannot be permitted',
     })
+}
+
+/** What begins while the journal is filling up or slow. */
+function whenTight() {
+  return z
+    .enum(['block', 'read-only'])
+    .prefault(DEFAULTS.connection.whenAuditIsTight)
+    .describe(
+      'What begins while the audit journal is filling up (from three quarters on) or slow: nothing, or what only reads. Once it is full or broken nothing does.',
+    )
 }
 
 /** A connection, by its type. */

@@ -51,6 +51,7 @@ function warehouse(asked: string[], over: Partial<SqlConnection['schemas']> = {}
       ...over,
     },
     maxBytesBilled: 1000,
+    whenAuditIsTight: 'block',
   }
 }
 

@@ -50,6 +50,7 @@ function api(reply: Partial<Reply> & { readonly parts?: AsyncGenerator<Uint8Arra
     operations: operationsOfList(['GET /customers/{id}', 'POST /customers', 'DELETE /customers/{id}']),
     forwardable: (headers) => headers.filter(([name]) => !name.startsWith('x-secret')),
     bodies: { maxRequestBytes: 100, maxKeptBytes: 20, maxRecordedChars: 5, maxAnswerBytes: 1_000 },
+    whenAuditIsTight: 'block',
   }
   return { told, connection }
 }

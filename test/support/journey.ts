@@ -54,6 +54,7 @@ export function rows(...values: readonly number[]): Batch {
 export interface Journey {
   readonly gateway: Gateway
   readonly approvals: Approvals
+  readonly door: Door
   /** What happened, in order: `audit decided`, `catalog`, `estimate`, `run`, … */
   readonly events: string[]
   readonly records: AuditRecord[]
@@ -77,6 +78,8 @@ export function journey(broken: {
   inflight?: number
   each?: number
   writable?: boolean
+  tight?: boolean
+  whenAuditIsTight?: 'block' | 'read-only'
   now?: () => number
   /** Connections beside the warehouse. */
   more?: readonly (readonly [string, Connection])[]
@@ -89,7 +92,12 @@ export function journey(broken: {
       events.push(`audit ${record.kind}`)
       records.push(record)
     },
-    status: () => ({ writable: broken.writable ?? true, tight: false, backlogRecords: 0, backlogBytes: 0 }),
+    status: () => ({
+      writable: broken.writable ?? true,
+      tight: broken.tight ?? false,
+      backlogRecords: 0,
+      backlogBytes: 0,
+    }),
     close: async () => {},
   }
   let ids = 0
@@ -169,6 +177,7 @@ export function journey(broken: {
             invalidate: (path) => void events.push(`forget ${path.table}`),
           },
           maxBytesBilled: 1000,
+          whenAuditIsTight: broken.whenAuditIsTight ?? 'block',
         },
       ],
     ]),
@@ -196,7 +205,7 @@ export function journey(broken: {
     ...more,
   })
   const approvals = new Approvals({ runtime, door, store: broken.store as Store, audit })
-  return { gateway, approvals, events, records, inflight, knock }
+  return { gateway, approvals, door, events, records, inflight, knock }
 }
 
 async function* oneBatch(events: string[]): AsyncGenerator<Batch> {

@@ -76,6 +76,7 @@ describe('a configuration', () => {
           labels: {},
           pageRows: 20_000,
           metadataTtl: 300_000,
+          whenAuditIsTight: 'block',
           columnTags: {},
           policyTagNames: {},
         },
