@@ -65,6 +65,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     'test/',
   ],
   'jsonpath-plus': ['plugins/', 'test/'],
+  'modern-tar': ['src/audit/', 'test/'],
   '@noble/hashes': ['src/statement/'],
   undici: ['src/entry/', 'src/connection/', 'test/', 'bench/'],
 }
