@@ -11,6 +11,7 @@ import { createApp } from '../../routes/index.ts'
 import { plugins } from '../../plugins/index.ts'
 import { assemble, type Assembled, type Machine } from '../assemble.ts'
 import { openClickHouse } from '../audit/clickhouse.node.ts'
+import type { Files } from '../audit/files.node.ts'
 import { openAuditLog } from '../audit/log.node.ts'
 import { createHabits } from '../audit/history.ts'
 import { createReader } from '../audit/reader/index.ts'
@@ -87,12 +88,18 @@ export interface Serving {
   stop(): Promise<void>
 }
 
+/** What a test may put in the place of the machine's own. */
+export interface Instead {
+  /** The file system under the journals. */
+  readonly files?: (dir: string) => Promise<Files>
+}
+
 /** Serves the configuration until `stop`. Rejects with a Refusal where the operator has something to mend. */
-export async function serve(loaded: Loaded): Promise<Serving> {
+export async function serve(loaded: Loaded, instead: Instead = {}): Promise<Serving> {
   const { config, base } = loaded
   const { host, port, requestTimeout, maxBodyBytes } = config.listeners.gateway
   const runtime = createRuntime({ base, level: logLevel() })
-  const machine = await nodeMachine(loaded, runtime)
+  const machine = await nodeMachine(loaded, runtime, instead)
   const assembled = await assemble(config, machine).catch(mendable)
   const app = createApp({
     ...assembled,
@@ -165,7 +172,7 @@ async function reload(assembled: Assembled, runtime: Runtime): Promise<void> {
   }
 }
 
-async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
+async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead): Promise<Machine> {
   const { config, base } = loaded
   const data = resolve(base, config.data)
   await mkdir(data, { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
@@ -190,9 +197,10 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime): Promise<Machine> {
     readPolicies: async () => (await readPolicyFiles(loaded)).filter((file) => !isCasesFile(file.path)),
     readApiKeys: () => readApiKeys(loaded),
     openStore: () => openSqliteStore({ path: join(data, 'state.db'), clock: runtime.clock, writer }),
-    openAudit: () =>
+    openAudit: async () =>
       openAuditLog({
         dir: join(data, 'journal'),
+        ...(files && { files: await files(join(data, 'journal')) }),
         writer,
         clock: runtime.clock,
         newId: () => runtime.newId(),
