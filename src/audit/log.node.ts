@@ -59,6 +59,9 @@ const RETAIN_DAYS = 400
 const LAST_DELIVERY_MS = 5000
 const DATABASE = 'audit'
 
+/** How far back a clock may be set, in milliseconds, without the records' times going back with it. */
+const MOST_BACK_MS = 600_000
+
 /** Names of destinations. */
 const CHAIN = 'chain'
 const CLICKHOUSE = 'clickhouse'
@@ -99,6 +102,8 @@ class NodeAuditLog implements AuditLog {
   readonly #shippers: Shippers
   readonly #lock: FolderLock
   #closing: Promise<void> | undefined
+  /** The time of the last record, in milliseconds. */
+  #lastAt = 0
 
   constructor(
     options: AuditLogOptions,
@@ -161,7 +166,18 @@ class NodeAuditLog implements AuditLog {
   #encode(record: AuditRecord): Uint8Array {
     const { newId, writer, retention } = this.#options
     const retainDays = retention?.(record) ?? RETAIN_DAYS
-    return encodeUnplaced(toRow(record, { recordId: newId(), writer, epoch: this.#journal.epoch, retainDays }))
+    const stamp = { recordId: newId(), writer, epoch: this.#journal.epoch, retainDays }
+    return encodeUnplaced(toRow({ ...record, at: this.#inOrder(record.at) }, stamp))
+  }
+
+  /**
+   * The time of a record: never before that of the one written before it, so that a clock which is set back does not turn
+   * their order around. One that was far ahead is not followed: then the sequence alone tells the order.
+   */
+  #inOrder(at: number): number {
+    const isBack = at < this.#lastAt && this.#lastAt - at <= MOST_BACK_MS
+    this.#lastAt = isBack ? this.#lastAt : at
+    return this.#lastAt
   }
 }
 

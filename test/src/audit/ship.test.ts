@@ -69,6 +69,20 @@ async function open(
   return log
 }
 
+test('a clock that is set back turns no order around; one that was far ahead is not followed', async () => {
+  const clickhouse = new FakeClickHouse()
+  const log = await open(await tempDir(), clickhouse)
+  const at = 1_767_605_400_000
+  for (const [n, back] of [0, 30_000, -1, 3_600_000].entries()) await log.append({ ...noted(n), at: at - back })
+  await vi.waitFor(() => expect(log.status().backlogRecords).toBe(0))
+  expect(clickhouse.rows.map(({ ts, writer_seq }) => [writer_seq, (ts / 1000 - at) | 0])).toEqual([
+    [1, 0],
+    [2, 0],
+    [3, 1],
+    [4, -3_600_000],
+  ])
+})
+
 test('what is appended reaches ClickHouse, in order, and leaves the journal', async () => {
   const dir = await tempDir()
   const clickhouse = new FakeClickHouse()
