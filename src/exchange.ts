@@ -419,6 +419,9 @@ export interface Completed extends Permitted {
   readonly cut?: string
 }
 
+/** How much of a body is recorded: all, its first bytes, or its digest alone. */
+export type Keep = 'full' | 'digest' | { readonly first: number }
+
 /** What the upstream says it took. */
 export interface Statistics {
   readonly bytesProcessed?: number

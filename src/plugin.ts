@@ -4,8 +4,11 @@ import type {
   Batch,
   Fact,
   Finding,
+  Keep,
   Language,
   Obligation,
+  OutputColumn,
+  Parameter,
   Permitted,
   Reason,
   Stated,
@@ -69,10 +72,73 @@ export interface Fulfilment {
   budgets?(obligation: Obligation): Amounts
   /** On each batch of an answer of SQL, whose columns are `exchange.statement.output`. MAY only take away: as many rows stay. */
   after?(batch: Batch, obligation: Obligation, exchange: Permitted): Batch | Promise<Batch>
-  /** On the body of an HTTP answer. Nothing: this body has nothing for it. MAY only take away. Pure but for what it counts. */
-  answer?(head: BodyHead, obligation: Obligation, exchange: Permitted): Transform | Unfulfilled | undefined
+  /**
+   * On the body of an HTTP answer. Nothing: this body has nothing for it. MAY only take away. Pure but for what it counts,
+   * and what it tells: `originals` is there where what is masked is to be sealed for the auditors.
+   */
+  answer?(
+    head: BodyHead,
+    obligation: Obligation,
+    exchange: Permitted,
+    originals?: Originals,
+  ): Transform | Unfulfilled | undefined
   /** The same on the body of an HTTP request as it is forwarded. */
-  request?(head: BodyHead, obligation: Obligation, exchange: Permitted): Transform | Unfulfilled | undefined
+  request?(
+    head: BodyHead,
+    obligation: Obligation,
+    exchange: Permitted,
+    originals?: Originals,
+  ): Transform | Unfulfilled | undefined
+  /** What of the bodies of an exchange is recorded. Pure. One obligation of a decision may say. */
+  record?(obligation: Obligation): Recording
+  /** What the configuration must provide for a policy's term; asked when the policy is loaded. */
+  readonly needs?: (term: unknown) => readonly Need[]
+}
+
+/** A key under which secret values are recorded as digests; keys of auditors to whom originals are sealed. */
+export type Need = 'digest-key' | 'auditor-keys'
+
+/** Takes what a mask is about to replace: where it stood, or of what kind it is, and its text. */
+export type Originals = (where: string, text: string) => void
+
+/** What of the bodies of an exchange is recorded. Absent: nothing. */
+export interface Recording {
+  readonly request?: Keep
+  readonly answer?: Keep
+  /** Takes secret values out of what is recorded. Absent: there are none. */
+  readonly secrets?: Secrets
+  /** Whether the originals of what is masked in HTTP bodies are encrypted for the auditors. */
+  readonly seal: boolean
+}
+
+/** Puts digests in the place of secret values. `digest` is keyed: 32 hex digits of a value's canonical text. */
+export interface Secrets {
+  /** Of an HTTP body. `undefined`: nobody can find values in a body like this. */
+  body(head: BodyHead, digest: Digest): Redactor | undefined
+  /** Of rows with these columns, in pieces of moderate size. */
+  rows(columns: readonly OutputColumn[], digest: Digest): (batch: Batch) => Iterable<Redacted>
+  /** Of the parameters of SQL. */
+  parameters(parameters: readonly Parameter[], digest: Digest): RedactedParameters
+}
+
+export type Digest = (canonical: string) => string
+
+/** A piece of a body without its secrets, and the digests that are in it. */
+export interface Redacted {
+  readonly bytes: Uint8Array
+  readonly digests: readonly string[]
+}
+
+export interface RedactedParameters {
+  readonly parameters: readonly Parameter[]
+  readonly digests: readonly string[]
+}
+
+/** A body, piece by piece. Throws where it is not what its head says. */
+export interface Redactor {
+  push(chunk: Uint8Array): Redacted
+  /** What is left behind the last piece. */
+  end(): Redacted
 }
 
 /** JSON Schemas of the answers that a rule is about. */

@@ -8,6 +8,7 @@ import type {
   BodyHead,
   Masked,
   Obligation,
+  Originals,
   Plugin,
   Reason,
   Statement,
@@ -18,11 +19,11 @@ import { hasherOf, readKeys, type TextHasher } from '../../src/statement/hmac.ts
 import { NOTHING, readingOf, withoutMark, type BodyForm, type Bytes } from '../../src/statement/json/body.ts'
 import { EventStream } from '../../src/statement/json/events.ts'
 import { FormBody } from '../../src/statement/json/form.ts'
-import { JsonMasker, JsonMasks } from '../../src/statement/json/masker.ts'
+import { formMask } from '../../src/statement/json/form-mask.ts'
+import { JsonMasker, JsonMasks, type JsonMaskerOptions } from '../../src/statement/json/masker.ts'
 import { neverMatches } from '../../src/statement/json/schema.ts'
 import { jsonMask } from '../../src/statement/json/value.ts'
 import { strategyName, strongest, type Mask } from '../../src/statement/strategy.ts'
-import { formMask } from './form.ts'
 import { asked, terms, type PathMask } from './terms.ts'
 
 const reference = z.string().regex(/^(env|file):.+$/, 'a reference such as `env:SLUICE_MASK_KEY`')
@@ -44,8 +45,8 @@ export const maskJson: Plugin<z.output<typeof options>> = {
           language: 'http',
           misfits,
           before: (statement, obligation) => promised(statement, plans.of(obligation)),
-          answer: (head, obligation) => transform(head, plans.of(obligation), 'response'),
-          request: (head, obligation) => transform(head, plans.of(obligation), 'request'),
+          answer: (head, obligation, _, originals) => transform(head, plans.of(obligation), 'response', originals),
+          request: (head, obligation, _, originals) => transform(head, plans.of(obligation), 'request', originals),
         },
       },
     }
@@ -152,7 +153,12 @@ function promised(statement: Statement, { response, missingKey }: Plan): Stateme
   return { ...statement, masks: [...statement.masks, ...added] }
 }
 
-function transform(head: BodyHead, plan: Plan, to: 'response' | 'request'): Transform | Unfulfilled | undefined {
+function transform(
+  head: BodyHead,
+  plan: Plan,
+  to: 'response' | 'request',
+  originals: Originals | undefined,
+): Transform | Unfulfilled | undefined {
   if (plan.missingKey !== undefined) return keyless(plan.missingKey)
   const way = plan[to]
   if (way === undefined) return undefined
@@ -163,20 +169,28 @@ function transform(head: BodyHead, plan: Plan, to: 'response' | 'request'): Tran
   if (contentType === '' && status !== undefined) return counted(NOTHING, way, counts)
   const form = readingOf(contentType, charset)
   if (typeof form !== 'string') return unfulfilled(form)
-  return counted(masker(form, way.masks, counts), way, counts)
+  const told = originals === undefined ? {} : { original: originalsOf(way, originals) }
+  return counted(masker(form, way.masks, { counts, ...told }), way, counts)
 }
 
-function masker(form: BodyForm, masks: JsonMasks, counts: number[]): Bytes {
+type Told = Required<Pick<JsonMaskerOptions, 'counts'>> & Pick<JsonMaskerOptions, 'original'>
+
+function masker(form: BodyForm, masks: JsonMasks, told: Told): Bytes {
   switch (form) {
     case 'document':
-      return withoutMark(new JsonMasker(masks, { documents: 'one', counts }))
+      return withoutMark(new JsonMasker(masks, { documents: 'one', ...told }))
     case 'documents':
-      return withoutMark(new JsonMasker(masks, { documents: 'many', counts }))
+      return withoutMark(new JsonMasker(masks, { documents: 'many', ...told }))
     case 'events':
-      return new EventStream(() => new JsonMasker(masks, { documents: 'one', counts }))
+      return new EventStream(() => new JsonMasker(masks, { documents: 'one', ...told }))
     case 'form':
-      return new FormBody(formMask(masks, counts))
+      return new FormBody(formMask(masks, told.counts, told.original))
   }
+}
+
+/** Tells an original by the paths that masked it, as the policy has them. */
+function originalsOf({ lines }: Way, originals: Originals): (paths: readonly number[], text: string) => void {
+  return (paths, text) => originals(paths.map((path) => lines[path]?.path ?? '').join(' '), text)
 }
 
 function counted(bytes: Bytes, { lines }: Way, counts: readonly number[]): Transform {

@@ -7,6 +7,7 @@ import type {
   BodyHead,
   Masked,
   Obligation,
+  Originals,
   Plugin,
   Reason,
   Statement,
@@ -41,8 +42,10 @@ export const maskPatterns: Plugin<z.output<typeof options>> = {
         'mask-patterns': {
           terms,
           before: (statement, obligation) => promised(statement, obligation, hashers),
-          answer: (head, obligation) => transform(head, asked(obligation.terms, 'response'), hashers),
-          request: (head, obligation) => transform(head, asked(obligation.terms, 'request'), hashers),
+          answer: (head, obligation, _, originals) =>
+            transform(head, asked(obligation.terms, 'response'), hashers, originals),
+          request: (head, obligation, _, originals) =>
+            transform(head, asked(obligation.terms, 'request'), hashers, originals),
           after: (batch, obligation, { statement }) =>
             maskRows(batch, obligation, statement.language === 'googlesql' ? statement.output : [], hashers),
         },
@@ -77,13 +80,18 @@ function keyless({ masks }: Asked, hashers: Hashers): Unfulfilled | undefined {
   })
 }
 
-function transform(head: BodyHead, plan: Asked, hashers: Hashers): Transform | Unfulfilled | undefined {
+function transform(
+  head: BodyHead,
+  plan: Asked,
+  hashers: Hashers,
+  originals: Originals | undefined,
+): Transform | Unfulfilled | undefined {
   if (plan.masks.size === 0) return undefined
   const barrier = keyless(plan, hashers)
   if (barrier !== undefined) return barrier
   const { contentType, charset, status } = head
   if (plan.passTypes.includes(contentType)) return undefined
-  const patterns = new Patterns(plan.masks, hashers)
+  const patterns = new Patterns(plan.masks, hashers, originals)
   // An answer may have nothing to say and no type to say it in; a request that is here has a body.
   if (contentType === '' && status !== undefined) return patterns.over(NOTHING)
   const form = readingOf(contentType, charset)

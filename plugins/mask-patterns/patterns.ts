@@ -1,5 +1,5 @@
 /** Texts with what was found in them masked, and counted by kind. */
-import type { Transform } from '../../src/plugin.ts'
+import type { Originals, Transform } from '../../src/plugin.ts'
 import type { TextHasher } from '../../src/statement/hmac.ts'
 import type { Bytes } from '../../src/statement/json/body.ts'
 import type { TextChange } from '../../src/statement/json/strings.ts'
@@ -17,9 +17,12 @@ export class Patterns implements TextChange {
   readonly #kinds: readonly Kind[]
   readonly #hashers: Hashers
   readonly #counts = new Map<Kind, number>()
+  readonly #originals: Originals | undefined
   #tooLong = 0
 
-  constructor(masks: ReadonlyMap<Kind, Mask>, hashers: Hashers) {
+  /** `originals` is told what is masked, where it is to be sealed. */
+  constructor(masks: ReadonlyMap<Kind, Mask>, hashers: Hashers, originals?: Originals) {
+    this.#originals = originals
     this.#masks = masks
     this.#kinds = [...masks.keys()]
     this.#hashers = hashers
@@ -62,6 +65,7 @@ export class Patterns implements TextChange {
 
   #masked(kind: Kind, text: string): string {
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
+    this.#originals?.(kind, text)
     const mask = this.#masks.get(kind)
     if (mask?.strategy === 'partial') return partial(mask, text)
     if (mask?.strategy === 'hash') return this.#hashers.get(mask.key)?.(text) ?? REDACTED

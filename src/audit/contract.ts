@@ -3,10 +3,12 @@ import type {
   Completed,
   Decision,
   Finding,
+  Keep,
   Plane,
   PolicyDigest,
   Principal,
   ResourceUse,
+  Stated,
   Statistics,
 } from '../exchange.ts'
 
@@ -55,6 +57,8 @@ export interface AuditRecord {
     Completed,
     'ran' | 'job' | 'rowCount' | 'byteCount' | 'status' | 'sent' | 'masked' | 'statistics' | 'ending' | 'cut'
   > & { readonly timings?: Timings; readonly bodies?: RecordedBodies }
+  /** For `failed`. */
+  readonly broken?: { readonly timings?: Timings; readonly bodies?: RecordedBodies }
   /** For `settled`. */
   readonly settled?: SettledEnd
   /** For `started` and `policy`: what is in force, by path. */
@@ -151,6 +155,39 @@ export interface AuditStatus {
   readonly deliveredAt?: number
   /** Why delivery does not get on, if it does not. */
   readonly deliveryProblem?: string
+}
+
+/** Bodies of exchanges, as far as policy wants them kept; a log of its own beside that of the records. */
+export interface PayloadLog {
+  /** Keyed digest of a value's canonical text, 32 hex digits. Absent: no key is configured. */
+  readonly digest?: (canonical: string) => string
+  /** Encrypts for the auditors alone: one line. `exchange` is bound to it. Absent: no auditor's key is configured. */
+  readonly seal?: (plaintext: Uint8Array, exchange: string) => Promise<Uint8Array>
+  /** Begins to record a body. Throws `audit-unavailable` where no more can be written. */
+  open(body: TapedBody): Tape
+  /** For readiness and metrics. */
+  status(): AuditStatus
+  /** Resolves when what was pushed is durable and the log is closed. */
+  close(): Promise<void>
+}
+
+export interface TapedBody {
+  readonly exchange: Pick<Stated, 'id' | 'connection' | 'principal'>
+  readonly direction: 'request' | 'answer' | 'sealed'
+  /** The content type of what is recorded. */
+  readonly type: string
+  readonly keep: Keep
+}
+
+/** One body on its way into the log. What is pushed while another push is under way waits for it. */
+export interface Tape {
+  /**
+   * Resolves when there is room for more: whoever pushes waits for the disk. `digests` are those of secret values in these
+   * bytes; they are listed though the bytes are not kept. Rejects with `audit-unavailable`, then and ever after.
+   */
+  push(bytes: Uint8Array, digests?: readonly string[]): Promise<void>
+  /** Resolves when all of it is durable. `mark` says why the body is not whole, if it is not. Called once, last. */
+  end(mark?: string): Promise<KeptBody>
 }
 
 /** Read-only SQL over the audit views, for auditors. */

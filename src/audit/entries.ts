@@ -12,7 +12,7 @@ import {
   type Stated,
   type Statistics,
 } from '../exchange.ts'
-import type { AuditRecord, RecordedStatement, SettledEnd, Unfinished } from './contract.ts'
+import type { AuditRecord, RecordedBodies, RecordedStatement, SettledEnd, Timings, Unfinished } from './contract.ts'
 
 /** What is known of a request that never became an exchange. */
 export interface Refused {
@@ -42,25 +42,33 @@ export function refused(asked: Refused, failure: { code: string; message: string
   }
 }
 
-/** Permit, hold or deny, as it was decided. */
-export function decided(exchange: Decided, at: number): AuditRecord {
+/** Permit, hold or deny, as it was decided; `weighed` is what policies weighed of the statement, as JSON. */
+export function decided(exchange: Decided, at: number, weighed: string): AuditRecord {
   return {
     kind: 'decided',
     at,
+    receivedAt: exchange.receivedAt,
     ...common(exchange),
-    statement: recorded(exchange.statement),
+    statement: { ...recorded(exchange.statement), weighed },
     findings: exchange.findings,
     decision: exchange.decision,
     policy: exchange.policy,
   }
 }
 
+/** How long an exchange took, and what is kept of its bodies. */
+export interface Close {
+  readonly timings?: Timings
+  readonly bodies?: RecordedBodies
+}
+
 /** Ran and answered, whole or cut. */
-export function completed(exchange: Completed, at: number): AuditRecord {
+export function completed(exchange: Completed, at: number, { timings, bodies }: Close = {}): AuditRecord {
   const { ran, job, rowCount, byteCount, masked, statistics, ending, cut, status, sent } = exchange
   return {
     kind: 'completed',
     at,
+    receivedAt: exchange.receivedAt,
     ...common(exchange),
     statement: recorded(exchange.statement),
     policy: exchange.policy,
@@ -75,15 +83,24 @@ export function completed(exchange: Completed, at: number): AuditRecord {
       ...(cut !== undefined && { cut }),
       ...(status !== undefined && { status }),
       ...(sent !== undefined && { sent }),
+      ...(timings !== undefined && { timings }),
+      ...(bodies !== undefined && { bodies }),
     },
   }
 }
 
 /** Permitted, then broke before anything was answered. */
-export function failed(exchange: Decided, at: number, failure: { code: string; message: string }): AuditRecord {
+export function failed(
+  exchange: Decided,
+  at: number,
+  failure: { code: string; message: string },
+  broken?: Close,
+): AuditRecord {
   return {
     kind: 'failed',
     at,
+    receivedAt: exchange.receivedAt,
+    ...(broken !== undefined && { broken }),
     ...common(exchange),
     statement: recorded(exchange.statement),
     policy: exchange.policy,

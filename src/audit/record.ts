@@ -192,7 +192,7 @@ export function toRow(record: AuditRecord, stamp: Stamp): UnplacedRow {
     ...request(record),
     ...why(record.decision),
     ...outcome(record),
-    ...bodies(record.completion?.bodies),
+    ...bodies(record.completion?.bodies ?? record.broken?.bodies),
     received_at: whole(record.receivedAt === undefined ? undefined : record.receivedAt * 1000),
     weighed: record.statement?.weighed ?? '',
     outcome: record.settled?.outcome ?? '',
@@ -295,9 +295,10 @@ function why(decision: Decision | undefined) {
   }
 }
 
-function outcome({ completion, settled }: AuditRecord) {
+function outcome({ completion, settled, broken }: AuditRecord) {
   const masked = completion?.masked ?? []
   const statistics = completion?.statistics ?? settled?.statistics
+  const { timings } = completion ?? broken ?? {}
   return {
     ran: completion?.ran ?? settled?.ran ?? '',
     job: completion?.job ?? settled?.job ?? '',
@@ -315,8 +316,8 @@ function outcome({ completion, settled }: AuditRecord) {
     cache_hit: statistics?.cacheHit ?? null,
     rows_affected: whole(statistics?.rowsAffected),
     duration_ms: duration(statistics?.durationMs),
-    first_byte_ms: duration(completion?.timings?.firstByteMs),
-    total_ms: duration(completion?.timings?.totalMs),
+    first_byte_ms: duration(timings?.firstByteMs),
+    total_ms: duration(timings?.totalMs),
   }
 }
 

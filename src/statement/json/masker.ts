@@ -15,9 +15,14 @@ export type JsonMask =
   | { readonly constant: string }
   /**
    * JSON text for a string (decoded), a number (as it is written) or `true` and `false`. An array is masked element by
-   * element; of an object, `instead` takes the place. So it does where the text is longer than the masker may hold.
+   * element; of an object, `instead` takes the place, for its keys may tell: but where they are `plain`, its members are
+   * masked one by one. `instead` is there also where the text is longer than the masker may hold.
    */
-  | { readonly instead: string; scalar(text: string, kind: 'string' | 'number' | 'boolean'): string }
+  | {
+      readonly instead: string
+      readonly keys?: 'plain'
+      scalar(text: string, kind: 'string' | 'number' | 'boolean'): string
+    }
 
 /** Paths with their masks, ready to be followed. Made once, used by any number of maskers. */
 export class JsonMasks {
@@ -40,7 +45,10 @@ export class JsonMasks {
     if (this.#resolved.size >= RESOLVED) this.#resolved.clear()
     const mask = this.#resolve(paths)
     const constant = new TextEncoder().encode('constant' in mask ? mask.constant : mask.instead)
-    const resolved = { paths, constant, scalar: 'constant' in mask ? undefined : mask.scalar.bind(mask) }
+    const resolved =
+      'constant' in mask
+        ? { paths, constant, scalar: undefined, entersObjects: false }
+        : { paths, constant, scalar: mask.scalar.bind(mask), entersObjects: mask.keys === 'plain' }
     this.#resolved.set(key, resolved)
     return resolved
   }
@@ -54,6 +62,7 @@ interface Resolved {
   /** What takes the place of a value that is not looked at. */
   readonly constant: Uint8Array
   readonly scalar: ((text: string, kind: 'string' | 'number' | 'boolean') => string) | undefined
+  readonly entersObjects: boolean
 }
 
 export interface JsonMaskerOptions {
@@ -65,7 +74,12 @@ export interface JsonMaskerOptions {
   readonly maxScalar?: number
   /** Where to count, if several maskers count together. */
   readonly counts?: number[]
+  /** Is told what each mask replaces, by the positions of the paths: a decoded scalar, or the JSON of a container. */
+  readonly original?: (paths: readonly number[], text: string) => void
 }
+
+/** What is told in the place of an original that is longer than the masker may hold. */
+export const TOO_LONG = '[too long]'
 
 /** Bytes that are no JSON, or nest too deep. `at` counts the bytes before. The document's own text is in no word of it. */
 export class MalformedJson extends Error {
@@ -121,7 +135,8 @@ const EMPTY = new Uint8Array()
 export class JsonMasker {
   readonly #automaton: Automaton
   readonly #known: JsonMasks
-  readonly #options: Required<Omit<JsonMaskerOptions, 'counts'>>
+  readonly #options: Required<Omit<JsonMaskerOptions, 'counts' | 'original'>>
+  readonly #original: JsonMaskerOptions['original']
   /** How many values each path has masked, by position in `paths`. */
   readonly counts: number[]
 
@@ -153,7 +168,10 @@ export class JsonMasker {
   #utf8Least = 0x80
   #utf8Most = 0xbf
 
-  // Bytes of the key or held scalar that came in earlier chunks, without those of this one.
+  /** Where the bytes of a container that is told as an original begin in this chunk; -1: none is. */
+  #captured = -1
+
+  // Bytes of the key, held scalar or told container that came in earlier chunks, without those of this one.
   #held: Uint8Array[] = []
   #heldBytes = 0
   #escaped = false
@@ -163,6 +181,7 @@ export class JsonMasker {
     this.#known = masks
     this.#automaton = masks.automaton
     this.#options = { maxDepth: 512, maxScalar: 65_536, ...options }
+    this.#original = options.original
     this.counts = options.counts ?? Array.from({ length: masks.count }, () => 0)
     this.#place = this.#automaton.root
   }
@@ -267,7 +286,7 @@ export class JsonMasker {
         case VALUE:
         case DONE:
           if (state === FIRST_ELEMENT && byte === CLOSE_ARRAY) {
-            from = this.#close(i + 1, from)
+            from = this.#close(chunk, i + 1, from)
             state = this.#afterValue()
             i++
             continue
@@ -287,12 +306,14 @@ export class JsonMasker {
           if (byte === QUOTE) {
             this.#isKey = true
             this.#escaped = false
-            this.#isTooLong = false
-            this.#forget()
+            if (this.#captured < 0) {
+              this.#isTooLong = false
+              this.#forget()
+            }
             start = i + 1
             state = STRING
           } else if (byte === CLOSE_OBJECT && state === FIRST_KEY) {
-            from = this.#close(i + 1, from)
+            from = this.#close(chunk, i + 1, from)
             state = this.#afterValue()
           } else throw this.#malformed('something else than a key', i)
           i++
@@ -312,7 +333,7 @@ export class JsonMasker {
               state = VALUE
             }
           } else if (byte === (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) {
-            from = this.#close(i + 1, from)
+            from = this.#close(chunk, i + 1, from)
             state = this.#afterValue()
           } else throw this.#malformed('something else than a comma or an end', i)
           i++
@@ -356,7 +377,7 @@ export class JsonMasker {
     this.#escaped = false
     this.#isTooLong = false
     if (from >= 0) out.pass(from, i)
-    if (mask.scalar === undefined) {
+    if (mask.scalar === undefined && this.#original === undefined) {
       this.#replace(mask.constant, mask, out)
       this.#mode = 'drop'
       this.#dropped = this.#depth
@@ -370,11 +391,11 @@ export class JsonMasker {
     for (const path of paths) this.counts[path] = (this.counts[path] ?? 0) + 1
   }
 
-  /** An array is masked element by element; an object, whose keys may tell, is replaced. */
+  /** An array is masked element by element; an object, whose keys may tell, is replaced, and so is all of a constant's. */
   #enterUnderMask(byte: number, i: number, out: Output): number {
     const mask = this.#mask
     if (mask === undefined) throw new Error('no mask')
-    if (byte === OPEN_ARRAY) {
+    if (mask.scalar !== undefined && (byte === OPEN_ARRAY || mask.entersObjects)) {
       this.#inherited[this.#depth - 1] = this.#masks
       this.#mode = 'pass'
       return i
@@ -382,6 +403,7 @@ export class JsonMasker {
     this.#replace(mask.constant, mask, out)
     this.#mode = 'drop'
     this.#dropped = this.#depth - 1
+    if (this.#original !== undefined) this.#captured = i
     return -1
   }
 
@@ -434,11 +456,22 @@ export class JsonMasker {
   }
 
   /** Behind the bracket that ends a container. */
-  #close(after: number, from: number): number {
+  #close(chunk: Uint8Array, after: number, from: number): number {
     this.#depth--
     if (this.#mode !== 'drop' || this.#dropped !== this.#depth) return from
     this.#mode = 'pass'
+    if (this.#captured >= 0) this.#tellContainer(chunk, after)
     return after
+  }
+
+  #tellContainer(chunk: Uint8Array, end: number): void {
+    const start = this.#captured
+    this.#captured = -1
+    const isTooLong = this.#isTooLong || this.#heldBytes + end - start > this.#options.maxScalar
+    const text = isTooLong ? TOO_LONG : decoder.decode(this.#whole(chunk, start, end))
+    this.#forget()
+    this.#isTooLong = false
+    this.#original?.(this.#mask?.paths ?? NONE, text)
   }
 
   /** Behind a scalar, whose last bytes stand from `start` to `end`. */
@@ -453,12 +486,16 @@ export class JsonMasker {
     return end
   }
 
-  #masked({ constant, scalar }: Resolved, chunk: Uint8Array, start: number, end: number): Uint8Array | string {
+  #masked({ paths, constant, scalar }: Resolved, chunk: Uint8Array, start: number, end: number): Uint8Array | string {
     const isTooLong = this.#isTooLong || this.#heldBytes + end - start > this.#options.maxScalar
-    if (scalar === undefined || isTooLong) return constant
+    if (isTooLong) this.#original?.(paths, TOO_LONG)
+    if (isTooLong || (scalar === undefined && this.#original === undefined)) return constant
     const raw = decoder.decode(this.#whole(chunk, start, end))
-    if (!raw.startsWith('"')) return scalar(raw, raw === 'true' || raw === 'false' ? 'boolean' : 'number')
-    return scalar(this.#escaped ? String(JSON.parse(raw)) : raw.slice(1, -1), 'string')
+    const isString = raw.startsWith('"')
+    const text = !isString ? raw : this.#escaped ? String(JSON.parse(raw)) : raw.slice(1, -1)
+    this.#original?.(paths, text)
+    if (scalar === undefined) return constant
+    return scalar(text, isString ? 'string' : raw === 'true' || raw === 'false' ? 'boolean' : 'number')
   }
 
   /** The state behind a value. */
@@ -486,12 +523,21 @@ export class JsonMasker {
 
   /** Bytes of a key or scalar that are needed when it ends. */
   #keep(chunk: Uint8Array, start: number, state: number): void {
+    if (this.#captured >= 0) {
+      this.#hold(chunk.subarray(this.#captured), this.#options.maxScalar)
+      // What is held goes on at the beginning of the next chunk.
+      this.#captured = 0
+      return
+    }
     if (state < STRING || state === DONE || this.#isTooLong) return
     const isKey = this.#isKey && state <= UTF8
     if (!isKey && this.#mode !== 'hold') return
     // Six bytes can stand for one of a name. A longer key is none that a path has; a longer scalar is not looked at.
     const most = isKey ? 6 * this.#automaton.longest : this.#options.maxScalar
-    const part = chunk.subarray(start)
+    this.#hold(chunk.subarray(start), most)
+  }
+
+  #hold(part: Uint8Array, most: number): void {
     this.#heldBytes += part.length
     if (this.#heldBytes > most) {
       this.#isTooLong = true

@@ -1,16 +1,21 @@
 /** A form under JSON paths: an object of strings, whose names may themselves spell a way down. */
-import type { Pair } from '../../src/statement/json/form.ts'
-import { MalformedBody } from '../../src/statement/json/body.ts'
-import type { JsonMasks } from '../../src/statement/json/masker.ts'
+import type { Pair } from './form.ts'
+import { MalformedBody } from './body.ts'
+import type { JsonMaskerOptions, JsonMasks } from './masker.ts'
 
 /** Names whose occurrences are counted. */
 const NAMES = 10_000
 
 /**
  * What masks one form. `card.number` and `card[number]` are members by that very name, and `number` within `card`; a name
- * that occurs again, or ends in `[]`, is an element as well. A mask on a parent covers what is in it.
+ * that occurs again, or ends in `[]`, is an element as well. A mask on a parent covers what is in it. `original` is told
+ * what is replaced, as `JsonMasker` tells it.
  */
-export function formMask(masks: JsonMasks, counts: number[]): (pair: Pair) => Pair | undefined {
+export function formMask(
+  masks: JsonMasks,
+  counts: number[] = [],
+  original?: JsonMaskerOptions['original'],
+): (pair: Pair) => Pair | undefined {
   const seen = new Map<string, number>()
   const { automaton } = masks
   return ({ name, value }) => {
@@ -33,6 +38,7 @@ export function formMask(masks: JsonMasks, counts: number[]): (pair: Pair) => Pa
     if (ends.size === 0) return undefined
     const paths = [...ends].sort((a, b) => a - b)
     const { constant, scalar } = masks.at(paths)
+    original?.(paths, value)
     for (const path of paths) counts[path] = (counts[path] ?? 0) + 1
     const json = scalar === undefined ? new TextDecoder().decode(constant) : scalar(value, 'string')
     const masked: unknown = JSON.parse(json)
