@@ -48,6 +48,7 @@ import type {
   Unstated,
 } from './journey.ts'
 import { Once } from './once.ts'
+import { weighedOf } from './policy/recall.ts'
 import { decide } from './stations/decide.ts'
 import { disagreed, inspect } from './stations/inspect.ts'
 import { perform, recordFailure } from './stations/perform.ts'
@@ -150,7 +151,8 @@ export class Gateway {
 
   /** Station 5. Recorded before it runs: what cannot be recorded does not happen. */
   async #record(exchange: Decided): Promise<void> {
-    await this.#parts.audit.append(decided(exchange, this.#parts.runtime.clock.now()))
+    const { audit, runtime } = this.#parts
+    await audit.append(decided(exchange, runtime.clock.now(), weighedOf(exchange)))
   }
 
   /** Stations 6 and 7. */

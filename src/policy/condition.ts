@@ -221,18 +221,24 @@ function factsOfStatement(statement: Statement): Facts {
   }
 }
 
-function factsOfHttp({ kind, operation, template, path, query, headers, body }: HttpStatement) {
+/** Read as conditions read them: an exchange that is recalled from a record need not have every one, and throws then. */
+function factsOfHttp(statement: HttpStatement) {
+  const { kind, operation, template, path, query, body } = statement
   const parameters = Map.groupBy(query, ([name]) => name)
-  return {
+  const facts = {
     method: kind,
     operation,
     template,
     path: new Map(Object.entries(path)),
     query: new Map(Array.from(parameters, ([name, values]) => [name, values.map(([, value]) => value)])),
-    headers: new Map(headers),
+    get headers() {
+      return new Map(statement.headers)
+    },
     contentType: body?.type ?? '',
-    ...(body === undefined ? { body: null } : 'json' in body && { body: body.json }),
   }
+  if (body !== undefined && !('json' in body)) return facts
+  const said = { enumerable: true, get: (): unknown => (body === undefined ? null : body.json) }
+  return Object.defineProperty(facts, 'body', said)
 }
 
 function hasType(value: Fact, type: FactTypes[string][string]): boolean {

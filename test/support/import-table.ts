@@ -39,6 +39,7 @@ const PURE_STATEMENT = ['src/statement/rewrite.ts', 'src/statement/contract.ts',
 const PURE_HTTP = ['src/statement/http/']
 const PURE_JSON = ['src/statement/json/', 'src/statement/strategy.ts', 'src/statement/hmac.ts']
 const PURE_AUDIT = ['src/audit/entries.ts']
+const PURE_POLICY = ['src/policy/recall.ts']
 
 /** Outside packages, each with the one place that may import it. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
@@ -77,7 +78,7 @@ function allowed(file: string): readonly string[] | undefined {
   const folder = FOLDERS.find((name) => file.startsWith(`src/${name}/`))
   if (folder !== undefined) return [...GROUND, `src/${folder}/`]
   if (MEETING.some((room) => file === room || (room.endsWith('/') && file.startsWith(room))))
-    return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...PURE_HTTP, ...MEETING]
+    return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...PURE_POLICY, ...PURE_HTTP, ...MEETING]
   if (file.startsWith('src/config'))
     return [...GROUND, 'src/config', 'src/policy/', 'src/identity/options.ts', 'src/connection/rest/options.ts']
   if (file === 'src/assemble.ts') return ['src/', 'plugins/index.ts', '!src/entry/']
