@@ -3,7 +3,7 @@
  * (files, databases, client libraries) it is handed as a `Machine`.
  */
 import { Approvals } from './approvals.ts'
-import type { AuditLog, AuditReader, HabitReader, UnfinishedReader } from './audit/contract.ts'
+import type { AuditLog, AuditReader, HabitReader, PayloadLog, UnfinishedReader } from './audit/contract.ts'
 import { Auditor } from './auditor.ts'
 import { createCatalog } from './catalog/index.ts'
 import type { BigQueryConfig, Config, RestConfig } from './config.ts'
@@ -16,7 +16,7 @@ import { recordable, sameDocuments, type Documents } from './documents.ts'
 import { Door } from './door.ts'
 import type { Principal } from './exchange.ts'
 import { Failure } from './failure.ts'
-import type { ActivePlugin } from './fulfil.ts'
+import { termsOf, type ActivePlugin, type Provided } from './fulfil.ts'
 import { Gateway, type Connection, type InForce, type Limits } from './gateway.ts'
 import { Health, type Probe } from './health.ts'
 import { createHistory } from './history.ts'
@@ -50,6 +50,8 @@ export interface Machine {
   readApiKeys(): Promise<readonly ApiKey[]>
   openStore(): Promise<Store>
   openAudit(): Promise<AuditLog>
+  /** The log of bodies; absent where there is none. */
+  openPayloads?(): Promise<PayloadLog>
   openReader(): Promise<(AuditReader & HabitReader & UnfinishedReader & { close(): Promise<void> }) | undefined>
   connect(name: string, config: BigQueryConfig): Connector
   connectRest(name: string, config: RestConfig): RestClient
@@ -94,6 +96,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const apiKeys = await machine.readApiKeys()
   const identity = createIdentity({ issuers: config.issuers, apiKeys }, runtime)
   const audit = await machine.openAudit()
+  const payloads = await machine.openPayloads?.()
   const store = await machine.openStore()
   const reader = await machine.openReader()
   const connections = new Map<string, Connection>()
@@ -109,7 +112,18 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const limits = limitsOf(config)
   const inForce = (): InForce => force
   const history = reader && createHistory(reader, runtime)
-  const shared = { runtime, door, audit, store, statements, connections, inForce, limits, ...(history && { history }) }
+  const shared = {
+    runtime,
+    door,
+    audit,
+    store,
+    statements,
+    connections,
+    inForce,
+    limits,
+    ...(history && { history }),
+    ...(payloads && { payloads }),
+  }
 
   const approvals = new Approvals(shared)
   let documents = await documentsOf(config, files, apiKeys)
@@ -156,6 +170,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
       await door.recordTurnedAway()
       await audit.append(gatewayRecord(runtime, 'stopped', 'as told'))
       await audit.close()
+      await payloads?.close()
       await Promise.all([store.close(), reader?.close(), ...[...connections.values()].map((c) => c.connector.close())])
     },
   }
@@ -224,12 +239,13 @@ export class Workshop {
 
 /** What policy documents may name: what the configuration and the plugins provide. A name of neither is a mistake. */
 function vocabularyOf(
-  { connections, issuers }: Pick<Config, 'connections' | 'issuers'>,
+  { connections, issuers, audit }: Pick<Config, 'connections' | 'issuers' | 'audit'>,
   plugins: readonly Plugin[],
   usual: ReadonlyMap<string, Hooks>,
   operations: ReadonlyMap<string, Operations>,
 ): Vocabulary {
   const obligations = [...usual.values()].flatMap((hooks) => Object.entries(hooks.fulfil ?? {}))
+  const provided: Provided = { digest: audit.bodies.digestKey, seal: audit.bodies.sealTo }
   return {
     connections: Object.keys(connections),
     issuers: [...issuers.map(({ name }) => name), API_KEY_ISSUER],
@@ -237,10 +253,10 @@ function vocabularyOf(
       plugins.map(({ name, options, facts }) => [name, { options, ...(facts !== undefined && { facts }) }]),
     ),
     obligations: Object.fromEntries(
-      obligations.map(([name, { terms, guards = false, misfits }]) => [
-        name,
-        { parse: (input) => terms.parse(input), guards, ...(misfits && { misfits }) },
-      ]),
+      obligations.map(([name, fulfilment]) => {
+        const { guards = false, misfits } = fulfilment
+        return [name, { ...termsOf(fulfilment, provided), guards, ...(misfits && { misfits }) }]
+      }),
     ),
     answersOf: (connection, isMeant) => answersOf(operations.get(connection), isMeant),
   }

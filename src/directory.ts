@@ -1,6 +1,7 @@
 /** What a principal can reach: connections, and their tables with types and masks as this principal would see them. */
 import { looked } from './audit/entries.ts'
 import { Failure } from './failure.ts'
+import type { Verify } from './fulfil.ts'
 import type { Knock } from './door.ts'
 import type { Action, HttpStatement, Masked, OutputColumn, Principal, TablePath } from './exchange.ts'
 import type { HttpConnection, Parts, SqlConnection, Unstated } from './journey.ts'
@@ -37,7 +38,7 @@ export type Reachable = ReachableTable | ReachableOperation
 
 export type DirectoryParts = Pick<
   Parts,
-  'runtime' | 'door' | 'audit' | 'statements' | 'connections' | 'inForce' | 'limits'
+  'runtime' | 'door' | 'audit' | 'payloads' | 'statements' | 'connections' | 'inForce' | 'limits'
 >
 
 /** Most tables that one listing looks at. */
@@ -116,9 +117,8 @@ export class Directory {
     if ('refused' in statement) return undefined
     const plugins = force.plugins(unstated.principal, unstated.connection)
     const inspected = await inspect({ ...unstated, statement }, plugins, runtime.log, signal)
-    const { exchange, narrowed } = await decide(inspected, force.policies, plugins, (original, after) =>
-      statements.verify(original, after, defaults),
-    )
+    const verify: Verify = (original, after) => statements.verify(original, after, defaults)
+    const { exchange, narrowed } = await decide(inspected, force.policies, plugins, verify, this.#parts.payloads)
     const { effect } = exchange.decision
     if (effect === 'deny' || narrowed?.language !== 'googlesql') return undefined
     const table = statement.tables.find((t) => t.path.dataset === path.dataset && t.path.table === path.table)
@@ -156,7 +156,7 @@ export class Directory {
       }
       if (force.policies.denyByName({ ...unstated, kind: method, uses: statement.uses }) !== undefined) continue
       const inspected = await inspect({ ...unstated, statement }, plugins, runtime.log, signal)
-      const { exchange, narrowed } = await decide(inspected, force.policies, plugins, noSql)
+      const { exchange, narrowed } = await decide(inspected, force.policies, plugins, noSql, this.#parts.payloads)
       const { effect } = exchange.decision
       found.push({
         resource,

@@ -19,7 +19,7 @@ import {
   type Statement,
 } from './exchange.ts'
 import { Failure } from './failure.ts'
-import type { BodyHead, Fulfilment, Hooks, Transform, Unfulfilled } from './plugin.ts'
+import type { BodyHead, Fulfilment, Hooks, Need, Originals, Recording, Transform, Unfulfilled } from './plugin.ts'
 import type { Refusal } from './statement/contract.ts'
 
 /** A plugin's hooks under its name, made with the options that the policies in force give this principal. */
@@ -75,12 +75,13 @@ export function transformsOf(
   head: BodyHead,
   exchange: Permitted,
   plugins: readonly ActivePlugin[],
+  originals?: Originals,
 ): readonly Transform[] | Unfulfilled {
   const transforms: Transform[] = []
   for (const obligation of exchange.decision.obligations) {
     const fulfilment = find(obligation.name, plugins)
     if (fulfilment === undefined) return unfulfilled('obligation-unknown', `nothing can fulfil \`${obligation.name}\``)
-    const transform = fulfilment[way]?.(head, obligation, exchange)
+    const transform = fulfilment[way]?.(head, obligation, exchange, originals)
     if (transform === undefined) continue
     if ('unfulfilled' in transform) return transform
     transforms.push(transform)
@@ -167,6 +168,63 @@ export function budgetsOf(obligations: readonly Obligation[], plugins: readonly 
     return limits.length === 0 ? [] : [[budget, Math.min(...limits)] as const]
   })
   return Object.fromEntries(lowest)
+}
+
+/** What of the bodies is to be recorded; `undefined` where no obligation says. Throws where two of them do. */
+export function recordingOf(
+  obligations: readonly Obligation[],
+  plugins: readonly ActivePlugin[],
+): Recording | undefined {
+  const all = obligations.flatMap((obligation) => {
+    const recording = find(obligation.name, plugins)?.record?.(obligation)
+    return recording === undefined ? [] : [recording]
+  })
+  if (all.length > 1) throw new Failure('internal', 'two obligations say what is recorded')
+  return all[0]
+}
+
+/** What the log of bodies provides of what may be needed. */
+export interface Provided {
+  readonly digest?: unknown
+  readonly seal?: unknown
+}
+
+const LACKS: Readonly<Record<Need, string>> = {
+  'digest-key': '`secrets` are recorded under `audit.bodies.digestKey`, which is not configured',
+  'auditor-keys': '`seal` needs the keys of auditors in `audit.bodies.sealTo`, which are not configured',
+}
+
+/** Why what is to be recorded cannot be, as far as that is known beforehand. */
+export function lackOf({ secrets, seal }: Recording, log: Provided | undefined): Unfulfilled | undefined {
+  if (log === undefined)
+    return unfulfilled('recording-unavailable', 'policy wants bodies recorded, and no log takes them')
+  const needs: readonly Need[] = [
+    ...(secrets === undefined ? [] : (['digest-key'] as const)),
+    ...(seal ? (['auditor-keys'] as const) : []),
+  ]
+  const because = lackingOf(needs, log)
+  return because === undefined ? undefined : unfulfilled('recording-unavailable', because)
+}
+
+/** The terms of an obligation as a policy may write them: of what is not provided, the load says so. */
+export function termsOf({ terms, needs }: Fulfilment, provided: Provided): { parse(input: unknown): unknown } {
+  return {
+    parse(input) {
+      const term = terms.parse(input)
+      const because = needs === undefined ? undefined : lackingOf(needs(term), provided)
+      if (because !== undefined) throw new Error(because)
+      return term
+    },
+  }
+}
+
+function lackingOf(needs: readonly Need[], { digest, seal }: Provided): string | undefined {
+  const has: Readonly<Record<Need, boolean>> = {
+    'digest-key': digest !== undefined,
+    'auditor-keys': seal !== undefined,
+  }
+  const lacking = needs.find((need) => !has[need])
+  return lacking === undefined ? undefined : LACKS[lacking]
 }
 
 function find(name: string, plugins: readonly ActivePlugin[]): Fulfilment | undefined {

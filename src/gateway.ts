@@ -146,7 +146,7 @@ export class Gateway {
     const { past: _, ...inspected } = await inspect(stated, plugins, runtime.log, inTime)
     // A schema may have changed under us: whoever asks next meets the new one.
     if (disagreed(inspected)) forget(stated.statement, connection)
-    return decide(inspected, force.policies, plugins, this.#verifier(connection))
+    return decide(inspected, force.policies, plugins, this.#verifier(connection), this.#parts.payloads)
   }
 
   /** Station 5. Recorded before it runs: what cannot be recorded does not happen. */
@@ -167,8 +167,8 @@ export class Gateway {
     room: Room,
     ended?: (how: Ending) => Promise<void>,
   ): Promise<Answered | Replied | HeldOutcome> {
-    const { runtime, audit } = this.#parts
-    const parts = { runtime, audit, once: this.#once, treasury: this.#treasury }
+    const { runtime, audit, payloads } = this.#parts
+    const parts = { runtime, audit, ...(payloads && { payloads }), once: this.#once, treasury: this.#treasury }
     const way = { asked, connection, ...(question?.idempotencyKey !== undefined && { key: question.idempotencyKey }) }
     const keeps = ended !== undefined
     return perform(ready, way, signal, parts, { leave: room.stay(), ended: ended ?? (async () => {}), keeps })

@@ -1,5 +1,5 @@
 /** What the journey's rooms hand each other: what is asked, what is in force, what a request came to. Types only. */
-import type { AuditLog } from './audit/contract.ts'
+import type { AuditLog, PayloadLog } from './audit/contract.ts'
 import type { Connector, HttpConnector } from './connection/contract.ts'
 import type { Door } from './door.ts'
 import type {
@@ -141,6 +141,8 @@ export interface Parts {
   readonly connections: ReadonlyMap<string, Connection>
   readonly inForce: () => InForce
   readonly audit: AuditLog
+  /** Absent: no body can be recorded, and what a policy wants recorded is denied. */
+  readonly payloads?: PayloadLog
   /** Absent where no audit log can be asked: then nothing is known of anyone's past. */
   readonly history?: History
   readonly store: Store

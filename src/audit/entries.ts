@@ -63,7 +63,7 @@ export interface Close {
 }
 
 /** Ran and answered, whole or cut. */
-export function completed(exchange: Completed, at: number, { timings, bodies }: Close = {}): AuditRecord {
+export function completed(exchange: Completed, at: number, how: Close = {}): AuditRecord {
   const { ran, job, rowCount, byteCount, masked, statistics, ending, cut, status, sent } = exchange
   return {
     kind: 'completed',
@@ -83,8 +83,7 @@ export function completed(exchange: Completed, at: number, { timings, bodies }: 
       ...(cut !== undefined && { cut }),
       ...(status !== undefined && { status }),
       ...(sent !== undefined && { sent }),
-      ...(timings !== undefined && { timings }),
-      ...(bodies !== undefined && { bodies }),
+      ...close(how),
     },
   }
 }
@@ -100,12 +99,16 @@ export function failed(
     kind: 'failed',
     at,
     receivedAt: exchange.receivedAt,
-    ...(broken !== undefined && { broken }),
+    ...(broken !== undefined && { broken: close(broken) }),
     ...common(exchange),
     statement: recorded(exchange.statement),
     policy: exchange.policy,
     failure: { code: failure.code, message: failure.message },
   }
+}
+
+function close({ timings, bodies }: Close): Close {
+  return { ...(timings !== undefined && { timings }), ...(bodies !== undefined && { bodies }) }
 }
 
 /** A hold moved to `state`; `principal` moved it, or nobody did and time ran out. */

@@ -1,17 +1,27 @@
 /** Station 4, decide: the one decision, and whether what it demands can be done. */
 import type { Decided, Deny, Finding, Hold, HttpStatement, Inspected, Permit, Reason } from '../exchange.ts'
-import { barrierOf, budgetsOf, fulfil, type ActivePlugin, type Verify } from '../fulfil.ts'
+import {
+  barrierOf,
+  budgetsOf,
+  fulfil,
+  lackOf,
+  recordingOf,
+  type ActivePlugin,
+  type Provided,
+  type Verify,
+} from '../fulfil.ts'
 import type { Foreseen } from '../journey.ts'
 import type { Unfulfilled } from '../plugin.ts'
 import type { PolicySet } from '../policy/contract.ts'
 import { BARRING, type Barring } from '../second-opinion.ts'
 
-/** What no plugin can carry out is denied here, before it is recorded, held or run. */
+/** What no plugin can carry out, or no log of bodies can take, is denied here, before it is recorded, held or run. */
 export async function decide(
   inspected: Inspected,
   policies: PolicySet,
   plugins: readonly ActivePlugin[],
   verify: Verify,
+  payloads: Provided | undefined,
 ): Promise<Foreseen> {
   const policy = policies.digest
   const decision = barred(inspected.findings) ?? policies.decide(inspected)
@@ -21,6 +31,9 @@ export async function decide(
   const barrier =
     narrowed.language === 'http' ? barrierOfHttp(narrowed, { ...inspected, decision, policy }, plugins) : undefined
   if (barrier !== undefined) return denied(barrier)
+  const recording = recordingOf(decision.obligations, plugins)
+  const lack = recording && lackOf(recording, payloads)
+  if (lack !== undefined) return denied(lack)
   const budgets = budgetsOf(decision.obligations, plugins)
   return { exchange: { ...inspected, decision, policy }, narrowed, budgets, plugins }
 

@@ -1,7 +1,7 @@
 /** Station 6, perform: what was permitted runs, once; or its failure is on record. */
-import { failed } from '../audit/entries.ts'
+import { failed, type Close } from '../audit/entries.ts'
 import { NO_SPENDING, type Treasury } from '../budget.ts'
-import type { AuditLog } from '../audit/contract.ts'
+import type { AuditLog, PayloadLog } from '../audit/contract.ts'
 import { isUnsent } from '../connection/contract.ts'
 import { RecordedFailure } from '../door.ts'
 import type { Decided } from '../exchange.ts'
@@ -9,12 +9,15 @@ import { asFailure, Failure } from '../failure.ts'
 import type { Answered, Asked, Connection, HeldOutcome, HttpReady, Ready, Replied, SqlReady } from '../journey.ts'
 import type { Once } from '../once.ts'
 import type { Runtime } from '../runtime.ts'
+import { Recorder } from './recording.ts'
 import { begin, type Ends } from './return.ts'
 import { send, Upload } from './send.ts'
 
 export interface PerformParts {
   readonly runtime: Runtime
   readonly audit: AuditLog
+  /** Absent: nothing runs whose bodies are to be recorded. */
+  readonly payloads?: PayloadLog
   readonly once: Once
   readonly treasury: Treasury
 }
@@ -38,13 +41,15 @@ export async function perform(
   { connection, asked, key }: Way,
   signal: AbortSignal,
   parts: PerformParts,
-  ends: Omit<Ends, 'spending'>,
+  ends: Omit<Ends, 'spending' | 'recorder'>,
 ): Promise<Answered | Replied | HeldOutcome> {
   const { exchange, narrowed } = ready
   const limited = AbortSignal.any([signal, AbortSignal.timeout(narrowed.bounds.timeoutMs)])
   let spending = NO_SPENDING
+  let recorder: Recorder | undefined
   let sent = false
   try {
+    recorder = new Recorder(exchange, ready.plugins, parts)
     // An HTTP answer is nowhere to be read again: a key is the upstream's own affair, and that of a hold.
     const first = await parts.once.claim(exchange, isHttp(ready) ? undefined : key)
     if (first.kind === 'held') {
@@ -54,14 +59,18 @@ export async function perform(
     }
     // Under the id of the first: what it spent is not spent again, and what it could not spend nobody spends for it.
     spending = await parts.treasury.reserve(ready, first.id, key !== undefined)
-    const whole = { ...ends, spending }
+    const whole = { ...ends, spending, recorder }
     if (isHttp(ready) && asked.language === 'http' && connection.language === 'http') {
-      const upload = new Upload(ready, asked.body, parts.runtime.hasher())
+      const upload = new Upload(ready, asked.body, parts.runtime.hasher(), recorder)
+      await upload.recorded()
       sent = true
       return await send(ready, upload, connection, limited, parts, whole)
     }
-    sent = true
     if (!isSql(ready) || connection.language !== 'googlesql') throw new Failure('internal', 'nothing runs this')
+    await recorder.parameters(
+      ready.exchange.statement.language === 'googlesql' ? ready.exchange.statement.parameters : [],
+    )
+    sent = true
     const answer = await connection.connector.run(ready.narrowed, { ...exchange, id: first.id }, limited)
     return await begin(ready, answer, limited, parts, whole)
   } catch (error) {
@@ -70,7 +79,9 @@ export async function perform(
     const ran = sent && failure.code !== 'upstream-refused' && !isUnsent(error)
     await spending.settle({ rows: 0, ...(!ran && { bytesBilled: 0 }) }, false)
     ends.leave()
-    throw await recordFailure(exchange, failure, parts, (cut) => ends.ended({ state: ran ? 'unknown' : 'failed', cut }))
+    const recorded = await recorder?.end(failure.code)
+    const ended = (cut: string): Promise<void> => ends.ended({ state: ran ? 'unknown' : 'failed', cut })
+    throw await recordFailure(exchange, failure, parts, ended, recorded)
   }
 }
 
@@ -87,10 +98,11 @@ export async function recordFailure(
   failure: Failure,
   { runtime, audit }: Pick<PerformParts, 'runtime' | 'audit'>,
   ended: (code: string) => Promise<void> = async () => {},
+  recorded?: Close,
 ): Promise<Failure> {
   runtime.log('warn', 'an exchange failed', { exchange: exchange.id, code: failure.code }, failure.cause)
   try {
-    await audit.append(failed(exchange, runtime.clock.now(), failure))
+    await audit.append(failed(exchange, runtime.clock.now(), failure, recorded))
     await ended(failure.code)
     return RecordedFailure.of(failure)
   } catch (unrecorded) {

@@ -8,6 +8,7 @@ import { base64, concatenated } from '../bytes.ts'
 import type { KeptAnswer } from '../hold/contract.ts'
 import type { HttpReady, Replied } from '../journey.ts'
 import type { Transform } from '../plugin.ts'
+import type { BodyWriter } from './recording.ts'
 import { reasonOf, type Ends, type ReturnParts } from './return.ts'
 
 /** Answers up to this size are read whole, so that what cannot be masked is a problem and not a cut. */
@@ -57,14 +58,16 @@ export async function relay(
   try {
     const isBodiless = narrowed.kind === 'HEAD' || BODILESS.has(status)
     const head = { status, contentType, ...(charset !== undefined && { charset }) }
-    const transforms = isBodiless ? [] : transformsOf('answer', head, exchange, plugins)
+    const { recorder } = ends
+    const transforms = isBodiless ? [] : transformsOf('answer', head, exchange, plugins, recorder.originals)
     if ('unfulfilled' in transforms) {
       const { because, fix } = transforms.unfulfilled
       throw new Failure('answer-refused', because, fix === undefined ? {} : { fix })
     }
     const isMasked = transforms.length > 0 || narrowed.masks.length > 0
     const headers = reply.headers.filter(([name]) => !(isMasked && TELLING.has(name)))
-    const passage = new Passage(ready, { status, headers }, transforms, run, parts, ends)
+    const copy = isBodiless ? undefined : recorder.body('answer', head)
+    const passage = new Passage(ready, { status, headers }, transforms, copy, run, parts, ends)
     const answer = { kind: 'reply', exchange, status, headers, signal } as const
     if (isBodiless) {
       await body.return?.()
@@ -73,7 +76,7 @@ export async function relay(
     }
     const first = await beginning(body, isLive(reply))
     if (first.isWhole) {
-      const whole = passage.all(first.chunks)
+      const whole = await passage.all(first.chunks)
       await passage.close(undefined)
       return { ...answer, body: whole }
     }
@@ -115,6 +118,7 @@ class Passage {
   readonly #ready: HttpReady
   readonly #head: Pick<Replied, 'status' | 'headers'>
   readonly #masks: Transform
+  readonly #copy: BodyWriter | undefined
   readonly #run: Run
   readonly #parts: ReturnParts
   readonly #ends: RelayEnds
@@ -126,6 +130,7 @@ class Passage {
     ready: HttpReady,
     head: Pick<Replied, 'status' | 'headers'>,
     transforms: readonly Transform[],
+    copy: BodyWriter | undefined,
     run: Run,
     parts: ReturnParts,
     ends: RelayEnds,
@@ -133,13 +138,14 @@ class Passage {
     this.#ready = ready
     this.#head = head
     this.#masks = chained(transforms)
+    this.#copy = copy
     this.#run = run
     this.#parts = parts
     this.#ends = ends
   }
 
   /** A body that is here. Throws `answer-refused` where it is not what its head says. */
-  all(chunks: readonly Uint8Array[]): Uint8Array {
+  async all(chunks: readonly Uint8Array[]): Promise<Uint8Array> {
     const out: Uint8Array[] = []
     try {
       for (const chunk of chunks) this.#add(out, this.#masks.push(chunk))
@@ -149,7 +155,10 @@ class Passage {
         cause: error,
       })
     }
-    return concatenated(out)
+    const whole = concatenated(out)
+    await this.#copy?.push(whole)
+    await this.#copy?.close()
+    return whole
   }
 
   /** Piece by piece. Its end follows the record; a body that cannot be masked to its end breaks off. */
@@ -164,11 +173,12 @@ class Passage {
     try {
       yield EMPTY
       try {
-        for (const chunk of first) yield* this.#counted(this.#masks.push(chunk))
+        for (const chunk of first) yield* this.#copied(this.#masks.push(chunk))
         for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
-          yield* this.#counted(this.#masks.push(next.value))
+          yield* this.#copied(this.#masks.push(next.value))
         }
-        yield* this.#counted(this.#masks.end())
+        yield* this.#copied(this.#masks.end())
+        await this.#copy?.close()
       } catch (error) {
         const { code, cause } = asFailure(error, 'upstream-failed')
         runtime.log('warn', 'an answer was cut', { exchange: this.#ready.exchange.id, code }, cause)
@@ -176,7 +186,7 @@ class Passage {
       }
       closed = await this.#record(cut)
       // Only a connection that breaks off tells the client that this is not all of it.
-      if (cut !== undefined) throw new Failure('upstream-failed', 'the answer was cut')
+      if (closed.ending === 'cut') throw new Failure('upstream-failed', 'the answer was cut')
       return closed
     } finally {
       try {
@@ -190,12 +200,19 @@ class Passage {
 
   /** For a body that is here, or that there is none of. */
   async close(cut: string | undefined): Promise<void> {
+    this.#ends.recorder.began()
+    // Nothing has gone out yet: what cannot be recorded is a problem and not a cut.
+    const { failure } = await this.#ends.recorder.end(cut)
+    if (failure !== undefined) throw failure
     await this.#record(cut)
     this.#ends.leave()
   }
 
-  async #record(cut: string | undefined): Promise<Completed> {
+  async #record(cutBefore: string | undefined): Promise<Completed> {
     const { runtime, audit } = this.#parts
+    // Durable before the record that names them; where they could not be made so, the answer is cut.
+    const { failure, ...recorded } = await this.#ends.recorder.end(cutBefore)
+    const cut = failure?.code ?? cutBefore
     const { exchange, narrowed } = this.#ready
     const sent = this.#run.sent()
     const done = {
@@ -210,7 +227,7 @@ class Passage {
       ...(sent !== undefined && { sent }),
     }
     try {
-      await audit.append(completed(done, runtime.clock.now()))
+      await audit.append(completed(done, runtime.clock.now(), recorded))
     } finally {
       await this.#ends.spending.settle({ rows: 0, bytesBilled: 0 }, cut === undefined)
       await this.#ends.ended(cut === undefined ? { state: 'done', ...this.#answer() } : { state: 'done', cut })
@@ -235,9 +252,12 @@ class Passage {
     if (bytes.byteLength > 0) out.push(bytes)
   }
 
-  *#counted(bytes: Uint8Array): Generator<Uint8Array, void, void> {
+  /** Recorded before it goes out. */
+  async *#copied(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     if (bytes.byteLength === 0) return
+    await this.#copy?.push(bytes)
     this.#count(bytes)
+    this.#ends.recorder.began()
     yield bytes
   }
 

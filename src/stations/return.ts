@@ -1,6 +1,6 @@
 /** Station 7, return: the rows on their way out, and the record of how they ended. */
 import { completed, completion } from '../audit/entries.ts'
-import type { AuditLog } from '../audit/contract.ts'
+import type { AuditLog, PayloadLog } from '../audit/contract.ts'
 import { spentOn, type Spending } from '../budget.ts'
 import type { Answer } from '../connection/contract.ts'
 import type { Batch, Completed, Masked, OutputColumn, SqlStatement } from '../exchange.ts'
@@ -9,10 +9,13 @@ import { afterOf } from '../fulfil.ts'
 import type { Answered, Ending, SqlReady } from '../journey.ts'
 import { firstRows, NO_ROWS } from '../rows.ts'
 import type { Runtime } from '../runtime.ts'
+import type { Recorder } from './recording.ts'
 
 export interface ReturnParts {
   readonly runtime: Runtime
   readonly audit: AuditLog
+  /** Absent: no body can be recorded. */
+  readonly payloads?: PayloadLog
 }
 
 /** What is told when the rows have ended, in whatever way. */
@@ -23,6 +26,8 @@ export interface Ends {
   readonly ended: (how: Ending) => Promise<void>
   /** What was set aside for it. */
   readonly spending: Spending
+  /** Takes what is recorded of the bodies. */
+  readonly recorder: Recorder
   /** Whether an HTTP answer is told to `ended`, where it is small enough to be kept. */
   readonly keeps?: boolean
 }
@@ -40,7 +45,7 @@ export async function begin(
 ): Promise<Answered> {
   const { exchange, narrowed } = ready
   const columns = labelled(answer.columns, narrowed)
-  const rows = rowsOf(ready, answer, signal, parts, ends)
+  const rows = rowsOf(ready, answer, columns, signal, parts, ends)
   await rows.next() // past NO_ROWS, into what closes itself
   const end = (): void => parts.runtime.background('end an answer', rows.return(undefined as never))
   if (signal.aborted) end()
@@ -52,22 +57,27 @@ export async function begin(
 async function* rowsOf(
   { exchange, narrowed, plugins }: SqlReady,
   answer: Answer,
+  columns: readonly OutputColumn[],
   signal: AbortSignal,
   { runtime, audit }: ReturnParts,
-  { leave, ended, spending }: Ends,
+  { leave, ended, spending, recorder }: Ends,
 ): AsyncGenerator<Batch, Completed, void> {
   let rowCount = 0
   let byteCount = 0
   const after = afterOf(exchange, plugins)
   const masked = new Map<string, Masked>()
+  const record = recorder.rows(columns)
   let closed: Completed | undefined
-  const close = async (cut: string | undefined): Promise<Completed> => {
+  const close = async (cutBefore: string | undefined): Promise<Completed> => {
+    // Durable before the record that names them; where they could not be made so, the answer is cut.
+    const { failure, ...recorded } = await recorder.end(cutBefore)
+    const cut = failure?.code ?? cutBefore
     const statistics = answer.statistics()
     const came = { job: answer.job, rowCount, byteCount, statistics, counted: [...masked.values()] }
     const whole = cut === undefined || cut === 'max-rows'
     closed = completion(exchange, narrowed, { ...came, ...(cut !== undefined && { cut }) })
     try {
-      await audit.append(completed(closed, runtime.clock.now()))
+      await audit.append(completed(closed, runtime.clock.now(), recorded))
     } finally {
       await spending.settle(spentOn(rowCount, statistics), whole)
       await ended(whole ? { state: 'done' } : { state: 'done', cut })
@@ -78,6 +88,7 @@ async function* rowsOf(
     yield NO_ROWS
     let cut: string | undefined
     try {
+      await record(NO_ROWS)
       for await (const batch of answer.batches) {
         const room = narrowed.bounds.maxRows - rowCount
         const some = batch.rowCount <= room ? batch : firstRows(batch, room)
@@ -85,7 +96,11 @@ async function* rowsOf(
         count(kept.masked ?? [], masked)
         rowCount += kept.rowCount
         byteCount += kept.bytes.byteLength
-        if (kept.rowCount > 0) yield kept
+        if (kept.rowCount > 0) {
+          await record(kept)
+          recorder.began()
+          yield kept
+        }
         if (some === batch) continue
         cut = 'max-rows'
         break

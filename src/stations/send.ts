@@ -4,8 +4,9 @@ import type { Completed, HttpStatement, Masked, Permitted } from '../exchange.ts
 import { Failure } from '../failure.ts'
 import { bodyHead, chained, transformsOf, type ActivePlugin } from '../fulfil.ts'
 import type { Body, HttpConnection, HttpReady, Replied } from '../journey.ts'
-import type { Transform } from '../plugin.ts'
+import type { Originals, Transform } from '../plugin.ts'
 import type { Hasher } from '../runtime.ts'
+import type { BodyWriter, Recorder } from './recording.ts'
 import { relay } from './relay.ts'
 import type { Ends, ReturnParts } from './return.ts'
 
@@ -35,16 +36,28 @@ export class Upload {
   readonly #operation: string
   readonly #masks: Transform | undefined
   readonly #hasher: Hasher
+  readonly #copy: BodyWriter | undefined
+  /** The body, where it is here. */
+  readonly #all: Uint8Array | undefined
   #bytes = 0
   #digest: string | undefined
 
   /** Throws `bad-request` where the body is not what it says: nothing was sent then. */
-  constructor({ exchange, narrowed, plugins }: HttpReady, body: Body | undefined, hasher: Hasher) {
+  constructor({ exchange, narrowed, plugins }: HttpReady, body: Body | undefined, hasher: Hasher, recorder: Recorder) {
     this.#operation = narrowed.operation
     this.#hasher = hasher
-    const transforms = body === undefined ? [] : requestTransforms(body.type, exchange, plugins)
+    const transforms = body === undefined ? [] : requestTransforms(body.type, exchange, plugins, recorder.originals)
     this.#masks = transforms.length === 0 ? undefined : chained(transforms)
-    this.body = body === undefined ? undefined : 'whole' in body ? this.#whole(body.whole) : this.#stream(body.stream)
+    this.#copy = body === undefined ? undefined : recorder.body('request', bodyHead(body.type))
+    this.#all = body !== undefined && 'whole' in body ? this.#whole(body.whole) : undefined
+    this.body = body !== undefined && 'stream' in body ? this.#stream(body.stream) : this.#all
+  }
+
+  /** Resolves when a body that is here is recorded, as far as it is to be. */
+  async recorded(): Promise<void> {
+    if (this.#all === undefined) return
+    await this.#copy?.push(this.#all)
+    await this.#copy?.close()
   }
 
   /** Of what streamed or was changed; what was sent as it came is on record already. */
@@ -79,10 +92,17 @@ export class Upload {
 
   async *#stream(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
     for await (const chunk of chunks) {
-      yield this.#count(this.#masks?.push(chunk) ?? chunk)
+      yield await this.#copied(this.#masks?.push(chunk) ?? chunk)
     }
-    if (this.#masks !== undefined) yield this.#count(this.#masks.end())
+    if (this.#masks !== undefined) yield await this.#copied(this.#masks.end())
+    await this.#copy?.close()
     this.#digest = this.#hasher.hex()
+  }
+
+  /** Recorded before it goes out. */
+  async #copied(bytes: Uint8Array): Promise<Uint8Array> {
+    await this.#copy?.push(bytes)
+    return this.#count(bytes)
   }
 
   #count(bytes: Uint8Array): Uint8Array {
@@ -92,8 +112,13 @@ export class Upload {
   }
 }
 
-function requestTransforms(type: string, exchange: Permitted, plugins: readonly ActivePlugin[]): readonly Transform[] {
-  const transforms = transformsOf('request', bodyHead(type), exchange, plugins)
+function requestTransforms(
+  type: string,
+  exchange: Permitted,
+  plugins: readonly ActivePlugin[],
+  originals: Originals | undefined,
+): readonly Transform[] {
+  const transforms = transformsOf('request', bodyHead(type), exchange, plugins, originals)
   // It was asked before the decision.
   if ('unfulfilled' in transforms) throw new Failure('internal', transforms.unfulfilled.because)
   return transforms

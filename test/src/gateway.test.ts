@@ -36,6 +36,7 @@ describe('the journey', () => {
       job: 'job-id-1',
     })
     expect(records[1]?.completion).toEqual({
+      timings: { firstByteMs: 0, totalMs: 0 },
       ran: STATEMENT.text,
       job: 'job-id-1',
       rowCount: 3,
