@@ -253,3 +253,34 @@ export interface AuditAnswer {
   readonly contentType: string
   readonly body: ReadableStream<Uint8Array>
 }
+
+/** Evidence packs, for auditors. */
+export interface EvidenceExporter {
+  /** Rejects before anything is answered where the span cannot be exported; later the body breaks off without an end. */
+  export(request: EvidenceRequest, signal: AbortSignal): Promise<EvidencePack>
+}
+
+export interface EvidenceRequest {
+  /** Milliseconds since 1970 UTC. */
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+  /** Of the records that people read. */
+  readonly format: 'ndjson' | 'parquet'
+  /** Trust Services Criteria that the report is about; none: all that it knows. */
+  readonly controls: readonly string[]
+  /** The connections of which the auditor may see records; absent: of all. */
+  readonly connections?: readonly string[]
+  /** Who asks, and under which exchange that is recorded. */
+  readonly by: Pick<Principal, 'issuer' | 'subject'>
+  readonly exchange: string
+}
+
+export interface EvidencePack {
+  readonly contentType: string
+  /** For the file that it becomes. */
+  readonly name: string
+  /** Records of the span. */
+  readonly records: number
+  readonly body: ReadableStream<Uint8Array>
+}
