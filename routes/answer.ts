@@ -11,7 +11,8 @@ import {
 } from '../src/exchange.ts'
 import { Failure } from '../src/failure.ts'
 import type { Answered, Outcome, Replied } from '../src/gateway.ts'
-import type { HoldEntry, HoldState } from '../src/hold/contract.ts'
+import type { HoldDecision, HoldEntry, HoldState } from '../src/hold/contract.ts'
+import { missing } from '../src/hold/quorum.ts'
 import { asElements } from '../src/rows.ts'
 import { denialAnswer } from './problem.ts'
 
@@ -216,6 +217,7 @@ export function holdBody({ id, state, exchange, createdAt, expiresAt, decisions,
     ...(statement.language === 'http' && { request: requestBody(statement) }),
     reasons: decision.reasons,
     approvers: decision.approvers,
+    ...(state === 'pending' && { missing: missing(decision.approvers, decisions.filter(isApproval)) }),
     createdAt: new Date(createdAt).toISOString(),
     expiresAt: new Date(expiresAt).toISOString(),
     decisions: decisions.map(({ by, effect, comment, at }) => ({
@@ -227,6 +229,10 @@ export function holdBody({ id, state, exchange, createdAt, expiresAt, decisions,
     ...(outcome && { outcome }),
     next: nextOf(id, state),
   }
+}
+
+function isApproval({ effect }: HoldDecision): boolean {
+  return effect === 'approve'
 }
 
 /** What a SQL statement would read, where that is known. */
@@ -271,6 +277,8 @@ function nextOf(id: string, state: HoldState): string {
       return 'it was taken back; nothing ran'
     case 'failed':
       return 'it was approved and the upstream refused it; nothing ran'
+    case 'voided':
+      return 'what was approved is no longer what would run; its outcome says why. Ask again: POST /v1/query'
     case 'unknown':
       return 'it was started and its end was not seen; look up the job before asking again'
   }

@@ -103,10 +103,27 @@ export const AnswerShape = z
   })
   .openapi('Answer')
 
+const ApproverShape = z.object({
+  groups: z.array(z.string()),
+  count: z.number().openapi({ description: 'different people of these groups' }),
+  comment: z.literal('required').optional(),
+})
+
 export const HoldShape = z
   .object({
     id: z.string(),
-    state: z.enum(['pending', 'approved', 'rejected', 'expired', 'withdrawn', 'running', 'done', 'failed', 'unknown']),
+    state: z.enum([
+      'pending',
+      'approved',
+      'rejected',
+      'expired',
+      'withdrawn',
+      'running',
+      'done',
+      'failed',
+      'unknown',
+      'voided',
+    ]),
     connection: z.string(),
     requester: z.string(),
     actsFor: z.string().optional(),
@@ -118,7 +135,8 @@ export const HoldShape = z
     }),
     estimatedBytes: z.number().optional(),
     reasons: z.array(ReasonShape),
-    approvers: z.array(z.object({ groups: z.array(z.string()) })),
+    approvers: z.array(ApproverShape).openapi({ description: 'all must be satisfied; one person counts once' }),
+    missing: z.array(ApproverShape).optional().openapi({ description: 'who must still approve' }),
     createdAt: z.string(),
     expiresAt: z.string(),
     decisions: z.array(z.object({ by: z.string(), effect: z.string(), comment: z.string(), at: z.string() })),
@@ -140,7 +158,7 @@ export const PreflightShape = z
       z.object({ kind: z.string(), where: z.string().optional(), count: z.number().optional() }).loose(),
     ),
     estimatedBytes: z.number().optional(),
-    approvers: z.array(z.object({ groups: z.array(z.string()) })).optional(),
+    approvers: z.array(ApproverShape).optional(),
     budgets: z
       .array(z.object({ budget: z.string(), limit: z.number(), used: z.number(), takes: z.number() }))
       .optional()

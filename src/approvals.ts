@@ -2,9 +2,10 @@
 import { holdMoved, looked } from './audit/entries.ts'
 import type { AuditLog } from './audit/contract.ts'
 import type { Door, Knock } from './door.ts'
-import type { Principal, Subject } from './exchange.ts'
+import type { Approvers, Principal, Subject } from './exchange.ts'
 import { Failure } from './failure.ts'
-import type { HoldEntry, HoldState, Store } from './hold/contract.ts'
+import type { AfterDecision, HoldDecision, HoldEntry, HoldState, Store } from './hold/contract.ts'
+import { isAsked, isWanted, missing } from './hold/quorum.ts'
 import type { Runtime } from './runtime.ts'
 
 export interface ApprovalsParts {
@@ -70,6 +71,9 @@ export class Approvals {
       seen.connection = entry.exchange.connection
       const barrier = whyNot(entry, principal)
       if (barrier !== undefined) throw new Failure('not-approver', barrier)
+      if (comment.trim() === '' && mustSayWhy(entry, principal)) {
+        throw new Failure('bad-request', 'the policy wants to know why', { fix: 'send a `comment`', where: 'comment' })
+      }
       return this.#move(entry, principal, effect, comment)
     })
   }
@@ -134,18 +138,24 @@ export class Approvals {
     const { store, runtime, audit } = this.#parts
     // Known beforehand, so that a word which cannot be recorded does not count either.
     if (!audit.status().writable) throw new Failure('audit-unavailable', 'the audit journal takes no writes')
-    const to = ({ approve: 'approved', reject: 'rejected', withdraw: 'withdrawn' } as const)[effect]
     const by: Subject = { issuer: principal.issuer, subject: principal.subject }
-    const { moved, entry: now } = await store.decideHold(entry.id, to, { by, effect, comment, at: runtime.clock.now() })
+    const decision: HoldDecision = { by, groups: principal.groups, effect, comment, at: runtime.clock.now() }
+    const { approvers } = entry.exchange.decision
+    const { moved, entry: now } = await store.decideHold(entry.id, decision, (all) => afterAll(approvers, all))
     if (!moved) throw new Failure('conflict', `the hold is ${now.state} already`)
     // Answered only once it is recorded. Should the record fail, the run is refused as well: it needs the same journal.
-    await this.#recordMove(now, principal, comment)
+    await this.#recordMove(now, principal, comment, now.state === 'pending' ? 'partly-approved' : now.state)
     return now
   }
 
-  async #recordMove(entry: HoldEntry, principal?: Principal, comment?: string): Promise<void> {
+  async #recordMove(
+    entry: HoldEntry,
+    principal?: Principal,
+    comment?: string,
+    state: string = entry.state,
+  ): Promise<void> {
     const { audit, runtime } = this.#parts
-    await audit.append(holdMoved(entry.exchange, runtime.clock.now(), entry.state, principal, comment))
+    await audit.append(holdMoved(entry.exchange, runtime.clock.now(), state, principal, comment))
   }
 }
 
@@ -159,10 +169,28 @@ function isActedFor({ exchange }: HoldEntry, principal: Subject): boolean {
 }
 
 function inApprovers({ exchange }: HoldEntry, principal: Principal): boolean {
-  return (
-    exchange.decision.approvers.length > 0 &&
-    exchange.decision.approvers.every(({ groups }) => groups.some((group) => principal.groups.includes(group)))
-  )
+  return isAsked(exchange.decision.approvers, principal.groups)
+}
+
+/** What all words on a hold make of it. Throws where the last of them is one too many. */
+function afterAll(approvers: readonly Approvers[], decisions: readonly HoldDecision[]): ReturnType<AfterDecision> {
+  const last = decisions.at(-1)
+  if (last?.effect === 'withdraw') return 'withdrawn'
+  if (last?.effect === 'reject') return 'rejected'
+  const approvals = decisions.filter(({ effect }) => effect === 'approve')
+  const before = approvals.slice(0, -1)
+  if (last === undefined || before.some(({ by }) => by.issuer === last.by.issuer && by.subject === last.by.subject)) {
+    throw new Failure('conflict', 'you have approved this already; somebody else must too')
+  }
+  if (!isWanted(approvers, before, last.groups)) {
+    throw new Failure('conflict', 'enough people of your groups have approved this; others must too')
+  }
+  return missing(approvers, approvals).length === 0 ? 'approved' : 'pending'
+}
+
+/** Whether any of those whose approval this would be must say why. */
+function mustSayWhy({ exchange }: HoldEntry, principal: Principal): boolean {
+  return exchange.decision.approvers.some((entry) => entry.comment === 'required' && isAsked([entry], principal.groups))
 }
 
 function maySee(entry: HoldEntry, principal: Principal): boolean {

@@ -362,9 +362,12 @@ export interface Obligation {
   readonly terms: readonly unknown[]
 }
 
-/** Who may approve: members of any of `groups`. Never the requester, nor whom it acts for. */
+/** A quorum: `count` different people, each a member of any of `groups`. Never the requester, nor whom it acts for. */
 export interface Approvers {
   readonly groups: readonly string[]
+  readonly count: number
+  /** They must say why. */
+  readonly comment?: 'required'
 }
 
 export interface Permit {
@@ -377,7 +380,7 @@ export interface Hold {
   readonly reasons: readonly Reason[]
   /** These bind once approved. */
   readonly obligations: readonly Obligation[]
-  /** One entry per rule that holds; each must be satisfied, and one person may satisfy several. */
+  /** Each must be satisfied, and one person counts once over all. Rules that ask the same groups share an entry. */
   readonly approvers: readonly Approvers[]
   /** Milliseconds since 1970 UTC. */
   readonly expiresAt: number

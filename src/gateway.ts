@@ -50,6 +50,7 @@ import type {
 import { Once } from './once.ts'
 import { weighedOf } from './policy/recall.ts'
 import { decide } from './stations/decide.ts'
+import { driftOf, withinCeiling } from './stations/drift.ts'
 import { disagreed, inspect } from './stations/inspect.ts'
 import { perform, recordFailure } from './stations/perform.ts'
 import { mayBegin } from './stations/pressure.ts'
@@ -233,9 +234,11 @@ export class Gateway {
       await this.#record(foreseen.exchange)
       return { kind: 'denied', exchange: foreseen.exchange as Denied }
     }
+    const drift = kept === undefined ? driftOf(entry.exchange, foreseen.exchange) : undefined
+    if (drift !== undefined) throw await this.#void(entry, drift)
     const ready: Ready = {
       exchange: { ...foreseen.exchange, decision: approved(foreseen.exchange.decision, decision.reasons, entry) },
-      narrowed,
+      narrowed: withinCeiling(narrowed, statement),
       budgets,
       plugins,
     }
@@ -250,6 +253,14 @@ export class Gateway {
       throw error
     }
     return this.#perform(ready, { asked, connection }, signal, room, (how) => this.#endHold(ready.exchange, how))
+  }
+
+  /** The approval is for something else than would run now; on record, with the reason. */
+  async #void(entry: HoldEntry, why: string): Promise<Failure> {
+    const { store, audit, runtime } = this.#parts
+    const { moved } = await store.voidHold(entry.id, { code: 'voided', detail: why })
+    if (moved) await audit.append(holdMoved(entry.exchange, runtime.clock.now(), 'voided', undefined, why))
+    return new Failure('conflict', `the approval is void: ${why}`, { fix: 'send the request again' })
   }
 
   /** What the one run was answered with, for a requester who may have lost it; on record, and under the same policies only. */

@@ -11,6 +11,7 @@ export type HoldState =
   | 'done'
   | 'failed'
   | 'unknown'
+  | 'voided'
 
 /** A held exchange, as it was asked, and what became of it. */
 export interface HoldEntry {
@@ -44,10 +45,17 @@ export interface KeptAnswer {
 
 export interface HoldDecision {
   readonly by: Subject
+  /** Their groups then: what they counted for. */
+  readonly groups: readonly string[]
   readonly effect: 'approve' | 'reject' | 'withdraw'
   readonly comment: string
   readonly at: number
 }
+
+/** The state that follows from all words on a hold. Pure. */
+export type AfterDecision = (
+  decisions: readonly HoldDecision[],
+) => Extract<HoldState, 'pending' | 'approved' | 'rejected' | 'withdrawn'>
 
 /** Answers of a compare-and-set: the entry as it now is, and whether this call moved it. */
 export interface Moved {
@@ -73,10 +81,15 @@ export interface Store {
   hold(id: string): Promise<HoldEntry | undefined>
   /** Newest first; with `before`, those that are older than that one. */
   holds(filter: HoldFilter): Promise<readonly HoldEntry[]>
-  /** pending → approved | rejected | withdrawn. */
-  decideHold(id: string, to: 'approved' | 'rejected' | 'withdrawn', decision: HoldDecision): Promise<Moved>
+  /**
+   * Adds a word to what is pending, and moves it to what `after` makes of all words on it: called with this one as the last, on
+   * the entry as it is then, so that of racing words each is weighed behind the others. What it throws takes the word back.
+   */
+  decideHold(id: string, decision: HoldDecision, after: AfterDecision): Promise<Moved>
   /** approved → running, once; `writer` names the gateway that runs it. */
   startHold(id: string, at: number, writer: string): Promise<Moved>
+  /** pending | approved → voided: what was asked is no longer what would run. */
+  voidHold(id: string, outcome: HoldOutcome): Promise<Moved>
   /** running → done | failed | unknown. */
   endHold(id: string, to: 'done' | 'failed' | 'unknown', outcome: HoldOutcome): Promise<Moved>
   /** Resolves when the hold's state is no longer `state`, the time is up or `signal` aborts; with the entry as it is. */

@@ -6,9 +6,11 @@ import { asFailure, Failure } from '../failure.ts'
 import type { Clock } from '../runtime.ts'
 import { Commits } from './commits.node.ts'
 import type {
+  AfterDecision,
   HoldDecision,
   HoldEntry,
   HoldFilter,
+  HoldOutcome,
   HoldState,
   KeyClaim,
   KeyState,
@@ -63,10 +65,12 @@ const SQL = {
          ORDER BY created_at DESC, id DESC LIMIT :limit`,
   listAll: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE (created_at, id) < (:before, :beforeId)
             ORDER BY created_at DESC, id DESC LIMIT :limit`,
-  decide: `UPDATE holds SET state = :to, decisions = json_insert(decisions, '$[#]', json(:decision))
+  decide: `UPDATE holds SET state = :to, decisions = :decisions
            WHERE id = :id AND state = 'pending' AND expires_at > :now RETURNING ${ENTRY}, state`,
   start: `UPDATE holds SET state = 'running', writer = :writer
           WHERE id = :id AND state = 'approved' AND expires_at > :now RETURNING ${ENTRY}, state`,
+  void: `UPDATE holds SET state = 'voided', outcome = :outcome
+         WHERE id = :id AND state IN ('pending', 'approved') AND expires_at > :now RETURNING ${ENTRY}, state`,
   end: `UPDATE holds SET state = :to, outcome = :outcome WHERE id = :id AND state = 'running' RETURNING ${ENTRY}, state`,
   expire: `UPDATE holds SET state = 'expired' WHERE id IN (
              SELECT id FROM holds WHERE state IN ('pending', 'approved') AND expires_at <= :now LIMIT ${SWEPT})
@@ -191,9 +195,23 @@ class SqliteStore implements Store {
     })
   }
 
-  decideHold(id: string, to: 'approved' | 'rejected' | 'withdrawn', decision: HoldDecision): Promise<Moved> {
-    const values = { id, to, decision: JSON.stringify(decision) }
-    return this.#move(id, () => this.#entries('decide', { ...values, now: this.#now(decision.at) }))
+  decideHold(id: string, decision: HoldDecision, after: AfterDecision): Promise<Moved> {
+    return this.#move(id, () => {
+      const entry = this.#entry(id)
+      if (entry?.state !== 'pending') return []
+      const decisions = [...entry.decisions, decision]
+      const to = after(decisions)
+      return this.#entries('decide', {
+        id,
+        to,
+        decisions: JSON.stringify(decisions),
+        now: this.#now(decision.at),
+      })
+    })
+  }
+
+  voidHold(id: string, outcome: HoldOutcome): Promise<Moved> {
+    return this.#move(id, () => this.#entries('void', { id, outcome: JSON.stringify(outcome), now: this.#clock.now() }))
   }
 
   startHold(id: string, at: number, writer: string): Promise<Moved> {

@@ -15,6 +15,7 @@ export const HOLD_STATES = [
   'done',
   'failed',
   'unknown',
+  'voided',
 ] as const
 
 const subject = z.strictObject({ issuer: z.string(), subject: z.string() })
@@ -44,7 +45,14 @@ const hold = z.strictObject({
   effect: z.literal('hold'),
   reasons: z.array(reason),
   obligations: z.array(obligation),
-  approvers: z.array(z.strictObject({ groups: z.array(z.string()) })),
+  // Before there were quorums each entry asked for one.
+  approvers: z.array(
+    z.strictObject({
+      groups: z.array(z.string()),
+      count: z.int().min(1).default(1),
+      comment: z.literal('required').exactOptional(),
+    }),
+  ),
   expiresAt: z.number(),
 })
 
@@ -126,6 +134,7 @@ const permitted = z.strictObject({ ...inspected, decision: permit })
 const decisions = z.array(
   z.strictObject({
     by: subject,
+    groups: z.array(z.string()).default([]),
     effect: z.enum(['approve', 'reject', 'withdraw']),
     comment: z.string(),
     at: z.number(),

@@ -36,7 +36,7 @@ export interface CompiledRule {
   /** One term per obligation that the rule names. `guards`: it binds beyond what the rule is about. */
   readonly obligations: readonly { readonly name: string; readonly term: unknown; readonly guards?: boolean }[]
   /** For holds. */
-  readonly approvers: Approvers
+  readonly approvers: readonly Approvers[]
   readonly expiresInMs: number
 }
 
@@ -166,9 +166,22 @@ function consent(
     effect: 'hold',
     reasons: holds.map((rule) => reasonOf(rule, uses, places)),
     obligations,
-    approvers: holds.map((rule) => rule.approvers),
+    approvers: together(holds.flatMap((rule) => rule.approvers)),
     expiresAt: receivedAt + Math.min(...holds.map((rule) => rule.expiresInMs)),
   }
+}
+
+/** Several that ask the same groups are one, which asks for as many people as the most demanding of them. */
+function together(approvers: readonly Approvers[]): readonly Approvers[] {
+  const byGroups = new Map<string, Approvers>()
+  for (const each of approvers) {
+    const key = JSON.stringify(each.groups.toSorted())
+    const other = byGroups.get(key)
+    const comment = each.comment ?? other?.comment
+    const count = Math.max(each.count, other?.count ?? 0)
+    byGroups.set(key, { groups: other?.groups ?? each.groups, count, ...(comment !== undefined && { comment }) })
+  }
+  return [...byGroups.values()]
 }
 
 /**

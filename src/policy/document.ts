@@ -118,7 +118,9 @@ function issuesToProblems(
   const problems: Problem[] = []
   for (const issue of issues) {
     const path = [...base, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))]
-    if (issue.code === 'unrecognized_keys') {
+    const meant = issue.code === 'invalid_union' ? meantBranch(issue) : undefined
+    if (meant !== undefined) problems.push(...issuesToProblems(document, base, meant, jsonSchema))
+    else if (issue.code === 'unrecognized_keys') {
       const known = knownKeys(jsonSchema(), issue.path, document.value)
       for (const key of issue.keys)
         problems.push(document.problem([...path, key], unknownKey(key, known), 'an unknown key'))
@@ -129,6 +131,15 @@ function issuesToProblems(
     }
   }
   return problems
+}
+
+/** Of alternatives that take different kinds of value, what is wrong by the one that takes the kind which is there. */
+function meantBranch(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined {
+  const [first, ...others] = issue.errors.filter(
+    (branch) => !branch.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
+  )
+  if (first === undefined || others.length > 0) return undefined
+  return first.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
 }
 
 function unknownKey(key: string, known: readonly string[]): string {

@@ -203,7 +203,7 @@ function compileRule(document: YamlDocument, code: string, rule: Rule, path: Pat
     ...(narrowed === undefined ? {} : { narrowed }),
     ...(condition === undefined ? {} : { condition }),
     obligations: rule.effect === 'deny' ? [] : compileObligations(document, rule.obligations ?? {}, path, loading),
-    approvers: rule.effect === 'hold' ? rule.approvers : { groups: [] },
+    approvers: rule.effect === 'hold' ? rule.approvers : [],
     expiresInMs: rule.effect === 'hold' ? (rule.expiresIn ?? loading.defaults.expiresInMs) : 0,
   }
 }

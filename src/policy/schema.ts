@@ -96,12 +96,33 @@ const permit = z.strictObject({
   columns: notOfPermits('columns'),
   obligations,
 })
+/** One entry of a quorum. */
+const approver = z.strictObject({
+  groups: listOf(word).describe('Members of any of these groups may approve.'),
+  count: z
+    .int({ error: () => 'a whole number from 1 to 20' })
+    .min(1)
+    .max(20)
+    .prefault(1)
+    .describe('How many different people. One person counts once over all entries.'),
+  comment: z
+    .literal('required', { error: () => '`required`' })
+    .exactOptional()
+    .describe('They must say why.'),
+})
+/** One, or several that must all be satisfied. */
+const approvers = z.union([z.array(approver).min(1).max(20), approver.transform((one) => [one])], {
+  error: () => 'a map with `groups`, or a list of such maps',
+})
+
 const hold = z.strictObject({
   ...matching,
   ...narrowing,
   effect: z.literal('hold'),
   obligations,
-  approvers: z.strictObject({ groups: listOf(word) }).describe('Members of any of these groups may approve.'),
+  approvers: approvers.describe(
+    'Who must approve: different people, as many as each entry counts, each a member of any of its groups.',
+  ),
   expiresIn: duration(HOLD_EXPIRY.min, HOLD_EXPIRY.max, 'a duration from `1m` to `30d`, such as `1h`')
     .exactOptional()
     .describe('How long it waits for approval. Absent: `holds.expiresIn` of `sluice.yaml`.'),

@@ -100,9 +100,9 @@ describe('a word on a hold while nothing can be recorded', () => {
     const moves: string[] = []
     const store: Partial<Store> = {
       hold: async () => entryOf(HELD),
-      decideHold: async (id, to) => {
-        moves.push(to)
-        return { moved: true, entry: { ...entryOf(HELD), id, state: to } }
+      decideHold: async (id) => {
+        moves.push('decided')
+        return { moved: true, entry: { ...entryOf(HELD), id, state: 'approved' } }
       },
     }
     const owner = { ...AGENT, subject: 'owner', kind: 'person', plane: 'people', groups: ['data-owners'] } as const

@@ -243,7 +243,11 @@ describe('an approved hold', () => {
     const outcome = await ask()
     if (outcome.kind !== 'held') throw new Error('it is not held')
     const by = { issuer: 'sandbox', subject: 'owner' }
-    await store.decideHold(outcome.hold.id, 'approved', { by, effect: 'approve', comment: '', at: time })
+    await store.decideHold(
+      outcome.hold.id,
+      { by, groups: ['data-owners'], effect: 'approve', comment: '', at: time },
+      () => 'approved',
+    )
     await expect(gateway.resume(knock(), outcome.hold.id)).rejects.toMatchObject({ code: 'budget-exhausted' })
     expect([runs(), await used('rows')]).toEqual([0, 0])
     expect(await store.hold(outcome.hold.id)).toMatchObject({

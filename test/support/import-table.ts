@@ -35,6 +35,7 @@ const MEETING = [
   'src/documents.ts',
 ]
 /** Pure functions that are shared on purpose. */
+const PURE_HOLD = ['src/hold/quorum.ts']
 const PURE_STATEMENT = ['src/statement/rewrite.ts', 'src/statement/contract.ts', 'src/statement/names.ts']
 const PURE_HTTP = ['src/statement/http/']
 const PURE_JSON = ['src/statement/json/', 'src/statement/strategy.ts', 'src/statement/hmac.ts']
@@ -46,7 +47,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   hono: ['routes/', 'src/entry/', 'sandbox/', 'test/', 'bench/'],
   '@hono/zod-openapi': ['routes/'],
   '@hono/node-server': ['src/entry/', 'sandbox/', 'test/', 'bench/'],
-  jose: ['src/identity/', 'sandbox/', 'test/'],
+  jose: ['src/identity/', 'src/audit/bodies/', 'sandbox/', 'test/'],
   bq2cst: ['src/statement/', 'src/entry/', 'test/'],
   'node-sql-parser': ['src/statement/', 'test/', 'bench/'],
   '@clickhouse/client': ['src/audit/', 'test/', 'sandbox/', 'bench/'],
@@ -78,7 +79,16 @@ function allowed(file: string): readonly string[] | undefined {
   const folder = FOLDERS.find((name) => file.startsWith(`src/${name}/`))
   if (folder !== undefined) return [...GROUND, `src/${folder}/`]
   if (MEETING.some((room) => file === room || (room.endsWith('/') && file.startsWith(room))))
-    return [...GROUND, 'src/plugin.ts', ...CONTRACTS, ...PURE_AUDIT, ...PURE_POLICY, ...PURE_HTTP, ...MEETING]
+    return [
+      ...GROUND,
+      'src/plugin.ts',
+      ...CONTRACTS,
+      ...PURE_AUDIT,
+      ...PURE_POLICY,
+      ...PURE_HOLD,
+      ...PURE_HTTP,
+      ...MEETING,
+    ]
   if (file.startsWith('src/config'))
     return [...GROUND, 'src/config', 'src/policy/', 'src/identity/options.ts', 'src/connection/rest/options.ts']
   if (file === 'src/assemble.ts') return ['src/', 'plugins/index.ts', '!src/entry/']
@@ -87,7 +97,7 @@ function allowed(file: string): readonly string[] | undefined {
   const plugin = /^plugins\/[^/]+\//.exec(file)?.[0]
   if (plugin !== undefined) return ['src/plugin.ts', ...PURE_STATEMENT, ...PURE_JSON, plugin]
   if (file.startsWith('routes/')) {
-    return [...GROUND, ...MEETING, ...CONTRACTS, 'src/statement/parameters.ts', 'routes/']
+    return [...GROUND, ...MEETING, ...CONTRACTS, ...PURE_HOLD, 'src/statement/parameters.ts', 'routes/']
   }
   if (file.startsWith('sandbox/')) return ['sandbox/']
   if (

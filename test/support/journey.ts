@@ -28,7 +28,7 @@ export const HOLD: Decision = {
   effect: 'hold',
   reasons: [{ code: 'p/hold', because: 'a person decides' }],
   obligations: [],
-  approvers: [{ groups: ['data-owners'] }],
+  approvers: [{ groups: ['data-owners'], count: 1 }],
   expiresAt: 2_000_000,
 }
 

@@ -216,7 +216,12 @@ describe('a journal that is full', () => {
     const path = folder()
     const clickhouse = await startPart('clickhouse', { port: 0, data: path })
     const port = Number(new URL(clickhouse.url).port)
-    const config = configured(['maxBytes: 4GiB', 'maxBytes: 16MiB'], ['segmentBytes: 16MiB', 'segmentBytes: 1MiB'])
+    const config = configured(
+      ['maxBytes: 4GiB', 'maxBytes: 16MiB'],
+      ['segmentBytes: 16MiB', 'segmentBytes: 1MiB'],
+      // Else nothing begins long before it is full.
+      ['location: US', 'location: US\n    whenAuditIsTight: read-only'],
+    )
     gateway = await startGateway({ config, data: folder(), env: { SLUICE_SANDBOX_CLICKHOUSE: clickhouse.url } })
     const id = await held(`full-${process.pid}`)
     await clickhouse.stop('SIGKILL')
@@ -243,7 +248,10 @@ describe('a journal that is full', () => {
 
     const back = await startPart('clickhouse', { port, data: path })
     await until(async () => (await gateway.query('agent', 'SELECT 1 AS n')).status === 200)
-    expect([await state(id), await approve(id), await run(id)]).toEqual(['pending', 200, 200])
+    expect([await state(id), await approve(id)]).toEqual(['pending', 200])
+    // What writes begins once there is room again.
+    await until(async () => (await run(id)) === 200)
+    expect(await state(id)).toBe('done')
     await gateway.stop()
     await back.stop()
   })

@@ -135,7 +135,7 @@ describe('a write', () => {
     expect(hold).toMatchObject({
       state: 'pending',
       purpose: 'it left the house',
-      approvers: [{ groups: ['data-owners'] }],
+      approvers: [{ groups: ['data-owners'], count: 1 }],
     })
 
     const early = await gateway.post(`/v1/holds/${hold.id}/run`, 'writer', {})

@@ -74,7 +74,7 @@ describe('what auditors read', () => {
     effect: 'hold',
     reasons: [{ code: 'writers/insert', because: 'writes need a data owner' }],
     obligations: [],
-    approvers: [{ groups: ['data-owners'] }],
+    approvers: [{ groups: ['data-owners'], count: 1 }],
     expiresAt: Date.now() + 3_600_000,
   } as const
   const moved = (state: string, more: Partial<AuditRecord> = {}): AuditRecord => ({

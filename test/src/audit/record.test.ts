@@ -130,13 +130,13 @@ describe('a record becomes one row', () => {
         effect: 'hold',
         reasons: [],
         obligations: [],
-        approvers: [{ groups: ['data-owners'] }],
+        approvers: [{ groups: ['data-owners'], count: 1 }],
         expiresAt: 1_767_609_000_000,
       },
     })
     expect([row.effect, row.approver_groups, row.hold_expires_at]).toEqual([
       'hold',
-      '[{"groups":["data-owners"]}]',
+      '[{"count":1,"groups":["data-owners"]}]',
       1_767_609_000_000,
     ])
   })

@@ -1,5 +1,6 @@
 /** What every state store must do, whatever it is made of. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Failure } from '../../../src/failure.ts'
 import type { HoldDecision, HoldEntry, KeyClaim, Reservation, Store } from '../../../src/hold/contract.ts'
 import { HandClock, heldExchange, permittedExchange } from './exchanges.ts'
 
@@ -17,13 +18,14 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
 
     const approval = (subject = 'owner2'): HoldDecision => ({
       by: { issuer: 'sandbox', subject },
+      groups: ['data-owners'],
       effect: 'approve',
       comment: 'go "on"',
       at: clock.now(),
     })
     const approved = async (id: string): Promise<HoldEntry> => {
       await store.openHold(heldExchange(id))
-      return (await store.decideHold(id, 'approved', approval())).entry
+      return (await store.decideHold(id, approval(), () => 'approved')).entry
     }
     const never = new AbortController().signal
 
@@ -55,7 +57,7 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         expect(await store.hold('e')).toBeUndefined()
         await expect(open('a')).rejects.toMatchObject({ code: 'conflict' })
         expect(await open('f', 'other')).toMatchObject({ state: 'pending' })
-        await store.decideHold('a', 'approved', approval())
+        await store.decideHold('a', approval(), () => 'approved')
         expect(await open('e')).toMatchObject({ state: 'pending' })
         await expect(open('g')).rejects.toMatchObject(tooMany)
         clock.time += 60_000
@@ -68,7 +70,7 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
           await store.openHold(heldExchange(id))
           clock.time += 1
         }
-        await store.decideHold('b', 'approved', approval())
+        await store.decideHold('b', approval(), () => 'approved')
         const ids = async (filter: Parameters<Store['holds']>[0]): Promise<string[]> =>
           (await store.holds(filter)).map(({ id }) => id)
         expect(await ids({ limit: 10 })).toEqual(['c', 'b', 'a'])
@@ -81,13 +83,13 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
       test('approved once; the second word finds it decided', async () => {
         await store.openHold(heldExchange('h1'))
         const decision = approval()
-        const first = await store.decideHold('h1', 'approved', decision)
+        const first = await store.decideHold('h1', decision, () => 'approved')
         expect(first).toMatchObject({ moved: true, entry: { state: 'approved', decisions: [decision] } })
-        expect(await store.decideHold('h1', 'approved', approval('owner3'))).toEqual({
+        expect(await store.decideHold('h1', approval('owner3'), () => 'approved')).toEqual({
           moved: false,
           entry: first.entry,
         })
-        expect(await store.decideHold('h1', 'rejected', { ...approval(), effect: 'reject' })).toEqual({
+        expect(await store.decideHold('h1', { ...approval(), effect: 'reject' }, () => 'rejected')).toEqual({
           moved: false,
           entry: first.entry,
         })
@@ -97,8 +99,8 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         await store.openHold(heldExchange('h1'))
         const words = Array.from({ length: 50 }, (_, i) =>
           i % 2 === 0
-            ? store.decideHold('h1', 'approved', approval(`o${i}`))
-            : store.decideHold('h1', 'rejected', { ...approval(`o${i}`), effect: 'reject' }),
+            ? store.decideHold('h1', approval(`o${i}`), () => 'approved')
+            : store.decideHold('h1', { ...approval(`o${i}`), effect: 'reject' }, () => 'rejected'),
         )
         const heard = (await Promise.all(words)).filter(({ moved }) => moved)
         expect(heard).toHaveLength(1)
@@ -107,13 +109,56 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         expect(entry?.decisions).toHaveLength(1)
       })
 
+      test('each racing word is weighed behind the others: the fifth approval of five completes it, no earlier', async () => {
+        await store.openHold(heldExchange('h1'))
+        const words = Array.from({ length: 9 }, (_, i) =>
+          store.decideHold('h1', approval(`o${i}`), (all) => (all.length < 5 ? 'pending' : 'approved')),
+        )
+        const moved = (await Promise.all(words)).filter((word) => word.moved)
+        expect(moved.map(({ entry }) => [entry.state, entry.decisions.length]).toSorted()).toEqual([
+          ['approved', 5],
+          ['pending', 1],
+          ['pending', 2],
+          ['pending', 3],
+          ['pending', 4],
+        ])
+        expect(await store.hold('h1')).toMatchObject({ state: 'approved', decisions: { length: 5 } })
+      })
+
+      test('a word that is one too many is taken back whole', async () => {
+        await store.openHold(heldExchange('h1'))
+        const tooMany = new Failure('conflict', 'you have approved this already')
+        const refuse = (): never => {
+          throw tooMany
+        }
+        await expect(store.decideHold('h1', approval(), refuse)).rejects.toBe(tooMany)
+        expect(await store.hold('h1')).toMatchObject({ state: 'pending', decisions: [] })
+        await expect(store.decideHold('none', approval(), () => 'approved')).rejects.toMatchObject({
+          code: 'not-found',
+        })
+      })
+
+      test('what is voided says why, and neither runs nor is decided; what runs or ran is not voided', async () => {
+        const outcome = { code: 'voided', detail: 'the policies have changed' }
+        await approved('h1')
+        expect(await store.voidHold('h1', outcome)).toMatchObject({ moved: true, entry: { state: 'voided', outcome } })
+        expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({ moved: false })
+        expect(await store.decideHold('h1', approval(), () => 'approved')).toMatchObject({ moved: false })
+        await approved('h2')
+        await store.startHold('h2', clock.now(), 'w1')
+        expect(await store.voidHold('h2', outcome)).toMatchObject({ moved: false, entry: { state: 'running' } })
+        await store.openHold(heldExchange('h3'))
+        clock.time += 60_000
+        expect(await store.voidHold('h3', outcome)).toMatchObject({ moved: false, entry: { state: 'expired' } })
+      })
+
       test('runs once, and only what was approved', async () => {
         await store.openHold(heldExchange('h1'))
         expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({
           moved: false,
           entry: { state: 'pending' },
         })
-        await store.decideHold('h1', 'approved', approval())
+        await store.decideHold('h1', approval(), () => 'approved')
         const starts = await Promise.all(Array.from({ length: 20 }, () => store.startHold('h1', clock.now(), 'w1')))
         expect(starts.filter(({ moved }) => moved)).toHaveLength(1)
         const outcome = { code: 'done', detail: '1 row changed' }
@@ -128,10 +173,10 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
       test('what was withdrawn or rejected does not run', async () => {
         await store.openHold(heldExchange('h1'))
         await store.openHold(heldExchange('h2'))
-        await store.decideHold('h1', 'withdrawn', { ...approval(), effect: 'withdraw' })
-        await store.decideHold('h2', 'rejected', { ...approval(), effect: 'reject' })
+        await store.decideHold('h1', { ...approval(), effect: 'withdraw' }, () => 'withdrawn')
+        await store.decideHold('h2', { ...approval(), effect: 'reject' }, () => 'rejected')
         for (const id of ['h1', 'h2']) {
-          expect(await store.decideHold(id, 'approved', approval())).toMatchObject({ moved: false })
+          expect(await store.decideHold(id, approval(), () => 'approved')).toMatchObject({ moved: false })
           expect(await store.startHold(id, clock.now(), 'w1')).toMatchObject({ moved: false })
         }
         expect((await store.hold('h1'))?.state).toBe('withdrawn')
@@ -142,13 +187,13 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         await store.openHold(heldExchange('h1'))
         await store.openHold(heldExchange('h2'))
         clock.time += 59_999
-        expect(await store.decideHold('h1', 'approved', approval())).toMatchObject({ moved: true })
+        expect(await store.decideHold('h1', approval(), () => 'approved')).toMatchObject({ moved: true })
         clock.time += 1
         expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({
           moved: false,
           entry: { state: 'expired' },
         })
-        expect(await store.decideHold('h2', 'approved', approval())).toMatchObject({
+        expect(await store.decideHold('h2', approval(), () => 'approved')).toMatchObject({
           moved: false,
           entry: { state: 'expired' },
         })
@@ -184,7 +229,7 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
       })
 
       test('a change of what is not there is said to be so', async () => {
-        await expect(store.decideHold('x', 'approved', approval())).rejects.toMatchObject({ code: 'not-found' })
+        await expect(store.decideHold('x', approval(), () => 'approved')).rejects.toMatchObject({ code: 'not-found' })
         await expect(store.startHold('x', clock.now(), 'w')).rejects.toMatchObject({ code: 'not-found' })
       })
     })
@@ -199,14 +244,14 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
       test('ends at the decision, for everybody who waits', async () => {
         await store.openHold(heldExchange('h1'))
         const waits = Array.from({ length: 5 }, () => store.waitHold('h1', 'pending', 60_000, never))
-        const { entry } = await store.decideHold('h1', 'approved', approval())
+        const { entry } = await store.decideHold('h1', approval(), () => 'approved')
         expect(await Promise.all(waits)).toEqual(Array.from({ length: 5 }, () => entry))
       })
 
       test('never misses a decision, whenever it comes', async () => {
         for (let i = 0; i < 50; i += 1) {
           await store.openHold(heldExchange(`h${i}`))
-          const deciding = store.decideHold(`h${i}`, 'approved', approval())
+          const deciding = store.decideHold(`h${i}`, approval(), () => 'approved')
           for (let turn = 0; turn < i % 4; turn += 1) await Promise.resolve()
           const waited = await store.waitHold(`h${i}`, 'pending', 60_000, never)
           expect(waited?.state).toBe('approved')

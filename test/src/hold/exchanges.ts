@@ -23,7 +23,7 @@ export function heldExchange(id: string, expiresAt: number = T0 + 60_000): Held 
       effect: 'hold',
       reasons: [{ code: 'writes/held', because: 'writes need a look' }],
       obligations: [{ name: 'limit-rows', terms: [{ rows: 10 }] }],
-      approvers: [{ groups: ['data-owners'] }],
+      approvers: [{ groups: ['data-owners'], count: 1 }],
       expiresAt,
     },
   }

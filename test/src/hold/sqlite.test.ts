@@ -168,9 +168,15 @@ describe('what breaks', () => {
     const store = await open(path)
     await store.openHold(heldExchange('before', later()))
     spoil(path, `CREATE TRIGGER breaks BEFORE INSERT ON holds BEGIN SELECT RAISE(ROLLBACK, 'it broke'); END`)
-    const decision = { by: { issuer: 'sandbox', subject: 'owner' }, effect: 'approve' as const, comment: '', at: 0 }
+    const decision = {
+      by: { issuer: 'sandbox', subject: 'owner' },
+      groups: [],
+      effect: 'approve' as const,
+      comment: '',
+      at: 0,
+    }
     const refused = await Promise.allSettled([
-      store.decideHold('before', 'approved', decision),
+      store.decideHold('before', decision, () => 'approved'),
       store.openHold(heldExchange('h1', later())),
     ])
     const refusal = expect.objectContaining({

@@ -16,8 +16,8 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 async function decide(id: string): Promise<void> {
   const by = { issuer: 'sandbox', subject: name }
-  const decision = { by, effect: 'approve' as const, comment: '', at: Date.now() }
-  const { moved } = await store.decideHold(id, 'approved', decision)
+  const decision = { by, groups: [], effect: 'approve' as const, comment: '', at: Date.now() }
+  const { moved } = await store.decideHold(id, decision, () => 'approved')
   say(`${moved ? 'moved' : 'late'} ${id}`)
 }
 

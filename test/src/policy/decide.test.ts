@@ -237,7 +237,7 @@ describe('a hold', () => {
       effect: 'hold',
       reasons: [{ code: 'analysts/change', because: 'an owner approves changes', where: 'shop.leads' }],
       obligations: [{ name: 'limits', terms: [{ rows: 3 }] }],
-      approvers: [{ groups: ['owners'] }],
+      approvers: [{ groups: ['owners'], count: 1 }],
       expiresAt: NOW + HOUR / 2,
     })
   })
@@ -248,7 +248,7 @@ describe('a hold', () => {
       effect: 'hold',
       reasons: [{ code: 'analysts/risky', because: 'it looks risky' }],
       obligations: [{ name: 'limits', terms: [{ rows: 9 }] }],
-      approvers: [{ groups: ['security', 'owners'] }],
+      approvers: [{ groups: ['security', 'owners'], count: 1 }],
       expiresAt: NOW + HOUR,
     })
     expect(policies.decide(asking(['read shop.orders'], { facts: { risk: { score: 59.9 } } })).effect).toBe('permit')
@@ -271,7 +271,10 @@ describe('a hold', () => {
         { code: 'analysts/risky', because: 'it looks risky' },
       ],
       obligations: [{ name: 'limits', terms: [{ rows: 3 }] }],
-      approvers: [{ groups: ['owners'] }, { groups: ['security', 'owners'] }],
+      approvers: [
+        { groups: ['owners'], count: 1 },
+        { groups: ['security', 'owners'], count: 1 },
+      ],
       expiresAt: NOW + HOUR / 2,
     })
   })

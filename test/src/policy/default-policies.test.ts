@@ -105,7 +105,7 @@ describe.each([
     const decision = policies.decide(asking(['read shop.customers'], { ...who, facts: { risk: { score: 80 } } }))
     expect(decision).toMatchObject({
       effect: 'hold',
-      approvers: [{ groups: ['data-owners'] }],
+      approvers: [{ groups: ['data-owners'], count: 1 }],
       expiresAt: NOW + HOUR,
       obligations: [{ name: 'mask-columns' }, { name: 'limits' }],
     })
@@ -150,7 +150,7 @@ test('only the writer may ask to write, and is held for a data owner', () => {
     expect(policies.decide(asking([`${action} shop.leads`], { ...writer, kind: 'INSERT' }))).toMatchObject({
       effect: 'hold',
       reasons: [{ code: 'shop-writers/change-shop' }],
-      approvers: [{ groups: ['data-owners'] }],
+      approvers: [{ groups: ['data-owners'], count: 1 }],
       expiresAt: NOW + HOUR,
     })
     expect(policies.decide(asking([`${action} shop.leads`], agent)).effect).toBe('deny')

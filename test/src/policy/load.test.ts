@@ -89,7 +89,11 @@ describe('a document with a mistake names file, line, key and what was expected'
       'id: Ask Me',
       ['11:5 rules[1].id: expected a name of small letters, digits and dashes, at most 63, got a text'],
     ],
-    ['    approvers: { groups: [owners] }\n', '', ['11:5 rules[1].approvers: expected a map of keys, got nothing']],
+    [
+      '    approvers: { groups: [owners] }\n',
+      '',
+      ['11:5 rules[1].approvers: expected a map with `groups`, or a list of such maps, got nothing'],
+    ],
     [
       'groups: [owners]',
       'group: [owners]',

@@ -156,7 +156,7 @@ describe('together', () => {
         },
       ],
       obligations: [],
-      approvers: [{ groups: ['owners'] }],
+      approvers: [{ groups: ['owners'], count: 1 }],
       expiresAt: NOW + 3_600_000,
     })
     expect(policies.decide(reading(['id']))).toMatchObject({ effect: 'permit' })
