@@ -2,11 +2,12 @@
 import { Failure } from '../failure.ts'
 import type { Command } from './commands/command.ts'
 import { newKey, schemas } from './commands/make.ts'
+import { policySimulate } from './commands/policy-simulate.ts'
 import { check, policyTest } from './commands/policy.ts'
 import { serveUntilTold } from './commands/serve.ts'
 import { Refusal } from './node.ts'
 
-const COMMANDS: readonly Command[] = [serveUntilTold, check, policyTest, schemas, newKey]
+const COMMANDS: readonly Command[] = [serveUntilTold, check, policyTest, policySimulate, schemas, newKey]
 
 const args = process.argv.slice(2)
 const called = COMMANDS.map((command) => ({ command, words: command.name.split(' ') })).find(({ words }) =>
