@@ -1,5 +1,6 @@
 /** The command line: `sluice <command>`. */
 import { Failure } from '../failure.ts'
+import { auditDigest, auditorKeyNew, auditUnseal } from './commands/audit-digest.ts'
 import type { Command } from './commands/command.ts'
 import { newKey, schemas } from './commands/make.ts'
 import { policySimulate } from './commands/policy-simulate.ts'
@@ -7,7 +8,17 @@ import { check, policyTest } from './commands/policy.ts'
 import { serveUntilTold } from './commands/serve.ts'
 import { Refusal } from './node.ts'
 
-const COMMANDS: readonly Command[] = [serveUntilTold, check, policyTest, policySimulate, schemas, newKey]
+const COMMANDS: readonly Command[] = [
+  serveUntilTold,
+  check,
+  policyTest,
+  policySimulate,
+  schemas,
+  newKey,
+  auditDigest,
+  auditUnseal,
+  auditorKeyNew,
+]
 
 const args = process.argv.slice(2)
 const called = COMMANDS.map((command) => ({ command, words: command.name.split(' ') })).find(({ words }) =>

@@ -31,6 +31,7 @@ import { openSqliteStore } from '../hold/sqlite.node.ts'
 import { isCasesFile, type SourceFile } from '../policy/index.ts'
 import type { LogLevel, Runtime } from '../runtime.ts'
 import { nodeSqlParser } from '../statement/node-sql-parser.ts'
+import { openBodies } from './bodies.ts'
 import { createRuntime } from './runtime.ts'
 
 /** A configuration file, read and checked, and the folder that its relative paths start from. */
@@ -212,6 +213,15 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
           clickhouse: openClickHouse({ ...clickhouseOptions, database: 'default' }),
           database: clickhouseOptions.database,
         }),
+      }),
+    openPayloads: () =>
+      openBodies({
+        audit: config.audit,
+        base,
+        data,
+        writer,
+        runtime,
+        ...(clickhouseOptions && { clickhouse: openClickHouse({ ...clickhouseOptions, database: 'default' }) }),
       }),
     async openReader() {
       if (clickhouseOptions === undefined) return undefined

@@ -1,6 +1,6 @@
 /** A gateway whose parts are small, honest and breakable: for tests of the order of stations and of what fails closed. */
 import { Approvals } from '../../src/approvals.ts'
-import type { AuditLog, AuditRecord } from '../../src/audit/contract.ts'
+import type { AuditLog, AuditRecord, PayloadLog } from '../../src/audit/contract.ts'
 import type { Answer, Connector } from '../../src/connection/contract.ts'
 import { Door, type Knock } from '../../src/door.ts'
 import type { Batch, Decision, Deny, Permit, Principal, Statistics } from '../../src/exchange.ts'
@@ -81,6 +81,7 @@ export function journey(broken: {
   tight?: boolean
   whenAuditIsTight?: 'block' | 'read-only'
   now?: () => number
+  payloads?: PayloadLog
   /** Connections beside the warehouse. */
   more?: readonly (readonly [string, Connection])[]
 }): Journey {
@@ -183,6 +184,7 @@ export function journey(broken: {
     ]),
     inForce: () => ({ policies, plugins: () => broken.plugins ?? [] }),
     audit,
+    ...(broken.payloads && { payloads: broken.payloads }),
     store: broken.store as Store,
     writer: 'w1',
     limits: {
