@@ -10,9 +10,13 @@ const FIRST_MOST = 1_073_741_824
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 }
 
+const BYTES_WORDS = 'bytes, such as `64KiB`'
+
 /** `4096` or `'64KiB'`. */
 const bytes = z
-  .union([z.int().min(1), z.string().regex(/^[1-9]\d{0,9}(KiB|MiB|GiB)?$/)], { error: () => 'bytes, such as `64KiB`' })
+  .union([z.int(BYTES_WORDS).min(1, BYTES_WORDS), z.string().regex(/^[1-9]\d{0,9}(KiB|MiB|GiB)?$/, BYTES_WORDS)], {
+    error: () => BYTES_WORDS,
+  })
   .transform((value) => {
     if (typeof value === 'number') return value
     const [, digits = '', unit = ''] = /^(\d+)(.*)$/.exec(value) ?? []
