@@ -224,6 +224,16 @@ export function decodeRow(bytes: Uint8Array, version: number = SCHEMA_VERSION): 
   return row
 }
 
+/** The day of `retain_until` of a row. Reads no more of it than it must. Throws `MalformedBytes`. */
+export function retainDayOf(bytes: Uint8Array, version: number = SCHEMA_VERSION): number {
+  const from = new ByteReader(bytes)
+  for (const { name, codec, since } of COLUMNS) {
+    if (name === 'retain_until') return codec.read(from)
+    if (since <= version) codec.skip(from)
+  }
+  throw new MalformedBytes('a row has no day until which it is kept')
+}
+
 /** The rows that these bytes are, one behind the other. Throws `MalformedBytes`. */
 export function decodeRows(bytes: Uint8Array, version: number = SCHEMA_VERSION): readonly Row[] {
   const from = new ByteReader(bytes)
