@@ -28,6 +28,7 @@ const MEETING = [
   'src/approvals.ts',
   'src/budget.ts',
   'src/auditor.ts',
+  'src/exporter.ts',
   'src/directory.ts',
   'src/health.ts',
   'src/history.ts',

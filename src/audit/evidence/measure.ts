@@ -68,8 +68,8 @@ const QUESTIONS = {
       uniqExactIf((e.issuer, e.subject), e.kind = 'decided') AS principals,
       uniqExactIf((e.acts_for_issuer, e.acts_for_subject), e.kind = 'decided' AND e.acts_for_subject != '') AS people,
       uniqExactIf(e.connection, e.kind = 'decided') AS connections, uniqExact(e.writer) AS writers,
-      sumIf(ifNull(e.row_count, 0), e.kind = 'completed') AS rows,
-      sumIf(ifNull(e.byte_count, 0), e.kind = 'completed') AS bytes FROM {events}`,
+      sumIf(ifNull(e.row_count, 0), e.kind = 'completed' AND e.surface != 'audit') AS rows,
+      sumIf(ifNull(e.byte_count, 0), e.kind = 'completed' AND e.surface != 'audit') AS bytes FROM {events}`,
   },
   decisions: {
     shape: z.object({ start: time, permit: n, hold: n, deny: n, refused: n, failed: n, cut: n }),
@@ -89,15 +89,16 @@ const QUESTIONS = {
   },
   refusals: {
     shape: z.object({ code: word, times: n, principals: n }),
-    sql: () => `SELECT e.failure_code AS code, count() AS times, uniqExact(e.issuer, e.subject) AS principals
+    sql: () => `SELECT e.failure_code AS code, count() AS times,
+      uniqExactIf((e.issuer, e.subject), e.subject != '') AS principals
       FROM {events} WHERE e.kind = 'refused' GROUP BY code ORDER BY times DESC, code LIMIT ${TOP}`,
   },
   connections: {
     shape: z.object({ connection: word, permit: n, hold: n, deny: n, refused: n, rows: n, bytes: n, principals: n }),
     sql: () => `SELECT e.connection AS connection, countIf(${ASKED} AND e.effect = 'permit') AS permit,
       countIf(${ASKED} AND e.effect = 'hold') AS hold, countIf(${ASKED} AND e.effect = 'deny') AS deny,
-      countIf(e.kind = 'refused') AS refused, sumIf(ifNull(e.row_count, 0), e.kind = 'completed') AS rows,
-      sumIf(ifNull(e.byte_count, 0), e.kind = 'completed') AS bytes,
+      countIf(e.kind = 'refused') AS refused, sumIf(ifNull(e.row_count, 0), e.kind = 'completed' AND e.surface != 'audit') AS rows,
+      sumIf(ifNull(e.byte_count, 0), e.kind = 'completed' AND e.surface != 'audit') AS bytes,
       uniqExactIf((e.issuer, e.subject), e.kind = 'decided') AS principals
       FROM {events} WHERE e.connection != '' GROUP BY connection ORDER BY permit + hold + deny DESC, connection LIMIT ${TOP}`,
   },
@@ -264,7 +265,7 @@ const QUESTIONS = {
     shape: z.object({ ...sampleShape, why: word }),
     sql: () => `SELECT ${SAMPLE}, if(e.kind = 'failed', concat(e.failure_code, ': ', e.failure_message),
         if(e.kind = 'settled', concat('settled: ', e.outcome, ' ', e.note), concat('cut: ', e.cut))) AS why
-      FROM {events} WHERE e.kind IN ('failed', 'settled') OR (e.kind = 'completed' AND e.ending = 'cut') ${PICK}`,
+      FROM {events} WHERE e.kind IN ('failed', 'settled') OR (e.kind = 'completed' AND e.ending = 'cut' AND e.surface != 'audit') ${PICK}`,
   },
 } as const
 

@@ -51,6 +51,7 @@ export class Store {
       max_memory_usage: limits.memoryBytes,
       max_bytes_before_external_sort: limits.sortBytes,
       output_format_json_quote_64bit_integers: 0,
+      output_format_json_escape_forward_slashes: 0,
       date_time_output_format: 'iso',
     }
   }

@@ -17,7 +17,7 @@ a{color:var(--link)}
 code{font:.88em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;overflow-wrap:anywhere}
 dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.4rem;margin:1.2rem 0 2rem;font-size:.93rem}
 dl.facts dt{color:var(--soft)}dl.facts dd{margin:0;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.6rem,1fr));gap:1px;background:var(--rule);border:1px solid var(--rule);
+.tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:1px;background:var(--rule);border:1px solid var(--rule);
 border-radius:8px;overflow:hidden;margin:1.4rem 0 2rem}
 .tiles div{background:var(--paper);padding:.8rem 1rem .7rem}
 .tiles b{display:block;font-size:1.55rem;line-height:1.2;font-weight:600;letter-spacing:-.01em}
@@ -29,6 +29,8 @@ thead th{color:var(--soft);font-size:.78rem;border-bottom-color:var(--soft);whit
 th:last-child,td:last-child{padding-right:0}
 .n{text-align:right;white-space:nowrap}
 td.w{width:7rem}td.t{white-space:nowrap}
+table.samples{table-layout:fixed}table.samples th:nth-child(1){width:11.2rem}table.samples th:nth-child(2){width:9.5rem}
+table.samples td:first-child code{font-size:.74rem}
 td code{font-size:.8rem}
 .soft,small{color:var(--soft)}
 figure{margin:1.2rem 0 1.6rem}
@@ -54,6 +56,7 @@ nav ol{list-style:none;margin:.6rem 0;padding:0}
 nav li{display:grid;grid-template-columns:4.2rem 1fr;padding:.22rem 0;border-bottom:1px solid var(--rule)}
 nav li a{text-decoration:none}
 footer{margin-top:4rem;padding-top:1rem;border-top:1px solid var(--rule);color:var(--soft);font-size:.85rem}
+@media (max-width:40rem){.tiles{grid-template-columns:repeat(2,1fr)}main{padding:2rem 1rem 3rem}table{display:block;overflow-x:auto}}
 @media print{@page{margin:18mm 16mm 20mm}:root{--paper:#fff;--ink:#000;--soft:#444;--rule:#bbb;--wash:#f3f3f3;--warn-wash:#f3f3f3}
 body{font-size:9.5pt}main{max-width:none;padding:0}h2{break-after:avoid}h3{break-after:avoid}figure,tr,.not,.look,.tiles{break-inside:avoid}
 section.criterion{break-before:page;margin-top:0}details{display:none}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}a{color:inherit;text-decoration:none}}
