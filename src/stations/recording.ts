@@ -25,7 +25,7 @@ export interface Recorded extends Required<Pick<Close, 'timings'>>, Pick<Close, 
 /** Takes a body on its way, before it goes out. Rejects with `audit-unavailable`; then nothing more may go out. */
 export interface BodyWriter {
   push(bytes: Uint8Array): Promise<void>
-  /** The last of it has come. */
+  /** The last of it has come. Resolves when all of it is durable. */
   close(): Promise<void>
 }
 
@@ -100,6 +100,7 @@ export class Recorder {
       async close() {
         await sealer?.keep()
         await taped.finish(redactor)
+        await taped.end()
       },
     }
   }

@@ -155,10 +155,9 @@ class Passage {
         cause: error,
       })
     }
-    const whole = concatenated(out)
-    await this.#copy?.push(whole)
+    for (const piece of out) await this.#copy?.push(piece)
     await this.#copy?.close()
-    return whole
+    return concatenated(out)
   }
 
   /** Piece by piece. Its end follows the record; a body that cannot be masked to its end breaks off. */

@@ -124,8 +124,8 @@ export class PieceTape implements Tape {
 
   async #end(mark: string): Promise<KeptBody> {
     const { keep, type } = this.#parts.body
-    // Of a body of which nothing is kept there is something to write only where digests of secrets were found in it.
-    const isSilent = keep === 'digest' && this.#chunk === 0 && this.#piece === undefined
+    // Of a body of which nothing is kept there is something to write only where secrets were found in it, or it was marked.
+    const isSilent = keep === 'digest' && this.#chunk === 0 && this.#piece === undefined && mark === ''
     if (!isSilent) await this.#flush({ mark: [mark, this.#shortening()].filter((it) => it !== '').join('; ') })
     await this.#appending
     this.#state = 'ended'
