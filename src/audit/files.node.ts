@@ -1,5 +1,5 @@
 /** What the journal asks of a file system, and the real one. Small, so that tests can hand in one that fails. */
-import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A file that is written to. */
@@ -15,6 +15,10 @@ export interface Appendable {
 export interface Files {
   /** Makes it, or empties what is there. */
   create(name: string): Promise<Appendable>
+  /** One that is there, to write to it at any place. */
+  reopen(name: string): Promise<Appendable>
+  /** Bytes from a place on; fewer where the file ends. */
+  readAt(name: string, position: number, length: number): Promise<Uint8Array>
   /** The file's first bytes, at most `most`; all without. */
   read(name: string, most?: number): Promise<Uint8Array>
   list(): Promise<readonly string[]>
@@ -29,12 +33,16 @@ export interface Files {
 export async function filesIn(dir: string): Promise<Files> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   return {
-    async create(name) {
-      const file = await open(join(dir, name), 'w', 0o600)
-      return {
-        write: async (bytes, position) => (await file.write(bytes, 0, bytes.length, position)).bytesWritten,
-        sync: () => file.datasync(),
-        close: () => file.close(),
+    create: async (name) => appendable(await open(join(dir, name), 'w', 0o600)),
+    reopen: async (name) => appendable(await open(join(dir, name), 'r+')),
+    async readAt(name, position, length) {
+      const file = await open(join(dir, name), 'r')
+      try {
+        const bytes = new Uint8Array(length)
+        const { bytesRead } = await file.read(bytes, 0, length, position)
+        return bytes.subarray(0, bytesRead)
+      } finally {
+        await file.close()
       }
     },
     async read(name, most) {
@@ -59,6 +67,14 @@ export async function filesIn(dir: string): Promise<Files> {
         await folder.close()
       }
     },
+  }
+}
+
+function appendable(file: FileHandle): Appendable {
+  return {
+    write: async (bytes, position) => (await file.write(bytes, 0, bytes.length, position)).bytesWritten,
+    sync: () => file.datasync(),
+    close: () => file.close(),
   }
 }
 

@@ -187,6 +187,11 @@ export class Journal {
     }
   }
 
+  /** The oldest segment that is still here, or the one that is written. */
+  get oldest(): number {
+    return this.#sealed[0]?.segment ?? this.#current.header.segment
+  }
+
   /** Whether it is filling up, or was slow lately. */
   isTight(): boolean {
     const { clock, limits } = this.#parts

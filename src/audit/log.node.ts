@@ -5,12 +5,14 @@
 import type { Clock, Log } from '../runtime.ts'
 import { Failure } from '../failure.ts'
 import type { Chain } from './chain/contract.ts'
+import { sha256 } from './chain/keys.node.ts'
+import { segmentRow } from './chain/segment-row.ts'
 import type { AuditLog, AuditRecord, AuditStatus, RecordKind } from './contract.ts'
 import { Deliveries } from './delivery.node.ts'
 import { filesIn, type Files } from './files.node.ts'
 import { Journal, JOURNAL_LIMITS, type JournalLimits, type SealedSegment } from './journal.node.ts'
 import { lockFolder, type FolderLock } from './lock.node.ts'
-import { columnNames, encodeUnplaced, toRow } from './record.ts'
+import { columnNames, encodeUnplaced, timeOf, toRow } from './record.ts'
 import { createMigrator, type Commander } from './schema.ts'
 import { RECORDS } from './segment.node.ts'
 import { Shipper, SHIP_LIMITS, type Deliver, type SealedRows, type ShipLimits } from './ship.ts'
@@ -30,6 +32,14 @@ export interface Follower {
 /** How long ClickHouse keeps a record, in days. */
 export type Retention = (record: Pick<AuditRecord, 'kind' | 'connection'>) => number
 
+/** What a chain must know of the journal that it is over. */
+export interface ChainedJournal {
+  readonly files: Files
+  readonly epoch: string
+  /** The oldest segment that it still has, or that it writes next. */
+  readonly oldest: number
+}
+
 export interface AuditLogOptions {
   /** The journal's own folder; made if it is not there. */
   readonly dir: string
@@ -46,7 +56,7 @@ export interface AuditLogOptions {
   readonly clickhouse?: AuditClickHouse
   readonly database?: string
   /** Makes the chain over this journal; absent: there is none, as in tests of other parts. */
-  readonly chain?: (journal: { readonly files: Files; readonly epoch: string }) => Promise<Chain>
+  readonly chain?: (journal: ChainedJournal) => Promise<Chain>
   /** Each keeps segments until it has had them. */
   readonly followers?: readonly Follower[]
   /** For tests: another file system. */
@@ -80,7 +90,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   const lock = lockFolder(dir)
   try {
     const journal = await Journal.open({ files, kind: RECORDS, newEpoch: newId, clock, log, limits })
-    const chain = await options.chain?.({ files, epoch: journal.epoch })
+    const chain = await options.chain?.({ files, epoch: journal.epoch, oldest: journal.oldest })
     const shippers = await shippersOf(journal, files, chain, options, limits)
     if (options.clickhouse === undefined) {
       log('warn', 'no ClickHouse is configured: audit records stay in the journal')
@@ -186,7 +196,7 @@ async function shippersOf(
   journal: Journal,
   files: Files,
   chain: Chain | undefined,
-  { clickhouse, database = DATABASE, followers = [], clock, log }: AuditLogOptions,
+  { clickhouse, database = DATABASE, followers = [], clock, log, writer }: AuditLogOptions,
   limits: ShipLimits,
 ): Promise<Shippers> {
   const destinations = new Map<string, Deliver<SealedSegment>>()
@@ -196,7 +206,17 @@ async function shippersOf(
     const { epoch } = journal
     destinations.set(
       CLICKHOUSE,
-      createStorage({ inserter: clickhouse, database, migrator, epoch, table: 'events', columns: columnNames }),
+      createStorage({
+        inserter: clickhouse,
+        database,
+        migrator,
+        epoch,
+        table: 'events',
+        columns: columnNames,
+        ...(chain && {
+          segmentRow: (sealed, rows) => segmentRow(sha256, { writer, epoch }, sealed, rows, timeOfLast(rows)),
+        }),
+      }),
     )
   }
   for (const { name, deliver } of followers) destinations.set(name, deliver)
@@ -216,6 +236,12 @@ async function shippersOf(
   deliveries.onDelivered = wake
   for (const shipper of shippers.values()) shipper.start()
   return shippers
+}
+
+/** 0 for a segment without rows. */
+function timeOfLast(rows: readonly Uint8Array[]): number {
+  const last = rows.at(-1)
+  return last === undefined ? 0 : timeOf(last)
 }
 
 /** A segment that is set aside is in the tree as one that was damaged. */

@@ -234,6 +234,11 @@ export function retainDayOf(bytes: Uint8Array, version: number = SCHEMA_VERSION)
   throw new MalformedBytes('a row has no day until which it is kept')
 }
 
+/** The time of a row, in milliseconds since 1970 UTC: it stands first. */
+export function timeOf(bytes: Uint8Array): number {
+  return Math.floor(micros.read(new ByteReader(bytes)) / 1000)
+}
+
 /** The rows that these bytes are, one behind the other. Throws `MalformedBytes`. */
 export function decodeRows(bytes: Uint8Array, version: number = SCHEMA_VERSION): readonly Row[] {
   const from = new ByteReader(bytes)

@@ -266,6 +266,15 @@ export const count: Codec<number> = {
   skip: (from) => from.skip(8),
 }
 
+/** A whole number, 0 to 255. */
+export const byte: Codec<number> = {
+  type: 'UInt8',
+  empty: 0,
+  write: (to, value) => to.byte(value),
+  read: (from) => from.byte(),
+  skip: (from) => from.skip(1),
+}
+
 export const float: Codec<number> = {
   type: 'Float64',
   empty: 0,

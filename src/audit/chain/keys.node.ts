@@ -1,0 +1,43 @@
+/** The keys that sign checkpoints. */
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { Failure } from '../../failure.ts'
+import type { Sha256 } from '../proof/merkle.ts'
+import { signerOf, type Signer } from '../proof/note.ts'
+
+export const sha256: Sha256 = (...parts) => {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return new Uint8Array(hash.digest())
+}
+
+const PREFIX = 'sluice-checkpoint-key:'
+
+/** A new private key, as a secret reference holds it. */
+export function newCheckpointKey(): string {
+  return `${PREFIX}${randomBytes(32).toString('base64url')}`
+}
+
+/** The signer of a key as `newCheckpointKey` wrote it. Throws `internal` where it is none; the words never quote it. */
+export function signerOfKey(origin: string, key: string): Promise<Signer> {
+  const [, encoded = ''] = /^sluice-checkpoint-key:([A-Za-z0-9_-]{43})$/.exec(key.trim()) ?? []
+  const seed = new Uint8Array(Buffer.from(encoded, 'base64url'))
+  if (seed.length !== 32) {
+    throw new Failure('internal', 'the checkpoint key is none: make one with `sluice audit key new`')
+  }
+  return signerOf(sha256, origin, seed)
+}
+
+/** The key in this file, which is made where it is not there. */
+export async function keptKey(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const key = newCheckpointKey()
+  const draft = `${path}.${randomBytes(8).toString('hex')}`
+  await writeFile(draft, `${key}\n`, { mode: 0o600, flush: true })
+  await rename(draft, path)
+  return key
+}
