@@ -1,5 +1,6 @@
 /** Evidence packs: what happened in a span of time, what was in force, and what ties it to signed heads, as one tar. */
 import type { EvidenceExporter, EvidencePack, EvidenceRequest } from '../contract.ts'
+import type { Sha256 } from '../proof/merkle.ts'
 import type { ClickHouse } from '../reader/contract.ts'
 import { Failure } from '../../failure.ts'
 import { CRITERIA, criteriaOf } from './criteria.ts'
@@ -18,6 +19,7 @@ export interface ExporterOptions {
   readonly client: Pick<ClickHouse, 'query'>
   /** Of checkpoints, as vkeys of signed notes; what verifies the pack, for whoever trusts where they came from. */
   readonly verifierKeys: readonly string[]
+  readonly sha256: Sha256
   /** For the report: how this gateway calls itself. */
   readonly version: string
   readonly now: () => number
@@ -78,7 +80,7 @@ async function* membersOf(making: Making, signal: AbortSignal): AsyncGenerator<M
 }
 
 async function* contentOf(making: Making, signal: AbortSignal): AsyncGenerator<Member> {
-  const { store, logs, request, at, controls, version } = making
+  const { store, logs, request, at, controls, version, sha256 } = making
   yield text('README.txt', README)
   const inForce: InForce[] = []
   const measures = await measure(store, signal)
@@ -88,7 +90,7 @@ async function* contentOf(making: Making, signal: AbortSignal): AsyncGenerator<M
       yield* segmentMembers(store, log, signal)
     }
   }
-  const heads = wholeOf(making) ? yield* proofMembers(store, logs, signal) : []
+  const heads = wholeOf(making) ? yield* proofMembers(store, logs, sha256, signal) : []
   yield* readableMembers(store, request.format, signal)
   yield* approvalMembers(store, signal)
   yield* maskedMembers(store, signal)

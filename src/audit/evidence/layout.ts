@@ -16,6 +16,9 @@
  * `segments/`, `checkpoints/` and `proofs/`: whole segments would tell of the others.
  */
 
+import { fromBase64 } from '../../bytes.ts'
+import { nodeHash, type Sha256 } from '../proof/merkle.ts'
+
 export const PACK_FORMAT = 'sluice-evidence'
 export const PACK_VERSION = 1
 
@@ -111,4 +114,63 @@ export interface Manifest {
   readonly notes: readonly string[]
   /** Every member but this one, in their order. */
   readonly files: readonly PackedFile[]
+}
+
+/** A run of leaves of a tree, from `start` to `end`. */
+export interface Leaves {
+  readonly start: number
+  readonly end: number
+}
+
+/** The largest complete subtrees that make up the leaves from `start` to `end` of a tree, from left to right. */
+export function wholeSubtrees(start: number, end: number): readonly Leaves[] {
+  const found: Leaves[] = []
+  for (let at = start; at < end;) {
+    let size = 1
+    while (at % (size * 2) === 0 && at + size * 2 <= end) size *= 2
+    found.push({ start: at, end: at + size })
+    at += size
+  }
+  return found
+}
+
+/**
+ * The root to which these leaf hashes lead, which are those of the entries from `from` to `to`; `undefined` where the proof is
+ * not one for a tree of `size`. To be compared with the root of the checkpoint.
+ */
+export function rootOfInclusion(
+  sha256: Sha256,
+  { size, inclusion }: Pick<PackProofs, 'size' | 'inclusion'>,
+  leaves: Iterable<Uint8Array>,
+): Uint8Array | undefined {
+  if (inclusion === undefined) return undefined
+  const { from, to } = inclusion
+  const left = hashesOf(inclusion.left, wholeSubtrees(0, from))
+  const right = hashesOf(inclusion.right, wholeSubtrees(to, size))
+  if (left === undefined || right === undefined) return undefined
+  const stack: { level: number; hash: Uint8Array }[] = []
+  const push = (level: number, hash: Uint8Array): void => {
+    let added = { level, hash }
+    for (let last = stack.at(-1); last !== undefined && last.level === added.level; last = stack.at(-1)) {
+      stack.pop()
+      added = { level: added.level + 1, hash: nodeHash(sha256, last.hash, added.hash) }
+    }
+    stack.push(added)
+  }
+  let count = 0
+  for (const { level, hash } of left) push(level, hash)
+  for (const leaf of leaves) {
+    push(0, leaf)
+    count++
+  }
+  for (const { level, hash } of right) push(level, hash)
+  if (count !== to - from) return undefined
+  return stack
+    .slice(0, -1)
+    .reduceRight((hash, { hash: sibling }) => nodeHash(sha256, sibling, hash), stack.at(-1)?.hash ?? sha256())
+}
+
+function hashesOf(encoded: readonly string[], ranges: readonly Leaves[]) {
+  if (encoded.length !== ranges.length) return undefined
+  return ranges.map(({ start, end }, i) => ({ level: Math.log2(end - start), hash: fromBase64(encoded[i] ?? '') }))
 }

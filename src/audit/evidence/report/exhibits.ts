@@ -261,7 +261,7 @@ export function decisions(matter: Matter): Html {
 /** Some of what an exhibit counts, by exchange: each can be found in `readable/` under its id. */
 export function samples(title: string, rows: readonly Partial<Sample & Approved>[]): Html {
   if (rows.length === 0) return html`<p class="none">${title}: none in this span.</p>`
-  return html`<table>
+  return html`<table class="samples">
     <caption>
       ${title}
     </caption>
