@@ -2,6 +2,7 @@
 import { Failure } from '../failure.ts'
 import { auditDigest, auditorKeyNew, auditUnseal } from './commands/audit-digest.ts'
 import type { Command } from './commands/command.ts'
+import { newAuditKey, showAuditKey } from './commands/audit-keys.ts'
 import { newKey, schemas } from './commands/make.ts'
 import { policySimulate } from './commands/policy-simulate.ts'
 import { check, policyTest } from './commands/policy.ts'
@@ -15,6 +16,8 @@ const COMMANDS: readonly Command[] = [
   policySimulate,
   schemas,
   newKey,
+  newAuditKey,
+  showAuditKey,
   auditDigest,
   auditUnseal,
   auditorKeyNew,

@@ -10,9 +10,17 @@ import { getRequestListener } from '@hono/node-server'
 import { createApp } from '../../routes/index.ts'
 import { plugins } from '../../plugins/index.ts'
 import { assemble, type Assembled, type Machine } from '../assemble.ts'
+import { openChain } from '../audit/chain/chain.node.ts'
+import type { Chain } from '../audit/chain/contract.ts'
+import { keptKey, sha256, signerOfKey } from '../audit/chain/keys.node.ts'
+import { clickHouseSink, fileSink, lineSink } from '../audit/chain/sinks.node.ts'
+import { Witness } from '../audit/chain/witness.ts'
 import { openClickHouse } from '../audit/clickhouse.node.ts'
 import type { Files } from '../audit/files.node.ts'
-import { openAuditLog } from '../audit/log.node.ts'
+import { openAuditLog, type ChainedJournal } from '../audit/log.node.ts'
+import { parseKey, renderKey, type Signer } from '../audit/proof/note.ts'
+import type { ClickHouse } from '../audit/reader/contract.ts'
+import { createMigrator } from '../audit/schema.ts'
 import { createHabits } from '../audit/history.ts'
 import { createReader } from '../audit/reader/index.ts'
 import { createUnfinished } from '../audit/unfinished.ts'
@@ -198,9 +206,14 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
     readPolicies: async () => (await readPolicyFiles(loaded)).filter((file) => !isCasesFile(file.path)),
     readApiKeys: () => readApiKeys(loaded),
     openStore: () => openSqliteStore({ path: join(data, 'state.db'), clock: runtime.clock, writer }),
-    openAudit: async () =>
-      openAuditLog({
+    async openAudit() {
+      // `default` is always there: the audit's own database may still have to be made.
+      const store = clickhouseOptions && openClickHouse({ ...clickhouseOptions, database: 'default' })
+      const database = clickhouseOptions?.database
+      const chain = await chainOf(loaded, data, runtime, writer, store && database ? { store, database } : undefined)
+      return openAuditLog({
         dir: join(data, 'journal'),
+        chain,
         ...(files && { files: await files(join(data, 'journal')) }),
         writer,
         clock: runtime.clock,
@@ -208,12 +221,9 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
         log: runtime.log,
         limits: { maxBytes: journal.maxBytes, segmentBytes: journal.segmentBytes },
         retention: () => retainDays,
-        ...(clickhouseOptions && {
-          // `default` is always there: the audit's own database may still have to be made.
-          clickhouse: openClickHouse({ ...clickhouseOptions, database: 'default' }),
-          database: clickhouseOptions.database,
-        }),
-      }),
+        ...(store && database && { clickhouse: store, database }),
+      })
+    },
     openPayloads: () =>
       openBodies({
         audit: config.audit,
@@ -233,6 +243,44 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
     connectRest: (name, options) => createRestClient(name, options, runtime),
     readOpenApi: (path) => readOpenApi(resolve(base, path)),
   }
+}
+
+/** Makes the chain over the journal as the configuration has it. */
+async function chainOf(
+  { config, base }: Loaded,
+  data: string,
+  runtime: Runtime,
+  writer: string,
+  clickhouse: { readonly store: ClickHouse; readonly database: string } | undefined,
+): Promise<(journal: ChainedJournal) => Promise<Chain>> {
+  const { origin, every, files, stdout, witnesses } = config.audit.checkpoints
+  const signers = await checkpointSigners({ config, base }, data, runtime.secrets)
+  runtime.log('info', 'checkpoints are signed', { keys: signers.map(({ verifier }) => renderKey(verifier)).join(' ') })
+  const sinks = [
+    ...(files === undefined ? [] : [fileSink(resolve(base, files))]),
+    ...(stdout ? [lineSink((line) => process.stdout.write(`${line}\n`))] : []),
+    ...(clickhouse === undefined
+      ? []
+      : [clickHouseSink(clickhouse.store, createMigrator(clickhouse.store, clickhouse.database), clickhouse.database)]),
+  ]
+  const asked = witnesses.map(
+    ({ name, url, key }) => new Witness({ name, url, key: parseKey(sha256, key) }, sha256, runtime.fetch),
+  )
+  const { clock, log } = runtime
+  const shared = { writer, origin, signers, everyMs: every, sinks, witnesses: asked, sha256, clock, log }
+  return (journal) => openChain({ ...journal, ...shared })
+}
+
+/** Those that sign checkpoints: the configured keys, or one that is made and kept with the data. */
+export async function checkpointSigners(
+  { config }: Loaded,
+  data: string,
+  secrets: Runtime['secrets'],
+): Promise<readonly Signer[]> {
+  const { origin, key, previousKeys } = config.audit.checkpoints
+  const first = key === undefined ? await keptKey(join(data, 'checkpoint-key')) : await secrets.read(key)
+  const others = await Promise.all(previousKeys.map((each) => secrets.read(each)))
+  return Promise.all([first, ...others].map((each) => signerOfKey(origin, each)))
 }
 
 /** A document that a configuration names, JSON or YAML. */
