@@ -241,7 +241,7 @@ export function company(until: number, days: number, perDay: number): readonly A
           at: at + 400,
           ...common,
           statement,
-          failure: { code: 'upstream-failed', message: 'the warehouse did not answer' },
+          failure: { code: 'upstream-failed', message: 'the upstream did not answer' },
         })
         continue
       }

@@ -1,0 +1,351 @@
+/** Evidence packs over a month of records: what is in them, and that all of it leads to a signed head. */
+import { createHash } from 'node:crypto'
+import { gunzipSync } from 'node:zlib'
+import { unpackTar } from 'modern-tar'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { openClickHouse } from '../../src/audit/clickhouse.node.ts'
+import type { EvidenceRequest } from '../../src/audit/contract.ts'
+import { createExporter } from '../../src/audit/evidence/index.ts'
+import {
+  NOTE_SEPARATOR,
+  RECORDS_PATH,
+  rootOfInclusion,
+  SEGMENTS_PATH,
+  type Manifest,
+  type PackedSegment,
+  type PackProofs,
+} from '../../src/audit/evidence/layout.ts'
+import { entryBytes, parseCheckpoint } from '../../src/audit/proof/entry.ts'
+import { isConsistent, leafHash } from '../../src/audit/proof/merkle.ts'
+import { parseNote, signersOf } from '../../src/audit/proof/note.ts'
+import { decodeRow, type Row } from '../../src/audit/record.ts'
+import type { ClickHouse } from '../../src/audit/reader/contract.ts'
+import { company, rootOf, sha256, signer, write, type Written } from './evidence-generate.ts'
+
+const DAY = 86_400_000
+const UNTIL = Date.UTC(2026, 9, 1)
+const NOW = UNTIL + DAY
+const DATABASE = 'audit_evidence'
+const WRITERS = [
+  { writer: 'c0ffee00-0000-4000-8000-000000000001', epoch: '01930000-0000-7000-8000-00000000e70c', each: 40 },
+  { writer: 'c0ffee00-0000-4000-8000-000000000002', epoch: '01930000-0000-7000-8000-00000000e70d', each: 7 },
+]
+
+let client: ClickHouse
+let written: readonly Written[]
+
+beforeAll(async () => {
+  const options = { url: inject('sandbox').clickhouse, requestTimeoutMs: 60_000 }
+  const root = openClickHouse({ ...options, database: 'default' })
+  await root.command(`DROP DATABASE IF EXISTS ${DATABASE}`)
+  const records = company(UNTIL, 20, 40)
+  written = [
+    await write(
+      root,
+      DATABASE,
+      records.filter((_, i) => i % 5 !== 0),
+      WRITERS[0] as never,
+    ),
+    await write(
+      root,
+      DATABASE,
+      records.filter((_, i) => i % 5 === 0),
+      WRITERS[1] as never,
+    ),
+  ]
+  await root.close()
+  client = openClickHouse({ ...options, database: DATABASE })
+}, 120_000)
+afterAll(() => client.close())
+
+interface Pack {
+  readonly files: ReadonlyMap<string, Uint8Array>
+  readonly manifest: Manifest
+  readonly records: number
+  text(path: string): string
+}
+
+async function packOf(more: Partial<EvidenceRequest> = {}): Promise<Pack> {
+  const exporter = createExporter({ client, verifierKeys: ['the key'], version: '0.1.0', sha256, now: () => NOW })
+  const request = {
+    from: UNTIL - 10 * DAY,
+    to: UNTIL,
+    format: 'ndjson',
+    controls: [],
+    by: { issuer: 'corp', subject: 'hedy' },
+    exchange: 'the exchange',
+    ...more,
+  } as const
+  const pack = await exporter.export(request, AbortSignal.timeout(60_000))
+  const entries = await unpackTar(pack.body, { strict: true })
+  const files = new Map(entries.map(({ header, data }) => [header.name, data ?? new Uint8Array()]))
+  expect(files.size).toBe(entries.length)
+  const text = (path: string): string => new TextDecoder('utf-8', { fatal: true }).decode(files.get(path))
+  expect([...files.keys()].at(-1)).toBe('manifest.json')
+  return { files, manifest: JSON.parse(text('manifest.json')) as Manifest, records: pack.records, text }
+}
+
+const lines = <T>(text: string): T[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T)
+const within = (row: Row): boolean => row.ts >= (UNTIL - 10 * DAY) * 1000 && row.ts < UNTIL * 1000
+
+/** Each row of a member of `records/`, as it was written. */
+function rowsOf(member: Uint8Array): Uint8Array[] {
+  const bytes = gunzipSync(member)
+  const rows: Uint8Array[] = []
+  for (let at = 0; at < bytes.length;) {
+    const length = bytes.readUInt32LE(at)
+    rows.push(new Uint8Array(bytes.subarray(at + 4, at + 4 + length)))
+    at += 4 + length
+  }
+  return rows
+}
+
+test('the manifest lists every other member with its size and digest, and says for whom it was made', async () => {
+  const { files, manifest, records } = await packOf()
+  const { files: listed, counts, ...rest } = manifest
+  expect(listed).toEqual(
+    [...files].slice(0, -1).map(([path, bytes]) => ({
+      path,
+      bytes: bytes.length,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+    })),
+  )
+  expect(rest).toEqual({
+    format: 'sluice-evidence',
+    version: 1,
+    from: '2026-09-21T00:00:00.000Z',
+    to: '2026-10-01T00:00:00.000Z',
+    made_at: '2026-10-02T00:00:00.000Z',
+    by: { issuer: 'corp', subject: 'hedy' },
+    exchange: 'the exchange',
+    connections: null,
+    verifiable: true,
+    controls: expect.arrayContaining(['CC6.1', 'CC7.2', 'C1.1']),
+    verifierKeys: ['the key'],
+    notes: expect.any(Array),
+  })
+  const expected = written.flatMap(({ rows }) => rows).filter(within).length
+  expect([records, counts['records'], counts['logs']]).toEqual([expected, expected, 2])
+})
+
+test('whole segments are in it, byte for byte, and lead to the signed head', async () => {
+  const { files, text } = await packOf()
+  for (const { writer, epoch, rows } of written) {
+    const touched = new Set(rows.filter(within).map(({ segment }) => segment))
+    const members = [...files].filter(([path]) => RECORDS_PATH.exec(path)?.groups?.['writer'] === writer)
+    const packed = members.flatMap(([, bytes]) => rowsOf(bytes))
+    expect(packed.map((bytes) => decodeRow(bytes))).toEqual(rows.filter(({ segment }) => touched.has(segment)))
+
+    const segments = [...files.keys()]
+      .filter((path) => SEGMENTS_PATH.exec(path)?.groups?.['writer'] === writer)
+      .flatMap((path) => lines<PackedSegment>(text(path)))
+    expect(segments.map(({ segment }) => segment)).toEqual([...touched].toSorted((a, b) => a - b))
+    const bySegment = Map.groupBy(packed, (bytes) => decodeRow(bytes).segment)
+    for (const { segment, root, leaves } of segments) {
+      const hashes = (bySegment.get(segment) ?? []).map((row) => Buffer.from(leafHash(sha256, row)))
+      expect([Buffer.concat(hashes).toString('base64'), rootOf(hashes).toString('hex')]).toEqual([leaves, root])
+    }
+
+    const proofs = JSON.parse(text(`proofs/${writer}/${epoch}.json`)) as PackProofs
+    const entries = segments.map((it) =>
+      leafHash(
+        sha256,
+        entryBytes(sha256, {
+          segment: it.segment,
+          schema: it.schema,
+          firstSeq: it.first_seq,
+          records: it.records,
+          root: Buffer.from(it.root, 'hex'),
+          days: Buffer.from(it.days, 'base64'),
+        }),
+      ),
+    )
+    const root = rootOfInclusion(sha256, proofs, entries)
+    expect(Buffer.from(root ?? []).toString('base64')).toBe(proofs.root)
+    // One entry that is another, or is not there, leads elsewhere.
+    expect(rootOfInclusion(sha256, proofs, entries.with(3, entries[0] as Uint8Array))).not.toEqual(root)
+    expect(rootOfInclusion(sha256, proofs, entries.slice(1))).toBeUndefined()
+  }
+})
+
+test('each checkpoint is signed, and grew out of the one before', async () => {
+  const { text } = await packOf()
+  const { verifier } = await signer()
+  for (const { writer, epoch } of written) {
+    const notes = text(`checkpoints/${writer}/${epoch}.txt`)
+      .split(`\n${NOTE_SEPARATOR}`)
+      .map((note) => (note.endsWith('\n') ? note : `${note}\n`))
+    const heads = notes.map((note) => parseCheckpoint(parseNote(note).text))
+    for (const note of notes) expect(await signersOf(parseNote(note), [verifier])).toEqual([verifier])
+    const proofs = JSON.parse(text(`proofs/${writer}/${epoch}.json`)) as PackProofs
+    const last = heads.at(-1)
+    expect([proofs.size, proofs.root]).toEqual([last?.size, Buffer.from(last?.root ?? []).toString('base64')])
+    expect(heads.length).toBeGreaterThan(20)
+    expect(proofs.consistency.map(({ from, to }) => [from, to])).toEqual(
+      heads.slice(1).map(({ size }, i) => [heads[i]?.size, size]),
+    )
+    for (const [i, { from, to, hashes }] of proofs.consistency.entries()) {
+      const proof = hashes.map((hash) => new Uint8Array(Buffer.from(hash, 'base64')))
+      const [old, next] = [heads[i]?.root ?? new Uint8Array(), heads[i + 1]?.root ?? new Uint8Array()]
+      expect(isConsistent(sha256, from, old, to, next, proof)).toBe(true)
+    }
+  }
+})
+
+test('the records are in it once more for people: as JSON lines by day, in order', async () => {
+  const { files } = await packOf()
+  const readable = [...files].filter(([path]) => path.startsWith('readable/'))
+  expect(readable.map(([path]) => path)).toEqual(
+    Array.from({ length: 10 }, (_, day) => `readable/2026-09-${21 + day}-0001.ndjson.gz`),
+  )
+  const records = readable.flatMap(([path, bytes]) =>
+    lines<{ ts: string; record_id: string }>(gunzipSync(bytes).toString()).map((record) => ({ path, ...record })),
+  )
+  const expected = written.flatMap(({ rows }) => rows).filter(within)
+  expect(new Set(records.map(({ record_id: id }) => id))).toEqual(new Set(expected.map(({ record_id: id }) => id)))
+  expect(records.length).toBe(expected.length)
+  expect(records.every(({ path, ts }) => path.includes(ts.slice(0, 10)))).toBe(true)
+  expect(records.map(({ ts }) => ts)).toEqual(records.map(({ ts }) => ts).toSorted())
+})
+
+test('as Parquet too', async () => {
+  const { files } = await packOf({ format: 'parquet' })
+  const parts = [...files].filter(([path]) => path.endsWith('.parquet'))
+  expect(parts.length).toBe(10)
+  for (const [, bytes] of parts) expect(Buffer.from(bytes.subarray(0, 4)).toString()).toBe('PAR1')
+})
+
+test('who approved what, for whom, when and why', async () => {
+  const { text } = await packOf()
+  const approvals = lines<Record<string, unknown>>(text('approvals.ndjson'))
+  const moves = written
+    .flatMap(({ rows }) => rows)
+    .filter((row) => within(row) && row.kind === 'hold' && row.hold_state !== 'pending')
+  expect(approvals.length).toBe(moves.length)
+  const approved = approvals.find(({ state }) => state === 'approved')
+  expect(approved).toMatchObject({
+    principal_kind: 'person',
+    comment: 'checked with the owner, ticket OPS-12 “fine”',
+    reason_codes: ['writes/ask-owner'],
+    reason_texts: ['an owner of the data must agree to changes'],
+    statement: expect.stringMatching(/^UPDATE /),
+    policy: expect.stringMatching(/^sha256:/),
+  })
+  expect(['barbara', 'ken']).toContain(approved?.['principal'])
+  expect(String(approved?.['held_at']) < String(approved?.['at'])).toBe(true)
+})
+
+test('policies in force are in it by digest, also the one from before; no path climbs out of its folder', async () => {
+  const { files, text } = await packOf()
+  const policies = [...files.keys()].filter((path) => path.startsWith('policies/'))
+  // The second took force on the seventh day of twenty, the third on the fourteenth: within these ten.
+  expect(policies.toSorted()).toEqual(
+    ['b', 'c'].flatMap((letter) => [
+      `policies/${letter.repeat(64)}/policies/_../_../etc/passwd`,
+      `policies/${letter.repeat(64)}/policies/analysts.yaml`,
+    ]),
+  )
+  expect(JSON.parse(text('access.json'))).toEqual([
+    expect.objectContaining({ access: expect.objectContaining({ auditors: { groups: ['auditors', 'bb'] } }) }),
+    expect.objectContaining({ access: expect.objectContaining({ auditors: { groups: ['auditors', 'cc'] } }) }),
+  ])
+})
+
+test('masked columns are counted by day, with exchanges to look at', async () => {
+  const { text } = await packOf()
+  const masked = lines<Record<string, string | number | string[]>>(text('masked-columns.ndjson'))
+  const answers = written
+    .flatMap(({ rows }) => rows)
+    .filter((row) => within(row) && row.kind === 'completed' && row.masked_columns.includes('iban'))
+  const ibans = masked.filter(({ column }) => column === 'iban')
+  expect(ibans.reduce((sum, { answers: n }) => sum + Number(n), 0)).toBe(answers.length)
+  expect(ibans[0]).toMatchObject({ connection: 'warehouse', table: 'hr.employees', strategy: 'redact' })
+  expect(answers.map(({ exchange_id: id }) => id)).toContain((ibans[0]?.['samples'] as string[])[0])
+})
+
+test('the report says what was counted, escapes every value, and loads nothing', async () => {
+  const { text } = await packOf({ controls: ['CC6.1', 'CC8.1', 'P6.2'] })
+  const report = text('report.html')
+  expect([...report.matchAll(/<section class="criterion" id="([^"]+)"/g)].map(([, code]) => code)).toEqual([
+    'CC6.1',
+    'CC8.1',
+    'P6.2',
+  ])
+  expect(report).not.toMatch(/<script|javascript:|https?:|<img|<link|@import|url\(/)
+  // A statement with markup and a mark that turns the reading around.
+  const whole = (await packOf()).text('report.html')
+  expect(whole).toContain('&lt;script&gt;alert(1)&lt;/script&gt;')
+  expect(whole).not.toContain('<script>')
+  expect(whole).not.toContain('‮')
+  const all = written.flatMap(({ rows }) => rows).filter(within)
+  const exchanges = new Set(
+    all.filter(({ kind }) => kind === 'decided' || kind === 'refused').map(({ exchange_id: id }) => id),
+  )
+  expect(whole).toMatch(new RegExp(`<b>${exchanges.size.toLocaleString('en')}</b>\\s*<span>exchanges</span>`))
+})
+
+test('an auditor of one connection gets its records alone: no whole segment, no policy, no other name', async () => {
+  const { files, manifest, text } = await packOf({ connections: ['crm'] })
+  expect([manifest.connections, manifest.verifiable, manifest.verifierKeys]).toEqual([['crm'], false, []])
+  expect(manifest.notes.at(-1)).toMatch(/^Made for an auditor of some connections alone/)
+  const paths = [...files.keys()].map((path) => path.replace(/\d{4}-\d{2}-\d{2}-\d+/, 'day'))
+  expect(new Set(paths)).toEqual(
+    new Set([
+      'README.txt',
+      'readable/day.ndjson.gz',
+      'approvals.ndjson',
+      'masked-columns.ndjson',
+      'access.json',
+      'report.html',
+      'manifest.json',
+    ]),
+  )
+  expect(JSON.parse(text('access.json'))).toEqual([])
+  for (const [path, bytes] of files) {
+    const content = path.endsWith('.gz') ? gunzipSync(bytes).toString() : Buffer.from(bytes).toString()
+    expect([path, /warehouse|hr\.employees|shop\.|iban/.exec(content)?.[0]]).toEqual([path, undefined])
+  }
+})
+
+test('a name of a connection that could end a list is refused, and so is a span that is none', async () => {
+  await expect(packOf({ connections: ["crm','warehouse"] })).rejects.toMatchObject({ code: 'bad-request' })
+  await expect(packOf({ from: UNTIL, to: UNTIL })).rejects.toMatchObject({
+    code: 'bad-request',
+    message: '`from` must be before `to`',
+  })
+  await expect(packOf({ from: NOW, to: NOW + DAY })).rejects.toMatchObject({ message: '`from` is in the future' })
+  await expect(packOf({ controls: ['CC9.9'] })).rejects.toMatchObject({ code: 'bad-request' })
+})
+
+test('a span without records is a pack that says so', async () => {
+  const { manifest, text } = await packOf({ from: UNTIL - 100 * DAY, to: UNTIL - 99 * DAY })
+  expect(manifest.counts).toMatchObject({ records: 0, logs: 0 })
+  expect(text('approvals.ndjson')).toBe('')
+  expect(text('report.html')).toContain('none in this span')
+})
+
+test('a reader who leaves ends the questions', async () => {
+  const left = new AbortController()
+  const exporter = createExporter({ client, verifierKeys: [], version: '0.1.0', sha256, now: () => NOW })
+  const request = {
+    from: UNTIL - 10 * DAY,
+    to: UNTIL,
+    format: 'ndjson',
+    controls: [],
+    by: { issuer: 'corp', subject: 'hedy' },
+    exchange: 'x',
+  } as const
+  const { body } = await exporter.export(request, left.signal)
+  const reader = body.getReader()
+  expect((await reader.read()).done).toBe(false)
+  left.abort(new Error('gone'))
+  await expect(
+    (async () => {
+      while (!(await reader.read()).done);
+    })(),
+  ).rejects.toThrow()
+})
