@@ -153,7 +153,7 @@ describe('secrets of a body', () => {
           secret:
             it.secret === null
               ? null
-              : hidden(typeof it.secret === 'string' ? canonical(it.secret) : String(it.secret === -0 ? 0 : it.secret)),
+              : hidden(typeof it.secret === 'string' ? canonical(it.secret) : String(it.secret === 0 ? 0 : it.secret)),
         }))
         expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(expected)))
       }),
