@@ -264,7 +264,7 @@ test('masked columns are counted by day, with exchanges to look at', async () =>
   const ibans = masked.filter(({ column }) => column === 'iban')
   expect(ibans.reduce((sum, { answers: n }) => sum + Number(n), 0)).toBe(answers.length)
   expect(ibans[0]).toMatchObject({ connection: 'warehouse', table: 'hr.employees', strategy: 'redact' })
-  expect(answers.map(({ exchange_id: id }) => id)).toContain((ibans[0]?.['samples'] as string[])[0])
+  expect(answers.map(({ exchange_id: id }) => id)).toContain((ibans[0]?.['samples'] as string[] | undefined)?.[0])
 })
 
 test('the report says what was counted, escapes every value, and loads nothing', async () => {

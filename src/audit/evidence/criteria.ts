@@ -48,7 +48,7 @@ export const CRITERIA: readonly Criterion[] = [
     title: 'Logical access to protected information is controlled',
     shows:
       'Every request to a connection comes with a credential of its own, is decided by policy before anything runs, and is recorded with who asked, for whom, what and why. Credentials of the upstreams are held by the gateway alone. Columns that policy protects are masked before an answer leaves.',
-    not: 'Access that does not go through the gateway: accounts of the warehouse or the API itself, networks, hosts, and encryption at rest. Show that the upstreams take the credentials of the gateway alone.',
+    not: 'Access that does not go through the gateway: accounts of the upstreams themselves, networks, hosts, and encryption at rest. Show that the upstreams take the credentials of the gateway alone.',
     exhibits: ['identity', 'connections', 'rules'],
     samples: 'permitted',
   },
