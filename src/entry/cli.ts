@@ -6,6 +6,7 @@ import { newAuditKey, showAuditKey } from './commands/audit-keys.ts'
 import { newKey, schemas } from './commands/make.ts'
 import { policySimulate } from './commands/policy-simulate.ts'
 import { check, policyTest } from './commands/policy.ts'
+import { replayExecute } from './commands/replay-execute.ts'
 import { serveUntilTold } from './commands/serve.ts'
 import { Refusal } from './node.ts'
 
@@ -14,6 +15,7 @@ const COMMANDS: readonly Command[] = [
   check,
   policyTest,
   policySimulate,
+  replayExecute,
   schemas,
   newKey,
   newAuditKey,
@@ -24,8 +26,14 @@ const COMMANDS: readonly Command[] = [
 ]
 
 const args = process.argv.slice(2)
-const called = COMMANDS.map((command) => ({ command, words: command.name.split(' ') })).find(({ words }) =>
-  words.every((word, i) => args[i] === word),
+const called = COMMANDS.map((command) => {
+  const parts = command.name.split(' ')
+  // An option that is part of a name may stand anywhere, and the command sees it.
+  const options = parts.filter((part) => part.startsWith('--'))
+  return { command, options, words: parts.filter((part) => !part.startsWith('--')) }
+}).find(
+  ({ words, options }) =>
+    words.every((word, i) => args[i] === word) && options.every((option) => args.includes(option)),
 )
 if (called === undefined || args.includes('--help') || args.includes('-h')) {
   console.error(usage())
