@@ -3,10 +3,8 @@ import { createTarDecoder } from 'modern-tar'
 import * as z from 'zod'
 import { concatenated } from '../../bytes.ts'
 import { Failure } from '../../failure.ts'
+import type { Hasher } from '../../runtime.ts'
 import { PACK_FORMAT, PACK_VERSION, type PackedFile } from './layout.ts'
-
-/** Hashes that are fed piece by piece. */
-export type StartHash = () => { update(bytes: Uint8Array): void; hex(): string }
 
 /** What a pack says of itself, once every member was found to be as its manifest says. */
 export interface CheckedPack {
@@ -36,7 +34,7 @@ const manifest = z.object({
  */
 export async function checkPack(
   pack: ReadableStream<Uint8Array>,
-  startHash: StartHash,
+  startHash: () => Hasher,
   seen: (file: PackedFile) => void,
 ): Promise<CheckedPack> {
   const files: PackedFile[] = []
@@ -59,7 +57,7 @@ export async function checkPack(
 async function memberOf(
   path: string,
   body: ReadableStream<Uint8Array>,
-  startHash: StartHash,
+  startHash: () => Hasher,
   keep: boolean,
 ): Promise<{ file: PackedFile; kept: Uint8Array }> {
   const hash = startHash()

@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { access, readFile, rename, rm } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
-import { checkPack, type CheckedPack, type StartHash } from '../../audit/evidence/unpack.ts'
+import { checkPack, type CheckedPack } from '../../audit/evidence/unpack.ts'
 import { asFailure } from '../../failure.ts'
+import type { Hasher } from '../../runtime.ts'
 import { loadConfig, Refusal } from '../node.ts'
 import { argumentsOf, type Command } from './command.ts'
 
@@ -138,7 +139,7 @@ function room(file: WriteStream): Promise<void> {
   })
 }
 
-const startHash: StartHash = () => {
+function startHash(): Hasher {
   const hash = createHash('sha256')
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest('hex') }
 }
