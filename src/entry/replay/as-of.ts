@@ -36,7 +36,6 @@ export function asOf(sql: string, at: number, now: number, defaults: Defaults, v
       return { instead: `\`${resource}\` stands where no time may be said` }
     places.push(Math.max(item.path.end, item.alias?.end ?? 0, item.offset?.end ?? 0))
   }
-  if (found === 0) return { sql: text }
   // Tables that are named elsewhere (a table function's argument) would be read as they are now.
   if (found !== names.tables.length) return { instead: 'a table stands where no time may be said' }
   const clause = ` FOR SYSTEM_TIME AS OF TIMESTAMP '${new Date(at).toISOString()}'`
