@@ -255,6 +255,8 @@ export interface HttpBody {
   readonly excerpt?: string
   /** What it says, where it is whole and JSON: what conditions weigh. */
   readonly json?: unknown
+  /** What records say in the place of `excerpt` and `digest`, where policy calls values in it secret. */
+  readonly recorded?: { readonly excerpt?: string; readonly digest?: string }
 }
 
 /** An HTTP request, read strictly and matched to an operation of the API. What is judged is byte for byte what is forwarded. */

@@ -111,14 +111,17 @@ export interface Recording {
   readonly seal: boolean
 }
 
-/** Puts digests in the place of secret values. `digest` is keyed: 32 hex digits of a value's canonical text. */
+/**
+ * Puts digests in the place of secret values. `digest` is keyed: 32 hex digits of a value's canonical text. A member that is
+ * absent has none to look for.
+ */
 export interface Secrets {
   /** Of an HTTP body. `undefined`: nobody can find values in a body like this. */
-  body(head: BodyHead, digest: Digest): Redactor | undefined
+  body?(head: BodyHead, digest: Digest): Redactor | undefined
   /** Of rows with these columns, in pieces of moderate size. */
-  rows(columns: readonly OutputColumn[], digest: Digest): (batch: Batch) => Iterable<Redacted>
+  rows?(columns: readonly OutputColumn[], digest: Digest): (batch: Batch) => Iterable<Redacted>
   /** Of the parameters of SQL. */
-  parameters(parameters: readonly Parameter[], digest: Digest): RedactedParameters
+  parameters?(parameters: readonly Parameter[], digest: Digest): RedactedParameters
 }
 
 export type Digest = (canonical: string) => string

@@ -29,9 +29,13 @@ const PIECE_BYTES = 65_536
 export function secretsOf({ columns, parameters, paths }: Asked): Secrets | undefined {
   if (columns.length + parameters.length + paths.length === 0) return undefined
   return {
-    body: (head, digest) => bodyRedactor(head, paths, digest),
-    rows: (answered, digest) => rowRedactor(answered, columns, digest),
-    parameters: (given, digest) => redactedParameters(given, parameters, digest),
+    ...(paths.length > 0 && { body: (head: BodyHead, digest: Digest) => bodyRedactor(head, paths, digest) }),
+    ...(columns.length > 0 && {
+      rows: (answered: readonly OutputColumn[], digest: Digest) => rowRedactor(answered, columns, digest),
+    }),
+    ...(parameters.length > 0 && {
+      parameters: (given: readonly Parameter[], digest: Digest) => redactedParameters(given, parameters, digest),
+    }),
   }
 }
 

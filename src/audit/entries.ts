@@ -205,6 +205,7 @@ function recorded(statement: Statement): RecordedStatement {
 }
 
 function recordedHttp({ language, kind, text, uses, headers, body }: HttpStatement): RecordedStatement {
+  const { digest, excerpt } = body?.recorded ?? body ?? {}
   return {
     language,
     kind,
@@ -215,8 +216,8 @@ function recordedHttp({ language, kind, text, uses, headers, body }: HttpStateme
       request: {
         type: body.type,
         ...(body.length !== undefined && { bytes: body.length }),
-        ...(body.digest !== undefined && { digest: body.digest }),
-        ...(body.excerpt !== undefined && { text: body.excerpt }),
+        ...(digest !== undefined && { digest }),
+        ...(excerpt !== undefined && { text: excerpt }),
       },
     }),
   }

@@ -108,6 +108,9 @@ const http = z.strictObject({
       digest: z.string().exactOptional(),
       excerpt: z.string().exactOptional(),
       json: z.unknown().optional(),
+      recorded: z
+        .strictObject({ excerpt: z.string().exactOptional(), digest: z.string().exactOptional() })
+        .exactOptional(),
     })
     .exactOptional(),
   bounds,

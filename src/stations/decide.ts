@@ -1,19 +1,12 @@
 /** Station 4, decide: the one decision, and whether what it demands can be done. */
+import type { PayloadLog } from '../audit/contract.ts'
 import type { Decided, Deny, Finding, Hold, HttpStatement, Inspected, Permit, Reason } from '../exchange.ts'
-import {
-  barrierOf,
-  budgetsOf,
-  fulfil,
-  lackOf,
-  recordingOf,
-  type ActivePlugin,
-  type Provided,
-  type Verify,
-} from '../fulfil.ts'
+import { barrierOf, budgetsOf, fulfil, lackOf, recordingOf, type ActivePlugin, type Verify } from '../fulfil.ts'
 import type { Foreseen } from '../journey.ts'
 import type { Unfulfilled } from '../plugin.ts'
 import type { PolicySet } from '../policy/contract.ts'
 import { BARRING, type Barring } from '../second-opinion.ts'
+import { withheld } from './recording.ts'
 
 /** What no plugin can carry out, or no log of bodies can take, is denied here, before it is recorded, held or run. */
 export async function decide(
@@ -21,7 +14,7 @@ export async function decide(
   policies: PolicySet,
   plugins: readonly ActivePlugin[],
   verify: Verify,
-  payloads: Provided | undefined,
+  payloads: PayloadLog | undefined,
 ): Promise<Foreseen> {
   const policy = policies.digest
   const decision = barred(inspected.findings) ?? policies.decide(inspected)
@@ -34,8 +27,9 @@ export async function decide(
   const recording = recordingOf(decision.obligations, plugins)
   const lack = recording && lackOf(recording, payloads)
   if (lack !== undefined) return denied(lack)
+  const exchange = withheld({ ...inspected, decision, policy }, recording, payloads)
   const budgets = budgetsOf(decision.obligations, plugins)
-  return { exchange: { ...inspected, decision, policy }, narrowed, budgets, plugins }
+  return { exchange, narrowed, budgets, plugins }
 
   function denied({ unfulfilled }: Unfulfilled): Foreseen {
     return { exchange: { ...inspected, decision: { effect: 'deny', reasons: [unfulfilled] }, policy } }

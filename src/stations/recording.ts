@@ -4,7 +4,15 @@
  */
 import type { Close } from '../audit/entries.ts'
 import type { KeptBody, PayloadLog, Tape, TapedBody } from '../audit/contract.ts'
-import { typeText, type Batch, type Keep, type OutputColumn, type Parameter, type Permitted } from '../exchange.ts'
+import {
+  typeText,
+  type Batch,
+  type Decided,
+  type Keep,
+  type OutputColumn,
+  type Parameter,
+  type Permitted,
+} from '../exchange.ts'
 import { asFailure, Failure } from '../failure.ts'
 import { lackOf, recordingOf, type ActivePlugin } from '../fulfil.ts'
 import type { BodyHead, Originals, Recording, Redactor } from '../plugin.ts'
@@ -58,6 +66,11 @@ export class Recorder {
     return this.#sealer?.tell
   }
 
+  /** A digest of a request's body as it may be recorded. */
+  shown(digest: string): string {
+    return shownDigest(digest, this.#recording, this.#payloads)
+  }
+
   /** The first byte of the answer goes out. */
   began(): void {
     this.#beganAt ??= this.#runtime.clock.now()
@@ -70,7 +83,9 @@ export class Recorder {
     const { secrets } = this.#recording ?? {}
     const { digest } = this.#payloads
     const { parameters, digests } =
-      secrets === undefined ? { parameters: given, digests: [] } : secrets.parameters(given, digestOf(digest))
+      secrets?.parameters === undefined
+        ? { parameters: given, digests: [] }
+        : secrets.parameters(given, digestOf(digest))
     const params = parameters.map(({ name, type, value }) => ({ ...(name && { name }), type: typeText(type), value }))
     const taped = this.#taped('request', 'application/json', keep, this.#payloads)
     await taped.tape.push(encoder.encode(JSON.stringify({ params })), digests)
@@ -85,8 +100,8 @@ export class Recorder {
       return { push: () => sealer?.keep() ?? DONE, close: () => sealer?.keep() ?? DONE }
     }
     const { secrets } = this.#recording ?? {}
-    const redactor = secrets?.body(head, digestOf(this.#payloads.digest))
-    const isOpaque = secrets !== undefined && redactor === undefined
+    const redactor = secrets?.body?.(head, digestOf(this.#payloads.digest))
+    const isOpaque = secrets?.body !== undefined && redactor === undefined
     const type = head.charset === undefined ? head.contentType : `${head.contentType}; charset=${head.charset}`
     // In what nobody can read nobody can find a secret either.
     const taped = this.#taped(way, type, isOpaque ? 'digest' : keep, this.#payloads)
@@ -110,7 +125,7 @@ export class Recorder {
     const keep = this.#recording?.answer
     if (keep === undefined || this.#payloads === undefined) return () => DONE
     const { tape } = this.#taped('answer', 'application/x-ndjson', keep, this.#payloads)
-    const pieces = this.#recording?.secrets?.rows(columns, digestOf(this.#payloads.digest))
+    const pieces = this.#recording?.secrets?.rows?.(columns, digestOf(this.#payloads.digest))
     const head = columns.map(({ name, type, masked }) => ({ name, type: typeText(type), ...(masked && { masked }) }))
     let isBegun = false
     return async (batch) => {
@@ -169,6 +184,28 @@ export class Recorder {
     this.#tapes.set(direction, taped)
     return taped
   }
+}
+
+/**
+ * The exchange with what its records may say of a request's body, where policy calls values in it secret: neither its
+ * beginning nor a digest that could be guessed at.
+ */
+export function withheld<E extends Decided>(exchange: E, recording: Recording | undefined, log?: Provides): E {
+  const { statement } = exchange
+  if (statement.language !== 'http' || statement.body === undefined || recording?.secrets?.body === undefined)
+    return exchange
+  const { digest } = statement.body
+  const recorded = {
+    excerpt: '(withheld: policy calls values in it secret)',
+    ...(digest !== undefined && { digest: shownDigest(digest, recording, log) }),
+  }
+  return { ...exchange, statement: { ...statement, body: { ...statement.body, recorded } } }
+}
+
+type Provides = Pick<PayloadLog, 'digest'>
+
+function shownDigest(digest: string, recording: Recording | undefined, log: Provides | undefined): string {
+  return recording?.secrets?.body === undefined ? digest : `hmac:${digestOf(log?.digest)(digest)}`
 }
 
 const encoder = new TextEncoder()

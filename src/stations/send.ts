@@ -37,6 +37,7 @@ export class Upload {
   readonly #masks: Transform | undefined
   readonly #hasher: Hasher
   readonly #copy: BodyWriter | undefined
+  readonly #shown: (digest: string) => string
   /** The body, where it is here. */
   readonly #all: Uint8Array | undefined
   #bytes = 0
@@ -46,6 +47,7 @@ export class Upload {
   constructor({ exchange, narrowed, plugins }: HttpReady, body: Body | undefined, hasher: Hasher, recorder: Recorder) {
     this.#operation = narrowed.operation
     this.#hasher = hasher
+    this.#shown = (digest) => recorder.shown(digest)
     const transforms = body === undefined ? [] : requestTransforms(body.type, exchange, plugins, recorder.originals)
     this.#masks = transforms.length === 0 ? undefined : chained(transforms)
     this.#copy = body === undefined ? undefined : recorder.body('request', bodyHead(body.type))
@@ -86,7 +88,7 @@ export class Upload {
       throw new Failure('bad-request', 'the body is not what its content type says, so it cannot be masked', { cause })
     }
     this.#count(out)
-    this.#digest = this.#hasher.hex()
+    this.#digest = this.#shown(this.#hasher.hex())
     return out
   }
 
@@ -96,7 +98,7 @@ export class Upload {
     }
     if (this.#masks !== undefined) yield await this.#copied(this.#masks.end())
     await this.#copy?.close()
-    this.#digest = this.#hasher.hex()
+    this.#digest = this.#shown(this.#hasher.hex())
   }
 
   /** Recorded before it goes out. */

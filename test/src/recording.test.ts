@@ -268,6 +268,14 @@ describe('bodies of an API', () => {
     expect(await bodyOf(await ask(post('{"id":', '"42"}')))).toBe('{"email":"[redacted]","id":7}')
     expect(text('request')).toBe('{"id":"hmac:<42>"}')
     expect(text('answer')).toBe('{"email":"[redacted]","id":"hmac:<7>"}')
+    // Nor does a record hold the secret, or a digest that could be guessed at.
+    expect(records[0]?.statement?.request).toEqual({
+      type: 'application/json',
+      bytes: 11,
+      text: '(withheld: policy calls values in it secret)',
+      digest: `hmac:<${sha('{"id":"42"}')}>`,
+    })
+    expect(JSON.stringify(records)).not.toContain('\\"42\\"')
     const { bodies } = completionOf(records) ?? {}
     expect(bodies?.request).toMatchObject({ digest: sha('{"id":"hmac:<42>"}') })
     expect(bodies?.answer).toMatchObject({ digest: sha('{"email":"[redacted]","id":"hmac:<7>"}') })
@@ -339,6 +347,17 @@ describe('bodies of an API', () => {
     expect(await bodyOf(await ask(GET))).toBe('')
     expect(recorded).toEqual([])
     expect(completionOf(records)?.bodies).toBeUndefined()
+  })
+})
+
+describe('a request with secrets that streams', () => {
+  it('has no digest in its record that could be guessed at', async () => {
+    const { log } = payloads({ digest })
+    const { ask, records } = http(demanding({ request: 'digest', secrets: ['$.note'] }), log)
+    const sent = `{"note":"${'a'.repeat(50)}"}`
+    await bodyOf(await ask(post(sent)))
+    expect(completionOf(records)).toMatchObject({ sent: { bytes: sent.length, digest: `hmac:<${sha(sent)}>` } })
+    expect(JSON.stringify(records)).not.toContain(`"${sha(sent)}"`)
   })
 })
 
