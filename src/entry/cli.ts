@@ -1,6 +1,7 @@
 /** The command line: `sluice <command>`. */
 import { Failure } from '../failure.ts'
 import { auditDigest, auditorKeyNew, auditUnseal } from './commands/audit-digest.ts'
+import { auditExport } from './commands/audit-export.ts'
 import type { Command } from './commands/command.ts'
 import { newAuditKey, showAuditKey } from './commands/audit-keys.ts'
 import { newKey, schemas } from './commands/make.ts'
@@ -20,6 +21,7 @@ const COMMANDS: readonly Command[] = [
   newKey,
   newAuditKey,
   showAuditKey,
+  auditExport,
   auditDigest,
   auditUnseal,
   auditorKeyNew,
