@@ -4,6 +4,7 @@ import { auditDigest, auditorKeyNew, auditUnseal } from './commands/audit-digest
 import { auditExport } from './commands/audit-export.ts'
 import type { Command } from './commands/command.ts'
 import { newAuditKey, showAuditKey } from './commands/audit-keys.ts'
+import { auditProve, auditVerify } from './commands/audit-verify.ts'
 import { newKey, schemas } from './commands/make.ts'
 import { policySimulate } from './commands/policy-simulate.ts'
 import { check, policyTest } from './commands/policy.ts'
@@ -21,6 +22,8 @@ const COMMANDS: readonly Command[] = [
   newKey,
   newAuditKey,
   showAuditKey,
+  auditVerify,
+  auditProve,
   auditExport,
   auditDigest,
   auditUnseal,

@@ -1,0 +1,238 @@
+/** `sluice audit verify` and `sluice audit prove`: what an auditor runs, with nothing but a public key. */
+import { readFile } from 'node:fs/promises'
+import { openClickHouse } from '../../audit/clickhouse.node.ts'
+import { columnNames, SCHEMA_VERSION } from '../../audit/record.ts'
+import { ByteReader } from '../../audit/rowbinary.ts'
+import type { ClickHouse } from '../../audit/reader/contract.ts'
+import { MalformedNote, parseKey, type VerifierKey } from '../../audit/proof/note.ts'
+import type { Evidence, VerifyReport } from '../../audit/verify/contract.ts'
+import { sha256 } from '../../audit/verify/hash.node.ts'
+import { openPack } from '../../audit/verify/pack.node.ts'
+import { checkProof, exchangeProof, prove, type FoundRow } from '../../audit/verify/proof.ts'
+import { storedEvidence } from '../../audit/verify/store.ts'
+import { verify } from '../../audit/verify/verify.ts'
+import { loadConfig, Refusal } from '../node.ts'
+import { createRuntime } from '../runtime.ts'
+import { argumentsOf, type Command } from './command.ts'
+
+const MINUTE_MS = 60_000
+/** For all of a verification. */
+const VERIFY_MS = 24 * 3_600_000
+const MOST_PROOF = 256 * 1024 * 1024
+
+export const auditVerify: Command = {
+  name: 'audit verify',
+  takes: '--key VKEY [PACK | PROOF]',
+  about: 'verify the audit store, an evidence pack or a proof, trusting the public key alone',
+  async run(args) {
+    const { values, positionals } = argumentsOf(args, {
+      key: { type: 'string', multiple: true },
+      checkpoints: { type: 'string', multiple: true, default: [] },
+      writer: { type: 'string', multiple: true, default: [] },
+      grace: { type: 'string', default: '5' },
+      alive: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    })
+    const keys = keysOf(values.key)
+    const [path] = positionals
+    if (path?.endsWith('.json') === true) return verifyProof(path, keys)
+    const opened = path === undefined ? await openStore(values.config) : await openedPack(path)
+    try {
+      const kept = (await Promise.all(values.checkpoints.map((file) => readFile(file, 'utf8')))).flatMap(notesIn)
+      const report = await verify(opened.evidence, {
+        sha256,
+        keys,
+        kept,
+        writers: values.writer,
+        now: Date.now(),
+        graceMs: minutes(values.grace, 'grace') * MINUTE_MS,
+        ...(values.alive !== undefined && { aliveMs: minutes(values.alive, 'alive') * MINUTE_MS }),
+        progress: (records) => {
+          if (process.stderr.isTTY) process.stderr.write(`\r${records} records hashed`)
+        },
+      })
+      if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
+      const whole: VerifyReport = { ...report, problems: [...opened.problems, ...report.problems] }
+      console.log(values.json ? JSON.stringify(whole, null, 2) : rendered(whole))
+      if (!opened.verifiable) {
+        console.error('the pack has no whole segments, so nothing in it can be checked against a signed head')
+        return 1
+      }
+      return whole.problems.length === 0 && whole.logs.length > 0 ? 0 : 1
+    } finally {
+      await opened.close()
+    }
+  },
+}
+
+export const auditProve: Command = {
+  name: 'audit prove',
+  takes: '--key VKEY EXCHANGE',
+  about: 'prove that the records of an exchange were written: a document that `audit verify` checks anywhere',
+  async run(args) {
+    const { values, positionals } = argumentsOf(args, { key: { type: 'string', multiple: true } })
+    const [exchange = ''] = positionals
+    if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(exchange)) {
+      throw new Refusal('name an exchange by its id, as the `Sluice-Exchange` header of its answer says it')
+    }
+    const keys = keysOf(values.key)
+    const { client, evidence, close } = await openStore(values.config)
+    try {
+      const rows = await rowsOf(client, exchange)
+      const proof = await prove(evidence, exchange, rows, keys, sha256)
+      if ('unproven' in proof) throw new Refusal(proof.unproven)
+      console.log(JSON.stringify(proof, null, 2))
+      return 0
+    } finally {
+      await close()
+    }
+  },
+}
+
+function keysOf(texts: readonly string[] | undefined): readonly VerifierKey[] {
+  if (texts === undefined || texts.length === 0) {
+    throw new Refusal('name the key that you trust: --key VKEY, as `sluice audit key show` prints it on the gateway')
+  }
+  return texts
+    .flatMap((text) => text.split(/\s+/).filter((each) => each !== ''))
+    .map((text) => {
+      try {
+        return parseKey(sha256, text)
+      } catch (cause) {
+        if (cause instanceof MalformedNote) throw new Refusal(`--key: ${cause.message}`, { cause })
+        throw cause
+      }
+    })
+}
+
+function minutes(text: string, name: string): number {
+  const value = Number(text)
+  if (!(value >= 0)) throw new Refusal(`--${name} is \`${text}\`; it is a number of minutes`)
+  return value
+}
+
+interface Opened {
+  readonly evidence: Evidence
+  readonly problems: VerifyReport['problems']
+  readonly verifiable: boolean
+  close(): Promise<void>
+}
+
+async function openStore(config: string): Promise<Opened & { readonly client: ClickHouse }> {
+  const { config: loaded, base } = await loadConfig(config)
+  const { clickhouse } = loaded.audit
+  if (clickhouse === undefined)
+    throw new Refusal('`audit.clickhouse` of the configuration is not set: there is no store')
+  const { secrets } = createRuntime({ base, level: 'error' })
+  const client = openClickHouse({
+    url: clickhouse.url,
+    username: clickhouse.username,
+    database: clickhouse.database,
+    requestTimeoutMs: VERIFY_MS,
+    ...(clickhouse.password !== undefined && { password: await secrets.read(clickhouse.password) }),
+  })
+  const evidence = storedEvidence(client, AbortSignal.timeout(VERIFY_MS))
+  return { client, evidence, problems: [], verifiable: true, close: () => client.close() }
+}
+
+async function openedPack(path: string): Promise<Opened> {
+  try {
+    return await openPack(path, sha256)
+  } catch (cause) {
+    throw new Refusal(cause instanceof Error ? cause.message : `${path} cannot be read`, { cause })
+  }
+}
+
+/** The notes of a file as `audit.checkpoints.files` keeps them, or one alone. */
+function notesIn(text: string): readonly string[] {
+  return text.split(/^---\n/m).filter((note) => note.trim() !== '')
+}
+
+async function verifyProof(path: string, keys: readonly VerifierKey[]): Promise<number> {
+  const text = await readFile(path, 'utf8')
+  if (text.length > MOST_PROOF) throw new Refusal(`${path} is too large for a proof`)
+  const parsed = exchangeProof.safeParse(parsedJson(text, path))
+  if (!parsed.success) throw new Refusal(`${path} is no proof of this version`)
+  const found = await checkProof(parsed.data, keys, sha256)
+  if ('unproven' in found) {
+    console.log(`not proven: ${found.unproven}`)
+    return 1
+  }
+  for (const { row, head } of found) {
+    const who = row.subject === '' ? '' : ` ${row.issuer}:${row.subject}`
+    console.log(`${new Date(row.ts / 1000).toISOString()} ${row.kind}${who} ${row.effect}${row.ending}`.trimEnd())
+    console.log(`  record ${row.writer_seq} of ${head.origin}, under the head of ${new Date(head.time).toISOString()}`)
+  }
+  console.log(`proven: ${found.length} records of exchange ${parsed.data.exchange}`)
+  return 0
+}
+
+function parsedJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Refusal(`${path} is no JSON`, { cause })
+  }
+}
+
+/** Where the rows of an exchange are, then each as it was written in its version of the schema. */
+async function rowsOf(client: ClickHouse, exchange: string): Promise<readonly FoundRow[]> {
+  const signal = AbortSignal.timeout(VERIFY_MS)
+  const sql = `SELECT writer, toString(epoch), segment, writer_seq FROM events
+    WHERE exchange_id = {exchange:UUID} ORDER BY writer, epoch, writer_seq LIMIT 10000`
+  const answer = await client.query(
+    { sql, params: { exchange }, format: 'RowBinary', settings: { readonly: 1 } },
+    signal,
+  )
+  const from = new ByteReader(new Uint8Array(await new Response(answer).arrayBuffer()))
+  const places: Omit<FoundRow, 'row'>[] = []
+  while (!from.ended) {
+    places.push({ writer: from.text(), epoch: from.text(), segment: Number(from.u64()), seq: Number(from.u64()) })
+  }
+  const found: FoundRow[] = []
+  for (const place of places) {
+    const schema = await schemaOf(client, place, signal)
+    const columns = columnNames(schema).map((name) => `\`${name}\``)
+    const one = `SELECT formatRow('RowBinary', ${columns.join(', ')}) FROM events
+      WHERE exchange_id = {exchange:UUID} AND writer = {writer:String} AND epoch = {epoch:UUID} AND writer_seq = {seq:UInt64}`
+    const params = { exchange, writer: place.writer, epoch: place.epoch, seq: place.seq }
+    const bytes = await client.query({ sql: one, params, format: 'RowBinary', settings: { readonly: 1 } }, signal)
+    found.push({ ...place, row: new ByteReader(new Uint8Array(await new Response(bytes).arrayBuffer())).bytes() })
+  }
+  return found
+}
+
+async function schemaOf(
+  client: ClickHouse,
+  { writer, epoch, segment }: Omit<FoundRow, 'row'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const sql = `SELECT schema FROM segments FINAL
+    WHERE writer = {writer:String} AND epoch = {epoch:UUID} AND segment = {segment:UInt64}`
+  const params = { writer, epoch, segment }
+  const answer = await client.query({ sql, params, format: 'RowBinary', settings: { readonly: 1 } }, signal)
+  const bytes = new Uint8Array(await new Response(answer).arrayBuffer())
+  return bytes[0] ?? SCHEMA_VERSION
+}
+
+function rendered({ logs, problems }: VerifyReport): string {
+  const lines = logs.flatMap((log) => [
+    `${log.writer}/${log.epoch}`,
+    `  ${log.records} records in ${log.segments} segments` +
+      (log.expired === 0 ? '' : `, ${log.expired} more expired as they were to`) +
+      (log.pending === 0 ? '' : `; ${log.pending} segments are on their way`),
+    log.signedAt === undefined
+      ? '  under no signed head'
+      : `  under the head of ${new Date(log.signedAt).toISOString()}, which covers ${log.signedSize} segments (${log.checkpoints} checkpoints)`,
+  ])
+  const wrong = problems.map(({ code, log, segment, seq, words }) => {
+    const where = [
+      log === undefined ? '' : ` ${log}`,
+      segment === undefined ? '' : ` segment ${segment}`,
+      seq === undefined ? '' : ` record ${seq}`,
+    ].join('')
+    return `${code}:${where}: ${words}`
+  })
+  if (logs.length === 0) wrong.push('there is nothing to verify')
+  return [...lines, ...(wrong.length === 0 ? ['verified'] : ['', ...wrong, 'NOT VERIFIED'])].join('\n')
+}
