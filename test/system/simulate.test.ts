@@ -51,9 +51,21 @@ async function policiesWith(name: string, changes: readonly (readonly [from: str
   return copy
 }
 
+/** Another set comes into force: what was decided before is to be made again under the one before. */
+async function otherPolicies(): Promise<void> {
+  const path = join(folder, 'policies', 'shop-analysts.yaml')
+  await writeFile(path, `${await readFile(path, 'utf8')}# reworded\n`.replace(/^description: /m, 'description: Now, '))
+  await gateway.audit<{ n: unknown }>(
+    "SELECT count() AS n FROM events WHERE kind IN ('started', 'policy') AND documents != ''",
+    ([row]) => Number(row?.n) >= 2,
+  )
+}
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-simulate-'))
-  gateway = await startGateway()
+  await cp(join(ROOT, 'policies'), join(folder, 'policies'), { recursive: true })
+  await cp(join(ROOT, 'sluice.yaml'), join(folder, 'sluice.yaml'))
+  gateway = await startGateway({ config: join(folder, 'sluice.yaml') })
   for (const sql of [
     'SELECT id, ssn, email FROM shop.customers ORDER BY id LIMIT 3',
     'SELECT id, name FROM shop.customers ORDER BY id LIMIT 3',
@@ -72,6 +84,12 @@ beforeAll(async () => {
     body: JSON.stringify(body),
   })
   asked = 8
+  const held = await gateway.query('writer', 'UPDATE shop.orders SET status = status WHERE id = 9')
+  await gateway.post(`/v1/holds/${held.body.hold.id}/approve`, 'owner', { comment: 'go ahead' })
+  const ran = await gateway.post(`/v1/holds/${held.body.hold.id}/run`, 'writer', {})
+  expect(await ran.json()).toMatchObject({ ending: 'whole' })
+  asked += 2
+  await otherPolicies()
   // Whatever analysts ask: a decision that weighed anything else than what is recorded would come out otherwise.
   for (const sql of ASKED) {
     for (const as of ['agent', 'writer']) {
