@@ -39,7 +39,7 @@ export const DEFAULTS = {
     checkpoints: { every: '1m', origin: 'sluice' },
   },
   clickhouse: { username: 'default', database: 'sluice', requestTimeout: '30s' },
-  siem: { timeout: '10s' },
+  siem: { timeout: '10s', format: 'ndjson' },
   auditors: { groups: ['auditors'] },
 } as const
 
@@ -442,28 +442,46 @@ function audit(values: Values) {
 }
 
 /** One destination of records as OCSF. */
-function siem({ word, duration, url, text, path }: Values) {
-  const name = word('a name of small letters, digits and dashes')
-  const timeout = duration('1s', '5m').prefault(DEFAULTS.siem.timeout)
-  return z.discriminatedUnion('type', [
-    z.strictObject({
-      name,
-      type: z.literal('https'),
-      url: url(),
-      timeout,
-      authorization: secret().exactOptional().describe('The value of the `Authorization` header.'),
-    }),
-    z.strictObject({
-      name,
-      type: z.literal('syslog'),
-      address: text('a host and port such as `siem.example.com:6514`', (value) => /^[\w.-]+:\d{1,5}$/.test(value)),
-      timeout,
-      tls: z.boolean().default(true).describe('`false` only for an address on loopback.'),
-      ca: path()
-        .exactOptional()
-        .describe('A PEM file with the certificates that vouch for it; absent: those of the system.'),
-    }),
-  ])
+function siem({ duration, url, text, path }: Values) {
+  const name = text(NAME_WORDS, (value) => NAME.test(value)).describe('Names how far it has come: keep it.')
+  const timeout = duration('1s', '20s').prefault(DEFAULTS.siem.timeout)
+  return z.discriminatedUnion(
+    'type',
+    [
+      z.strictObject({
+        name,
+        type: z.literal('https'),
+        url: url(),
+        format: z
+          .enum(['ndjson', 'json'])
+          .prefault(DEFAULTS.siem.format)
+          .describe('A batch is one event a line, or one JSON array.'),
+        timeout: timeout.describe('Longest that a batch may take to be answered.'),
+        authorization: secret().exactOptional().describe('The value of the `Authorization` header.'),
+      }),
+      z
+        .strictObject({
+          name,
+          type: z.literal('syslog'),
+          address: text('a host and port such as `siem.example.com:6514`', isAddress),
+          timeout: timeout.describe("Longest that connecting, writing and the receiver's close may each take."),
+          tls: z.boolean().default(true).describe('`false` only for an address on loopback.'),
+          ca: path()
+            .exactOptional()
+            .describe('A PEM file with the certificates that vouch for it; absent: those of the system.'),
+        })
+        .refine((it) => it.tls || isLoopbackUrl(`http://${it.address}`), {
+          path: ['tls'],
+          error: '`true`: only an `address` on loopback may do without',
+        }),
+    ],
+    { error: (issue) => (issue.code === 'invalid_union' ? 'a `type` of `https` or `syslog`' : undefined) },
+  )
+}
+
+function isAddress(value: string): boolean {
+  const port = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?:(\d{1,5})$/.exec(value)?.[1]
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
 }
 
 /** The ClickHouse of audit records. */
