@@ -126,6 +126,11 @@ export class ByteReader {
     return this.#at === this.#bytes.length
   }
 
+  /** Bytes that were read. */
+  get at(): number {
+    return this.#at
+  }
+
   #take(count: number): number {
     const at = this.#at
     if (at + count > this.#bytes.length) throw new MalformedBytes('a row ends too early')
