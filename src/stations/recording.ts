@@ -58,6 +58,12 @@ export class Recorder {
     this.#recording = recordingOf(exchange.decision.obligations, plugins)
     const lack = this.#recording && lackOf(this.#recording, payloads)
     if (lack !== undefined) throw new Failure('audit-unavailable', lack.unfulfilled.because)
+    // Now, and not once it ran: an answer that could not be recorded is one that nobody gets.
+    if (this.#recording !== undefined && payloads?.status().writable !== true) {
+      throw new Failure('audit-unavailable', 'its bodies are to be recorded, and the log of bodies takes no more', {
+        retryAfter: 30,
+      })
+    }
     if (this.#recording?.seal === true && payloads !== undefined) this.#sealer = new Sealer(exchange, payloads)
   }
 
@@ -120,12 +126,19 @@ export class Recorder {
     }
   }
 
-  /** Rows as they go out, behind a line with their columns. */
-  rows(columns: readonly OutputColumn[]): (batch: Batch) => Promise<void> {
+  /**
+   * Rows as they go out, behind a line with their columns. `isAnalysed`: what flows into each is known; else nobody can say
+   * which of them are secret.
+   */
+  rows(columns: readonly OutputColumn[], isAnalysed: boolean): (batch: Batch) => Promise<void> {
     const keep = this.#recording?.answer
     if (keep === undefined || this.#payloads === undefined) return () => DONE
-    const { tape } = this.#taped('answer', 'application/x-ndjson', keep, this.#payloads)
-    const pieces = this.#recording?.secrets?.rows?.(columns, digestOf(this.#payloads.digest))
+    const { secrets } = this.#recording ?? {}
+    const isOpaque = secrets?.rows !== undefined && !isAnalysed
+    const taped = this.#taped('answer', 'application/x-ndjson', isOpaque ? 'digest' : keep, this.#payloads)
+    if (isOpaque) taped.mark = 'policy names secrets, and of these columns it is not known which they are'
+    const { tape } = taped
+    const pieces = isOpaque ? undefined : secrets?.rows?.(columns, digestOf(this.#payloads.digest))
     const head = columns.map(({ name, type, masked }) => ({ name, type: typeText(type), ...(masked && { masked }) }))
     let isBegun = false
     return async (batch) => {

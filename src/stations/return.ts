@@ -66,7 +66,6 @@ async function* rowsOf(
   let byteCount = 0
   const after = afterOf(exchange, plugins)
   const masked = new Map<string, Masked>()
-  const record = recorder.rows(columns)
   let closed: Completed | undefined
   const close = async (cutBefore: string | undefined): Promise<Completed> => {
     // Durable before the record that names them; where they could not be made so, the answer is cut.
@@ -88,6 +87,8 @@ async function* rowsOf(
     yield NO_ROWS
     let cut: string | undefined
     try {
+      const isAnalysed = columns.length === narrowed.output.length
+      const record = recorder.rows(columns, isAnalysed)
       await record(NO_ROWS)
       for await (const batch of answer.batches) {
         const room = narrowed.bounds.maxRows - rowCount

@@ -87,6 +87,22 @@ describe('rows', () => {
     expect(recorded.flatMap((row) => row.digests)).toEqual(['<1>', '<2>', '<3>'])
   })
 
+  it('of which it is not known what flows into them are not kept where policy names secrets', async () => {
+    const { log, rows: recorded } = payloads({ digest })
+    const run = async () => ({
+      job: 'job',
+      columns: [],
+      batches: (async function* () {
+        yield rows(7)
+      })(),
+      statistics: () => ({ durationMs: 1 }),
+    })
+    const made = sql({ answer: 'full', secrets: ['shop.customers.id'] }, log, { connector: { run } })
+    await readAll(await made.gateway.handle(made.knock(), async () => QUESTION))
+    expect(recorded).toMatchObject([{ content: new Uint8Array(), mark: expect.stringContaining('not known which') }])
+    expect(completionOf(made.records)?.bodies?.answer).toMatchObject({ mode: 'digest', kept: 0 })
+  })
+
   it('are cut where they cannot be recorded, before the batch that could not be', async () => {
     let broken = false
     const { log } = payloads({ append: async () => (broken ? Promise.reject(FULL) : undefined) })
@@ -170,16 +186,25 @@ describe('what cannot be recorded at all', () => {
   })
 
   it('does not run where the log takes no more', async () => {
+    const full = payloads({ status: () => ({ writable: false, tight: true, backlogRecords: 1, backlogBytes: 1 }) })
+    for (const record of [{ request: 'full' }, { answer: 'full' }]) {
+      const made = sql(record, full.log)
+      const asked = made.gateway.handle(made.knock(), async () => QUESTION)
+      await expect(asked).rejects.toMatchObject({ code: 'audit-unavailable' })
+      expect(made.events.filter((event) => event.startsWith('run'))).toEqual([])
+      expect(made.records.map(({ kind }) => kind)).toEqual(['decided', 'failed'])
+    }
+  })
+
+  it('is cut where the log is full only when the answer begins', async () => {
     const { log } = payloads({
       open: () => {
         throw FULL
       },
     })
-    const made = sql({ request: 'full' }, log)
-    await expect(made.gateway.handle(made.knock(), async () => QUESTION)).rejects.toMatchObject({
-      code: 'audit-unavailable',
-    })
-    expect(made.events.filter((event) => event.startsWith('run'))).toEqual([])
+    const made = sql({ answer: 'full' }, log)
+    const answer = await readAll(await made.gateway.handle(made.knock(), async () => QUESTION))
+    expect(answer).toEqual({ text: '', ending: 'cut', cut: 'audit-unavailable' })
   })
 
   it('refuses the policy that asks for it when it is loaded', () => {

@@ -11,15 +11,17 @@ import { argumentsOf, type Command } from './command.ts'
 
 export const auditDigest: Command = {
   name: 'audit digest',
-  takes: 'VALUE',
+  takes: 'VALUE|-',
   about: 'the digest under which a secret value is recorded, and the query that finds it',
   async run(args) {
     const { values, positionals } = argumentsOf(args, {})
     const [value] = positionals
-    if (value === undefined || positionals.length > 1) throw new Refusal('name one value: sluice audit digest VALUE')
+    if (value === undefined || positionals.length > 1) {
+      throw new Refusal('name one value, or `-` for one on stdin: sluice audit digest VALUE')
+    }
     const loaded = await loadConfig(values.config)
     const digest = await digesterFor(loaded)
-    const found = digest(canonicalText(value, 'string'))
+    const found = digest(canonicalText(value === '-' ? await firstLine() : value, 'string'))
     const { database = 'audit' } = loaded.config.audit.clickhouse ?? {}
     console.error(`every exchange in whose recorded bodies this value is, for \`POST /v1/audit/query\`:\n`)
     console.error(
@@ -29,6 +31,12 @@ export const auditDigest: Command = {
     console.log(found)
     return 0
   },
+}
+
+/** A value that is in no list of processes and in no shell's history. */
+async function firstLine(): Promise<string> {
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) return line
+  throw new Refusal('there is no value on stdin')
 }
 
 /** Digests as the gateway of this configuration makes them. */

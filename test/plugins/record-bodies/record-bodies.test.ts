@@ -196,10 +196,10 @@ describe('secrets of rows', () => {
 
   it('are named with or without the project, by a parent or a field, in any case', () => {
     for (const name of ['demo.shop.customers.id', 'SHOP.customers.ID', 'shop.customers', 'shop.customers.id.part']) {
-      expect(redact(name).text, name).toContain(hidden('42'))
+      expect({ name, text: redact(name).text }).toEqual({ name, text: expect.stringContaining(hidden('42')) })
     }
     for (const name of ['shop.orders.id', 'customers.id', 'other.shop.customers2.id', 'shop.customers.identity']) {
-      expect(redact(name).text, name).toBe(rows)
+      expect({ name, text: redact(name).text }).toEqual({ name, text: rows })
     }
   })
 
