@@ -34,6 +34,26 @@ const EXCERPT = 240
 
 const ASKED = "e.kind = 'decided' AND e.surface != 'preflight'"
 
+/** Codes of refusals at the door, and of what was not understood. */
+export const TURNED_AWAY: readonly string[] = [
+  'credential-missing',
+  'credential-refused',
+  'wrong-plane',
+  'not-auditor',
+  'not-approver',
+  'too-many-requests',
+  'overloaded',
+]
+export const NOT_UNDERSTOOD: readonly string[] = [
+  'statement-refused',
+  'target-refused',
+  'upgrade-refused',
+  'body-too-large',
+  'resource-unknown',
+  'connection-unknown',
+]
+const quoted = (codes: readonly string[]): string => codes.map((code) => `'${code}'`).join(', ')
+
 const SAMPLE = `toString(e.exchange_id) AS exchange, e.ts AS at, e.subject AS principal, e.acts_for_subject AS acts_for,
   e.connection AS connection, substringUTF8(e.statement, 1, ${EXCERPT}) AS statement`
 /** The same ones each time: by a hash of their ids, not by chance. */
@@ -47,6 +67,17 @@ const sampleShape = {
   connection: word,
   statement: word,
 }
+
+/** What became of each exchange that was permitted in the span, also where it ended after it. */
+const PERMIT = `e.kind = 'decided' AND e.effect = 'permit' AND e.surface != 'preflight'
+  AND e.ts < fromUnixTimestamp64Milli({span_to:Int64}, 'UTC')`
+const ENDS = `SELECT e.exchange_id AS x_exchange, countIf(e.kind = 'completed') AS done, countIf(e.kind = 'failed') AS broke,
+    countIf(e.kind = 'settled') AS found, countIf(e.kind = 'completed' AND e.ending = 'cut') AS cuts,
+    minIf(e.ts, ${PERMIT}) AS x_at, anyIf(e.subject, ${PERMIT}) AS x_principal,
+    anyIf(e.acts_for_subject, ${PERMIT}) AS x_acts_for, anyIf(e.connection, ${PERMIT}) AS x_connection,
+    anyIf(e.statement, ${PERMIT}) AS x_statement
+  FROM {later} WHERE e.kind IN ('decided', 'completed', 'failed', 'settled')
+  GROUP BY e.exchange_id HAVING countIf(${PERMIT}) > 0`
 
 /** Each question by name: what its rows are, and how they are asked for. */
 const QUESTIONS = {
@@ -72,12 +103,13 @@ const QUESTIONS = {
       sumIf(ifNull(e.byte_count, 0), e.kind = 'completed' AND e.surface != 'audit') AS bytes FROM {events}`,
   },
   decisions: {
-    shape: z.object({ start: time, permit: n, hold: n, deny: n, refused: n, failed: n, cut: n }),
+    shape: z.object({ start: time, permit: n, hold: n, deny: n, refused: n, failed: n, cut: n, settled: n }),
     sql: (start: string) => `SELECT toString(toDateTime(${start}, 'UTC')) AS start,
       countIf(${ASKED} AND e.effect = 'permit') AS permit, countIf(${ASKED} AND e.effect = 'hold') AS hold,
       countIf(${ASKED} AND e.effect = 'deny') AS deny, countIf(e.kind = 'refused') AS refused,
-      countIf(e.kind = 'failed') AS failed, countIf(e.kind = 'completed' AND e.ending = 'cut') AS cut
-      FROM {events} WHERE e.kind IN ('decided', 'refused', 'failed', 'completed')
+      countIf(e.kind = 'failed') AS failed, countIf(e.kind = 'settled') AS settled,
+      countIf(e.kind = 'completed' AND e.ending = 'cut' AND e.surface != 'audit') AS cut
+      FROM {events} WHERE e.kind IN ('decided', 'refused', 'failed', 'completed', 'settled')
       GROUP BY start ORDER BY start LIMIT 2000`,
   },
   identity: {
@@ -91,7 +123,7 @@ const QUESTIONS = {
     shape: z.object({ code: word, times: n, principals: n }),
     sql: () => `SELECT e.failure_code AS code, count() AS times,
       uniqExactIf((e.issuer, e.subject), e.subject != '') AS principals
-      FROM {events} WHERE e.kind = 'refused' GROUP BY code ORDER BY times DESC, code LIMIT ${TOP}`,
+      FROM {events} WHERE e.kind = 'refused' GROUP BY code ORDER BY times DESC, code LIMIT 100`,
   },
   connections: {
     shape: z.object({ connection: word, permit: n, hold: n, deny: n, refused: n, rows: n, bytes: n, principals: n }),
@@ -141,9 +173,11 @@ const QUESTIONS = {
       GROUP BY e.issuer, approver ORDER BY approved + rejected DESC, approver LIMIT ${TOP}`,
   },
   waiting: {
-    shape: z.object({ decided: n, median: z.number(), longest: z.number() }),
-    sql: () => `SELECT count() AS decided, ifNotFinite(median(waited), 0) AS median, max(waited) AS longest FROM (
-      SELECT dateDiff('second', h.held_at, e.ts) AS waited
+    shape: z.object({ decided: n, approved: n, own: n, median: z.number(), longest: z.number() }),
+    sql: () => `SELECT count() AS decided, countIf(approved) AS approved, countIf(own) AS own,
+      ifNotFinite(median(waited), 0) AS median, max(waited) AS longest FROM (
+      SELECT dateDiff('second', h.held_at, e.ts) AS waited, e.hold_state = 'approved' AS approved,
+        (e.issuer, e.subject) = (h.issuer, h.requester) OR (e.issuer, e.subject) = (h.acts_issuer, h.acts_for) AS own
       FROM (SELECT * FROM {events} WHERE e.kind = 'hold' AND e.hold_state IN ('approved', 'rejected')) AS e
       INNER JOIN ({held}) AS h ON h.held = e.exchange_id)`,
   },
@@ -198,12 +232,22 @@ const QUESTIONS = {
     shape: z.object({ permitted: n, answered: n, cut: n, failed: n, settled: n, open: n }),
     sql: () => `SELECT count() AS permitted, countIf(done > 0 AND cuts = 0) AS answered, countIf(cuts > 0) AS cut,
       countIf(done = 0 AND broke > 0) AS failed, countIf(done = 0 AND broke = 0 AND found > 0) AS settled,
-      countIf(done = 0 AND broke = 0 AND found = 0) AS open FROM (
-        SELECT e.exchange_id, countIf(e.kind = 'completed') AS done, countIf(e.kind = 'failed') AS broke,
-          countIf(e.kind = 'settled') AS found, countIf(e.kind = 'completed' AND e.ending = 'cut') AS cuts
-        FROM {events} WHERE e.kind IN ('decided', 'completed', 'failed', 'settled')
-        GROUP BY e.exchange_id
-        HAVING countIf(${ASKED} AND e.effect = 'permit') > 0)`,
+      countIf(done = 0 AND broke = 0 AND found = 0) AS open FROM (${ENDS})`,
+  },
+  open: {
+    shape: z.object(sampleShape),
+    sql: () => `SELECT toString(x_exchange) AS exchange, x_at AS at, x_principal AS principal, x_acts_for AS acts_for,
+      x_connection AS connection, substringUTF8(x_statement, 1, ${EXCERPT}) AS statement
+      FROM (${ENDS}) WHERE done = 0 AND broke = 0 AND found = 0 ORDER BY x_at LIMIT ${TOP}`,
+  },
+  own: {
+    shape: z.object({ exchange: word, at: time, principal: word, state: word, comment: word }),
+    sql: () => `SELECT toString(e.exchange_id) AS exchange, e.ts AS at, e.subject AS principal, e.hold_state AS state,
+      substringUTF8(e.hold_comment, 1, ${EXCERPT}) AS comment
+      FROM (SELECT * FROM {events} WHERE e.kind = 'hold' AND e.hold_state IN ('approved', 'rejected')) AS e
+      INNER JOIN ({held}) AS h ON h.held = e.exchange_id
+      WHERE (e.issuer, e.subject) = (h.issuer, h.requester) OR (e.issuer, e.subject) = (h.acts_issuer, h.acts_for)
+      ORDER BY e.ts LIMIT ${TOP}`,
   },
   auditors: {
     shape: z.object({ principal: word, queries: n, refused: n, last: time }),
@@ -237,14 +281,12 @@ const QUESTIONS = {
   turnedAway: {
     shape: z.object({ ...sampleShape, why: word }),
     sql: () => `SELECT ${SAMPLE}, concat(e.failure_code, ': ', e.failure_message) AS why FROM {events}
-      WHERE e.kind = 'refused' AND e.failure_code IN ('credential-missing', 'credential-refused', 'wrong-plane', 'not-auditor',
-        'not-approver', 'too-many-requests', 'overloaded') ${PICK}`,
+      WHERE e.kind = 'refused' AND e.failure_code IN (${quoted(TURNED_AWAY)}) ${PICK}`,
   },
   notUnderstood: {
     shape: z.object({ ...sampleShape, why: word }),
     sql: () => `SELECT ${SAMPLE}, concat(e.failure_code, ': ', e.failure_message) AS why FROM {events}
-      WHERE e.kind = 'refused' AND e.failure_code IN ('statement-refused', 'target-refused', 'upgrade-refused',
-        'body-too-large', 'resource-unknown', 'connection-unknown') ${PICK}`,
+      WHERE e.kind = 'refused' AND e.failure_code IN (${quoted(NOT_UNDERSTOOD)}) ${PICK}`,
   },
   maskedSamples: {
     shape: z.object({ ...sampleShape, why: word }),
@@ -290,6 +332,7 @@ export async function measure(store: Store, signal: AbortSignal): Promise<Measur
       .replaceAll('{held}', HELD)
       .replaceAll('{events}', store.events)
       .replaceAll('{earlier}', store.eventsUntil)
+      .replaceAll('{later}', store.eventsFrom)
     found[name] = await store.rows<unknown>(shape, text, {}, signal)
   }
   return found as unknown as Measures

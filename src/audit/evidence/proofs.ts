@@ -23,6 +23,8 @@ export interface Head {
   readonly signedAt?: number
   /** Whether it covers the last segment. */
   readonly covered: boolean
+  /** Seconds of the longest time in the span without a signed head between two. */
+  readonly silence: number
 }
 
 /** The checkpoints and proofs of each log. What cannot be proven is left out of them, and the verifier says so. */
@@ -38,7 +40,8 @@ export async function* proofMembers(
     const checkpoints = await checkpointsOf(store, log, signal)
     const newest = checkpoints.at(-1)
     const covered = newest !== undefined && last < newest.body.first + newest.body.size
-    const head = { writer, epoch, first, last, checkpoints: checkpoints.length, covered }
+    const silence = await silenceOf(store, log, signal)
+    const head = { writer, epoch, first, last, checkpoints: checkpoints.length, covered, silence }
     heads.push(newest === undefined ? head : { ...head, size: newest.body.size, signedAt: newest.body.time })
     if (newest === undefined) continue
     const folder = `${pathPart(writer)}/${epoch}`
@@ -86,6 +89,22 @@ async function checkpointsOf(store: Store, { writer, epoch, last }: Log, signal:
   }
   return found
 }
+const silenceRow = z.object({ silence: z.number() })
+
+async function silenceOf(store: Store, { writer, epoch }: Log, signal: AbortSignal): Promise<number> {
+  const [row] = await store.rows(
+    silenceRow,
+    `SELECT max(waited) AS silence FROM (
+      SELECT dateDiff('second', lagInFrame(signed_at, 1, signed_at) OVER (ORDER BY signed_at), signed_at) AS waited
+      FROM checkpoints WHERE writer = {writer:String} AND epoch = {epoch:UUID}
+        AND signed_at >= fromUnixTimestamp64Milli({span_from:Int64}, 'UTC')
+        AND signed_at < fromUnixTimestamp64Milli({span_to:Int64}, 'UTC'))`,
+    { writer, epoch },
+    signal,
+  )
+  return row?.silence ?? 0
+}
+
 /** One an hour for two years. */
 const MOST_CHECKPOINTS = 20_000
 /** The segment of the first entry, as a checkpoint says it; 1 where it says nothing. */

@@ -66,6 +66,11 @@ export class Store {
     return this.#source('ts < {span_to}')
   }
 
+  /** `events AS e` from the span and after it, for what ended later. */
+  get eventsFrom(): string {
+    return this.#source('ts >= {span_from}')
+  }
+
   #source(time: string): string {
     const bounds = time.replaceAll(
       /\{(span_from|span_to)\}/g,

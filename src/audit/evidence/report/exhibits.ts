@@ -5,7 +5,7 @@ import type { Head } from '../proofs.ts'
 import type { Exhibit } from '../criteria.ts'
 import { bar, columns, label, starts, type Series } from './chart.ts'
 import { html, type Content, type Html } from './html.ts'
-import { bytes, count, share, time, waited } from './words.ts'
+import { bytes, count, several, share, time, waited } from './words.ts'
 
 /** What exhibits are made of. */
 export interface Matter {
@@ -107,8 +107,8 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
             ${waited(longest)}.
           </p>`,
     )}`,
-  approvers: ({ measures: { approvers } }) =>
-    table(
+  approvers: ({ measures: { approvers, own, waiting } }) =>
+    html`${table(
       'Who approved and rejected',
       ['person', 'groups', 'approved', 'rejected', 'of their own requests'],
       approvers,
@@ -119,7 +119,7 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
         number(row.rejected),
         number(row.own),
       ],
-    ),
+    )}${own.length === 0 ? undefined : samples('Decided by whoever had asked', own, waiting[0]?.own ?? 0)}`,
   masked: ({ measures: { masked } }) =>
     table('Masked columns', ['column', 'how', '', 'answers', 'values counted', 'principals'], masked, (row) => [
       html`<td><code>${row.table}.${row.column}</code><br /><small>${row.connection}</small></td>`,
@@ -153,18 +153,24 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
         number(row.denied),
       ],
     ),
-  changes: ({ connections, measures: { changes } }) =>
+  changes: ({ connections, measures: { changes, changeCounts } }) =>
     connections !== undefined
       ? LEFT_OUT
-      : table('Starts, stops and changes (the newest)', ['at (UTC)', 'what', 'policies', 'gateway'], changes, (row) => [
-          html`<td class="t">${time(row.at)}</td>`,
-          html`<td>
-            ${row.kind === 'policy' ? 'policies changed' : row.kind}${row.note === '' ? '' : html`<br /><small>${row.note}</small>`}
-          </td>`,
-          html`<td><code>${digest(row.policy)}</code></td>`,
-          html`<td><code>${row.writer.slice(0, 8)}</code></td>`,
-        ]),
-  ends: ({ measures: { ends } }) =>
+      : html`<p>${totals(changeCounts)}</p>
+          ${table(
+            'Starts, stops and changes (the newest)',
+            ['at (UTC)', 'what', 'policies', 'gateway'],
+            changes,
+            (row) => [
+              html`<td class="t">${time(row.at)}</td>`,
+              html`<td>
+                ${row.kind === 'policy' ? 'policies changed' : row.kind}${row.note === '' ? '' : html`<br /><small>${row.note}</small>`}
+              </td>`,
+              html`<td><code>${digest(row.policy)}</code></td>`,
+              html`<td><code>${row.writer.slice(0, 8)}</code></td>`,
+            ],
+          )}`,
+  ends: ({ measures: { ends, open } }) =>
     html`${ends.map(
       (row) =>
         html`<table>
@@ -178,7 +184,7 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
                 ['cut on its way', row.cut],
                 ['failed before an answer', row.failed],
                 ['ended by a crash, settled later with the upstream', row.settled],
-                ['no end recorded in this span: still running, or unknown', row.open],
+                ['no end recorded: still running when this was made, or unknown', row.open],
               ] as const
             ).map(
               ([words, value]) =>
@@ -191,7 +197,7 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
             )}
           </tbody>
         </table>`,
-    )}`,
+    )}${open.length === 0 ? undefined : samples('Without a recorded end', open, ends[0]?.open ?? 0)}`,
   auditors: ({ measures: { auditors } }) =>
     table('Who queried the audit log', ['person', 'queries and exports', 'refused', 'last'], auditors, (row) => [
       html`<td>${row.principal}</td>`,
@@ -219,7 +225,15 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
       ? LEFT_OUT
       : table(
           'Signed heads of the logs',
-          ['gateway', 'epoch', 'segments in this pack', 'checkpoints', 'newest size', 'signed (UTC)'],
+          [
+            'gateway',
+            'epoch',
+            'segments in this pack',
+            'checkpoints',
+            'newest size',
+            'signed (UTC)',
+            'longest silence',
+          ],
           heads,
           (row) => [
             html`<td><code>${row.writer.slice(0, 8)}</code></td>`,
@@ -228,6 +242,7 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
             number(row.checkpoints),
             html`<td class="n">${row.size === undefined ? '–' : count(row.size)}</td>`,
             html`<td class="t">${row.signedAt === undefined ? 'never' : time(row.signedAt)}</td>`,
+            html`<td class="n">${row.checkpoints < 2 ? '–' : waited(row.silence)}</td>`,
           ],
         ),
   policies: ({ inForce, connections }) =>
@@ -258,12 +273,13 @@ export function decisions(matter: Matter): Html {
   )
 }
 
-/** Some of what an exhibit counts, by exchange: each can be found in `readable/` under its id. */
-export function samples(title: string, rows: readonly Partial<Sample & Approved>[]): Html {
+/** Some of the `of` that there are, by exchange: each can be found in `readable/` under its id. */
+export function samples(title: string, rows: readonly Partial<Sample & Approved>[], of: number): Html {
   if (rows.length === 0) return html`<p class="none">${title}: none in this span.</p>`
   return html`<table class="samples">
     <caption>
       ${title}
+      <span class="soft">${count(rows.length)} of ${count(Math.max(of, rows.length))}</span>
     </caption>
     <thead>
       <tr>
@@ -380,6 +396,7 @@ const NUMBERS: ReadonlySet<string> = new Set([
   'checkpoints',
   'newest size',
   'gateways',
+  'longest silence',
 ])
 
 function number(value: number): Html {
@@ -388,6 +405,13 @@ function number(value: number): Html {
 
 function meter(value: number, most: number, tone: string): Html {
   return html`<td class="w">${bar(value, most, tone)}</td>`
+}
+
+/** `3 starts, 1 change of policies, 2 stops`, each also where it is none. */
+function totals(counts: Matter['measures']['changeCounts']): string {
+  const of = (kind: string): number => counts.find((row) => row.kind === kind)?.times ?? 0
+  const changes = of('policy')
+  return `${several(of('started'), 'start')}, ${several(of('stopped'), 'stop')} and ${several(changes, 'change')} of policies or access lists.`
 }
 
 function digest(policy: string): string {

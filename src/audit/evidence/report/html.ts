@@ -44,3 +44,8 @@ function escaped(value: string): string {
         `&#xFFFD;<small>U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}</small>`,
     )
 }
+
+/** Our own prose: what stands between backticks is code. */
+export function prose(words: string): Html {
+  return html`${words.split('`').map((part, i) => (i % 2 === 1 ? html`<code>${part}</code>` : part))}`
+}

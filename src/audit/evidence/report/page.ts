@@ -1,10 +1,11 @@
 /** The report of a pack: one file without script, for people who have to judge. Pure. */
 import type { EvidenceRequest } from '../../contract.ts'
 import { CRITERIA, type Criterion, type SampleKind } from '../criteria.ts'
+import { NOT_UNDERSTOOD, TURNED_AWAY } from '../measure.ts'
 import { decisions, exhibit, samples, type Matter } from './exhibits.ts'
-import { html, Html } from './html.ts'
+import { html, Html, prose } from './html.ts'
 import { STYLE } from './style.ts'
-import { count, share, time } from './words.ts'
+import { count, several, share, time } from './words.ts'
 
 export interface Report extends Matter {
   readonly at: number
@@ -57,7 +58,7 @@ function head({ span, at, by, exchange, connections, measures }: Report): Html {
       <dt>Connections</dt>
       <dd>${connections === undefined ? 'all' : connections.join(', ')}</dd>
       <dt>Records</dt>
-      <dd>${count(overview?.records ?? 0)} of ${count(overview?.writers ?? 0)} gateways</dd>
+      <dd>${count(overview?.records ?? 0)} of ${several(overview?.writers ?? 0, 'gateway')}</dd>
       <dt>Made</dt>
       <dd>${time(at)} UTC for ${by.subject} (${by.issuer})</dd>
       <dt>Recorded as</dt>
@@ -73,33 +74,33 @@ function overview(report: Report): Html {
     measures.decisions.reduce((total, row) => total + pick(row), 0)
   const masked = measures.answers.reduce((total, row) => total + row.masked, 0)
   const answers = measures.answers.reduce((total, row) => total + row.masked + row.plain, 0)
-  const approved = measures.approvers.reduce((total, row) => total + row.approved, 0)
   const tiles: readonly (readonly [string, string])[] = [
     [count(all?.exchanges ?? 0), 'exchanges'],
     [count(sum(({ permit }) => permit)), 'permitted'],
     [count(sum(({ hold }) => hold)), 'held for a person'],
     [count(sum(({ deny }) => deny)), 'denied by policy'],
     [count(sum(({ refused }) => refused)), 'refused before'],
-    [count(approved), 'approvals'],
+    [count(measures.waiting[0]?.approved ?? 0), 'approvals'],
     [share(masked, answers), 'of answers masked'],
     [count(all?.principals ?? 0), 'principals'],
   ]
   return html`<div class="tiles">
       ${tiles.map(([value, words]) => html`<div><b>${value}</b><span>${words}</span></div>`)}
     </div>
+    <p class="soft">A request that was held, approved and run counts as held and as permitted.</p>
     ${decisions(report)} ${look(report)}`
 }
 
 /** What somebody should look into first; said also where there is nothing, because silence could mean both. */
 function look({ measures, heads, connections }: Report): Html {
-  const own = measures.approvers.reduce((total, row) => total + row.own, 0)
+  const own = measures.waiting[0]?.own ?? 0
   const open = measures.ends.reduce((total, row) => total + row.open, 0)
   const cut = measures.ends.reduce((total, row) => total + row.cut, 0)
   const unsigned = heads.filter(({ size }) => size === undefined).length
   const uncovered = heads.filter(({ size, covered }) => size !== undefined && !covered).length
   const points = [
     own > 0 ? `${count(own)} decisions on holds by whoever had asked` : undefined,
-    open > 0 ? `${count(open)} permitted requests with no end recorded in this span` : undefined,
+    open > 0 ? `${count(open)} permitted requests with no recorded end` : undefined,
     cut > 0 ? `${count(cut)} answers that were cut on their way` : undefined,
     connections === undefined && unsigned > 0 ? `${count(unsigned)} logs without a signed head` : undefined,
     connections === undefined && uncovered > 0
@@ -149,13 +150,40 @@ function section(criterion: Criterion, report: Report): Html {
   const { code, title, shows, not, exhibits, samples: kind } = criterion
   return html`<section class="criterion" id="${code}">
     <h2><span class="code">${code}</span>${title}</h2>
-    <p>${shows}</p>
+    <p>${prose(shows)}</p>
     ${exhibits.map((name) => exhibit(name, report))}
-    ${kind === undefined ? undefined : samples(SAMPLES[kind], report.measures[kind])}
+    ${kind === undefined ? undefined : samples(SAMPLES[kind], report.measures[kind], population(kind, report))}
     <div class="not">
-      <p><b>Not shown by this.</b> ${not}</p>
+      <p><b>Not shown by this.</b> ${prose(not)}</p>
     </div>
   </section>`
+}
+
+const DOOR: ReadonlySet<string> = new Set(TURNED_AWAY)
+const SENSE: ReadonlySet<string> = new Set(NOT_UNDERSTOOD)
+
+/** How many there are of which these are samples. */
+function population(kind: SampleKind, { measures }: Report): number {
+  const decided = (pick: (row: (typeof measures.decisions)[number]) => number): number =>
+    measures.decisions.reduce((total, row) => total + pick(row), 0)
+  const refused = (codes: ReadonlySet<string>): number =>
+    measures.refusals.reduce((total, { code, times }) => (codes.has(code) ? total + times : total), 0)
+  switch (kind) {
+    case 'denied':
+      return decided(({ deny }) => deny)
+    case 'permitted':
+      return decided(({ permit }) => permit)
+    case 'turnedAway':
+      return refused(DOOR)
+    case 'notUnderstood':
+      return refused(SENSE)
+    case 'maskedSamples':
+      return measures.answers.reduce((total, { masked }) => total + masked, 0)
+    case 'approved':
+      return measures.waiting[0]?.decided ?? 0
+    case 'broken':
+      return decided(({ failed, cut, settled }) => failed + cut + settled)
+  }
 }
 
 function howToCheck({ connections }: Report): Html {

@@ -28,6 +28,7 @@ th,td{text-align:left;vertical-align:top;padding:.38rem .9rem .38rem 0;border-bo
 thead th{color:var(--soft);font-size:.78rem;border-bottom-color:var(--soft);white-space:nowrap}
 th:last-child,td:last-child{padding-right:0}
 .n{text-align:right;white-space:nowrap}
+.n+td:not(.n),.n+th:not(.n){padding-left:.7rem}
 td.w{width:7rem}td.t{white-space:nowrap}
 table.samples{table-layout:fixed}table.samples th:nth-child(1){width:11.2rem}table.samples th:nth-child(2){width:9.5rem}
 table.samples td:first-child code{font-size:.74rem}

@@ -44,3 +44,8 @@ export function waited(seconds: number): string {
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`
   return seconds < 172_800 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86_400).toFixed(1)} days`
 }
+
+/** `1 gateway`, `2 gateways`. */
+export function several(value: number, one: string): string {
+  return `${count(value)} ${one}${value === 1 ? '' : 's'}`
+}
