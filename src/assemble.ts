@@ -162,7 +162,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
     approvals,
     auditor: new Auditor({ ...shared, groups: config.auditors.groups, ...(reader && { reader }) }),
     directory: new Directory(shared),
-    health: new Health(probes(identity, store, connections, reader), audit, inflight),
+    health: new Health(probes(identity, store, connections, reader), audit, inflight, payloads),
     reload: oneByOne(reload),
     async close() {
       await inflight.drain(config.listeners.gateway.shutdownGrace)

@@ -1,5 +1,5 @@
 /** Whether each part is ready, and figures for Prometheus. */
-import type { AuditLog } from './audit/contract.ts'
+import type { AuditLog, PayloadLog } from './audit/contract.ts'
 import { asFailure, type Failure } from './failure.ts'
 import type { Inflight } from './inflight.ts'
 
@@ -21,12 +21,14 @@ export class Health {
   readonly #probes: readonly Probe[]
   readonly #audit: AuditLog
   readonly #inflight: Inflight
+  readonly #payloads: Pick<PayloadLog, 'status'> | undefined
   #checking: Promise<Readiness> | undefined
 
-  constructor(probes: readonly Probe[], audit: AuditLog, inflight: Inflight) {
+  constructor(probes: readonly Probe[], audit: AuditLog, inflight: Inflight, payloads?: Pick<PayloadLog, 'status'>) {
     this.#probes = probes
     this.#audit = audit
     this.#inflight = inflight
+    this.#payloads = payloads
   }
 
   /** Anybody may ask, and each probe goes upstream: callers share the check that is under way. */
@@ -67,9 +69,24 @@ export class Health {
       ],
       ['sluice_audit_delivered_timestamp_seconds', 'time of the last delivery', (deliveredAt ?? 0) / 1000],
     ]
-    return gauges
+    return [...gauges, ...this.#bodies()]
       .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
       .join('')
+  }
+
+  /** Of the log of bodies, which only those requests need whose bodies are recorded. */
+  #bodies(): readonly (readonly [string, string, number])[] {
+    if (this.#payloads === undefined) return []
+    const { writable, backlogBytes, deliveryProblem } = this.#payloads.status()
+    return [
+      ['sluice_bodies_journal_writable', '1 while the journal takes recorded bodies', writable ? 1 : 0],
+      ['sluice_bodies_backlog_bytes', 'bytes of bodies that are durable here and not yet in ClickHouse', backlogBytes],
+      [
+        'sluice_bodies_delivery_problem',
+        '1 while bodies do not reach ClickHouse, or once part of their journal was found damaged',
+        deliveryProblem === undefined ? 0 : 1,
+      ],
+    ]
   }
 }
 

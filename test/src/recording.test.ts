@@ -10,6 +10,8 @@ import type { Permit } from '../../src/exchange.ts'
 import { Failure } from '../../src/failure.ts'
 import { termsOf, type ActivePlugin } from '../../src/fulfil.ts'
 import type { Answered, HttpConnection, HttpQuestion, Outcome } from '../../src/gateway.ts'
+import { Health } from '../../src/health.ts'
+import { Inflight } from '../../src/inflight.ts'
 import type { Runtime } from '../../src/runtime.ts'
 import { operationsOfList } from '../../src/statement/http/operations.ts'
 import { journey, PERMIT, QUESTION, rows } from '../support/journey.ts'
@@ -438,4 +440,22 @@ describe('originals of masked values', () => {
     expect(opened[0]).toMatchObject({ where: '$[*].email', value: 'e'.repeat(16_384), cut: true })
     expect(opened.length + Number(sealed.at(-1)?.mark.split(' ')[0])).toBe(400)
   })
+})
+
+it('how far the log of bodies is behind is a metric', () => {
+  const status = () => ({
+    writable: false,
+    tight: true,
+    backlogRecords: 2,
+    backlogBytes: 300,
+    deliveryProblem: 'ECONNREFUSED',
+  })
+  const { log } = payloads({ status })
+  const audit = { append: async () => {}, status: log.status, close: async () => {} }
+  const metrics = new Health([], audit, new Inflight(1, 1000), log).metrics()
+  expect(metrics.match(/^sluice_bodies_\w+ \d+$/gm)).toEqual([
+    'sluice_bodies_journal_writable 0',
+    'sluice_bodies_backlog_bytes 300',
+    'sluice_bodies_delivery_problem 1',
+  ])
 })
