@@ -162,18 +162,21 @@ function databaseOf({ connection, kind, surface }: Row): string {
   return kind === 'audit-query' || surface === 'audit' ? 'audit' : 'unknown'
 }
 
+/** Method, path and query of a statement of HTTP; the methods are those that OCSF knows. */
+const HTTP_REQUEST = /^(CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE) (\/[^?]*)(?:\?(.*))?$/s
+
 function http(row: Row, cut: Cutter) {
   const [operation] = row.tables
-  const target = /^[A-Z]+ (\/[^?]*)(?:\?(.*))?$/s.exec(row.statement)
+  const [, method, path, query] = HTTP_REQUEST.exec(row.statement) ?? []
   return {
     ...call(row, operation ?? (row.statement_kind === '' ? row.surface : row.statement_kind), cut),
-    ...(target !== null && {
+    ...(path !== undefined && {
       http_request: present({
         uid: row.exchange_id,
-        http_method: row.statement_kind === 'UNKNOWN' ? undefined : row.statement_kind,
+        http_method: method,
         url: present({
-          path: cut.text('http_request.url.path', target[1] ?? ''),
-          query_string: cut.text('http_request.url.query_string', target[2] ?? ''),
+          path: cut.text('http_request.url.path', path),
+          query_string: cut.text('http_request.url.query_string', query ?? ''),
         }),
         body_length: row.request_bytes ?? undefined,
       }),

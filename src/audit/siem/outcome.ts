@@ -115,6 +115,7 @@ export function actionOf(row: Row, cut: Cutter) {
   const [first] = row.reason_codes
   return {
     ...done,
+    is_alert: severityOf(row) >= HIGH,
     ...(row.policy !== '' && {
       policy: {
         uid: row.policy,

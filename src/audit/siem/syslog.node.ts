@@ -6,7 +6,7 @@
  * breaks off, is reset, is closed early or not in time is sent again.
  */
 import { once } from 'node:events'
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Deliver, SealedRows } from '../ship.ts'
 import { eventAt, Progress, type Source } from './events.ts'
@@ -84,7 +84,8 @@ function socketTo({ host, port, tls }: SyslogOptions): Socket {
   return connectTls({
     host,
     port,
-    servername: host,
+    // An address has no name to ask for; what it proves is compared with `host` either way.
+    ...(isIP(host) === 0 && { servername: host }),
     minVersion: 'TLSv1.2',
     // Whatever the environment says.
     rejectUnauthorized: true,
