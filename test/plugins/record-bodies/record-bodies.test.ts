@@ -3,9 +3,9 @@ import { createHmac } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { recordBodies } from '../../../plugins/record-bodies/index.ts'
-import type { Fulfilment, OutputColumn, Redacted, Secrets } from '../../../src/plugin.ts'
+import type { Answers, Fulfilment, OutputColumn, Redacted, Secrets } from '../../../src/plugin.ts'
 import type { Runtime } from '../../../src/runtime.ts'
-import { typeOf } from '../support.ts'
+import { customers, statedOf, statementOf, typeOf } from '../support.ts'
 
 const hooks = await recordBodies.create(recordBodies.options.parse(undefined), {} as Runtime)
 const fulfilment = hooks.fulfil?.['record-bodies'] as Fulfilment
@@ -241,5 +241,61 @@ describe('secrets of parameters', () => {
       hidden('nameless'),
     ])
     expect(all.digests).toEqual(['ada@example.com', '1', '2', 'nameless'].map(digest))
+  })
+})
+
+describe('a slip in a secret', () => {
+  const before = (...names: readonly string[]) =>
+    fulfilment.before?.(
+      statementOf('SELECT * FROM shop.customers', [customers]),
+      { name: 'record-bodies', terms: [parse({ answer: 'full', secrets: names })] },
+      statedOf(statementOf('', [])),
+    )
+
+  it('denies where the statement reads the table, for the value would be recorded in plain', () => {
+    for (const slip of [
+      'shop.customers.emial',
+      'demo.shop.customers.emial',
+      'shop.customers.address.stret',
+      'shop.customers.id.x',
+    ]) {
+      expect(before('shop.customers.email', slip)).toMatchObject({
+        unfulfilled: {
+          code: 'secret-unknown',
+          because: `policy calls \`${slip}\` secret, and \`shop.customers\` has no such column`,
+        },
+      })
+    }
+  })
+
+  it('is none where the name is right, or of another table, or of an answer', () => {
+    for (const right of [
+      'shop.customers.EMAIL',
+      'demo.shop.customers.email',
+      'shop.customers.address.street',
+      'shop.customers.contacts.value',
+      'shop.customers.metadata.card',
+      'shop.customers._PARTITIONTIME',
+      'shop.customers',
+      'shop.orders.emial',
+      'emial',
+      '$.emial',
+      '@emial',
+    ]) {
+      expect({ right, came: before(right) }).toEqual({ right, came: expect.objectContaining({ kind: 'SELECT' }) })
+    }
+  })
+
+  it('in a JSON path is told when the policy is loaded, where the answers are described', () => {
+    const answers: Answers = {
+      schemas: [{ type: 'object', properties: { id: { type: 'integer' } }, additionalProperties: false }],
+      resolve: () => undefined,
+    }
+    const told = (input: unknown) => fulfilment.misfits?.(parse(input), answers)
+    expect(told({ answer: 'full', secrets: ['$.id', '$.di', 'shop.t.c'] })).toEqual([
+      'a path that some answer of the API has a place for; `$.di` has none in any that this rule is about',
+    ])
+    expect(told({ answer: 'full', request: 'full', secrets: ['$.di'] })).toEqual([])
+    expect(told({ request: 'full', secrets: ['$.di'] })).toEqual([])
   })
 })
