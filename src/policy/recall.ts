@@ -15,7 +15,6 @@ import type {
   SqlType,
   Table,
 } from '../exchange.ts'
-import { canonicalJson } from './canonical.ts'
 
 /** Longest text of what was weighed, in UTF-16 code units. Beyond it the decision cannot be made again. */
 export const MAX_WEIGHED = 512 * 1024
@@ -89,8 +88,9 @@ const OMITTED = 'omitted'
 
 /** What a decision weighs of the statement and the columns of its record do not hold, as canonical JSON; bounded. */
 export function weighedOf({ statement }: Pick<Inspected, 'statement'>): string {
-  const text = canonicalJson(statement.language === 'http' ? weighedHttp(statement) : weighedSql(statement))
-  return text.length <= MAX_WEIGHED ? text : canonicalJson({ [OMITTED]: `${text.length} characters` })
+  // Made with sorted keys, so that nobody has to sort them: one text for one statement.
+  const text = JSON.stringify(statement.language === 'http' ? weighedHttp(statement) : weighedSql(statement))
+  return text.length <= MAX_WEIGHED ? text : JSON.stringify({ [OMITTED]: `${text.length} characters` })
 }
 
 /**
@@ -203,25 +203,25 @@ function parsed<T>(text: string, shape: z.ZodType<T>): T | undefined {
 
 function weighedSql({ tables, columnsRead, functions, features }: SqlStatement): WeighedSql {
   return {
+    columns: [...columnsRead],
+    features: [...new Set(features.map(({ name }) => name))],
+    functions: [...functions],
     language: 'googlesql',
     tables: tables.map((table) => {
       const columns = weighedColumns(table, columnsRead)
-      return { resource: table.resource, ...(columns.length > 0 && { columns }) }
+      return columns.length > 0 ? { columns, resource: table.resource } : { resource: table.resource }
     }),
-    columns: [...columnsRead],
-    functions: [...functions],
-    features: [...new Set(features.map(({ name }) => name))],
   }
 }
 
 /** The columns of a table that a name in `read` may mean, and of which more than the name counts: tags and fields. */
 function weighedColumns({ resource, columns }: Table, read: readonly string[]): WeighedColumn[] {
   const prefix = `${resource.toLowerCase()}.`
-  const first = read
-    .map((name) => name.toLowerCase())
-    .filter((name) => name.startsWith(prefix))
-    .map((name) => name.slice(prefix.length).split('.')[0] ?? '')
-  const wanted = new Set(first)
+  const wanted = new Set<string>()
+  for (const name of read) {
+    const lower = name.toLowerCase()
+    if (lower.startsWith(prefix)) wanted.add(lower.slice(prefix.length).split('.', 1)[0] ?? '')
+  }
   return columns.flatMap((column) => {
     // The first of a name: the one that a reader of columns finds.
     if (!wanted.delete(column.name.toLowerCase())) return []
@@ -230,10 +230,10 @@ function weighedColumns({ resource, columns }: Table, read: readonly string[]): 
     const type = structureOf(column.type)
     if (tags.length === 0 && fields.length === 0 && type === '') return []
     return {
-      name: column.name,
-      ...(type !== '' && { type }),
-      ...(tags.length > 0 && { tags: [...tags] }),
       ...(fields.length > 0 && { fieldTags: fields.map(([path, its]): [string, string[]] => [path, [...its]]) }),
+      name: column.name,
+      ...(tags.length > 0 && { tags: [...tags] }),
+      ...(type !== '' && { type }),
     }
   })
 }
@@ -296,13 +296,13 @@ function columnOf({ name, type = '', tags, fieldTags }: WeighedColumn): Column {
 
 function weighedHttp({ operation, template, path, query, headers, body }: HttpStatement): WeighedHttp {
   return {
+    ...(body !== undefined && { body: 'json' in body ? 'json' : 'other' }),
+    headers: headers.map(([name, value]) => (PLAIN_HEADERS.has(name) ? [name, value] : [name])),
     language: 'http',
     operation,
-    template,
     path: Object.entries(path),
     query: query.map(([name, value]) => [name, value]),
-    headers: headers.map(([name, value]) => (PLAIN_HEADERS.has(name) ? [name, value] : [name])),
-    ...(body !== undefined && { body: 'json' in body ? 'json' : 'other' }),
+    template,
   }
 }
 

@@ -18,6 +18,7 @@ import {
   type Vocabulary,
 } from '../../../src/policy/index.ts'
 import type { Runtime } from '../../../src/runtime.ts'
+import { canonicalJson } from '../../../src/policy/canonical.ts'
 import { sqlStatement } from '../../support/statement.ts'
 import { AGENT, analysts, asking, HOUR, load, NOW } from './support.ts'
 
@@ -238,6 +239,7 @@ test('any exchange is decided again as it was, by the same rules in the same ord
     fc.property(exchange, (it) => {
       const { first, again, missed } = both(it, policies)
       expect([again, missed]).toEqual([first, []])
+      expect(weighedOf(it)).toBe(canonicalJson(JSON.parse(weighedOf(it))))
       for (const code of [first.decision.effect, ...first.matched]) seen.add(code)
     }),
     { numRuns: 1500 },
