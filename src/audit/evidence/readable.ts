@@ -40,7 +40,9 @@ export async function* readableMembers(
       ? { path: `${stem}.parquet`, bytes }
       : { path: `${stem}.ndjson.gz`, bytes: await gzipped(bytes) }
     behind = upTo
-    aim = Math.min(PART_RECORDS, aim * 2)
+    // As many as would have filled most of it, so that few are asked for twice.
+    const fitting = Math.floor((upTo.records * MEMBER_BYTES * 0.7) / Math.max(1, bytes.length))
+    aim = Math.max(1, Math.min(PART_RECORDS, fitting))
   }
 }
 
