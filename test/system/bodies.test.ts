@@ -24,7 +24,7 @@ rules:
     resources: ['shop.*']
     because: the answers of the shop are evidence
     obligations:
-      record-bodies: { request: full, answer: full, secrets: [shop.customers.id] }
+      record-bodies: { request: full, answer: full, secrets: [shop.customers.id, shop.customers.name] }
   - id: crm
     effect: permit
     actions: [read]
@@ -106,8 +106,8 @@ describe('an answer of the warehouse', () => {
     const [head, ...rows] = answer.trimEnd().split('\n')
     expect(JSON.parse(head ?? '')).toEqual({ columns: body.columns })
     // What was masked is masked here, too; what is secret is a digest.
-    expect(rows.map((row) => JSON.parse(row).slice(1))).toEqual(body.rows.map((row: unknown[]) => row.slice(1)))
-    expect(rows.map((row) => JSON.parse(row)[0])).toEqual(rows.map(() => expect.stringMatching(/^hmac:[0-9a-f]{32}$/)))
+    const digest = expect.stringMatching(/^hmac:[0-9a-f]{32}$/)
+    expect(rows.map((row) => JSON.parse(row))).toEqual(body.rows.map((row: unknown[]) => [digest, digest, row[2]]))
     const request = together(await piecesOf(body.exchange, 'request'))
     expect(JSON.parse(request)).toEqual({ params: [{ name: 'most', type: 'INT64', value: '3' }] })
     expect(await completedOf(body.exchange)).toMatchObject({
@@ -119,6 +119,29 @@ describe('an answer of the warehouse', () => {
       request_kept_digest: sha(request),
       timed: 1,
     })
+  })
+
+  it('has no secret in its copy by whatever way it flowed there', async () => {
+    const named = await gateway.query('agent', 'SELECT name FROM shop.customers WHERE id <= 40')
+    const names: readonly string[] = named.body.rows.flat()
+    for (const sql of [
+      'SELECT c.name AS innocent FROM shop.customers c WHERE id <= 40',
+      'SELECT UPPER(name) FROM shop.customers WHERE id <= 40',
+      'SELECT ARRAY_AGG(STRUCT(name AS n, city AS c)) FROM (SELECT name, address.city AS city FROM shop.customers WHERE id <= 40)',
+      'WITH a AS (SELECT name AS x FROM shop.customers WHERE id <= 40) SELECT x FROM a UNION ALL SELECT "nobody"',
+      'SELECT TO_JSON_STRING(STRUCT(name)) FROM shop.customers WHERE id <= 40',
+      'SELECT (SELECT MAX(name) FROM shop.customers WHERE id <= 40) AS most, COUNT(*) AS n FROM shop.orders',
+      'SELECT name FROM shop.customer_directory WHERE id <= 40',
+      'SELECT CONCAT("-", name) || "!" FROM shop.customers WHERE id <= 40 ORDER BY 1',
+    ]) {
+      const { body, status } = await gateway.query('agent', sql)
+      expect({ sql, status }).toEqual({ sql, status: 200 })
+      const answered = JSON.stringify(body.rows).toLowerCase()
+      const recorded = together(await piecesOf(body.exchange, 'answer')).toLowerCase()
+      const there = names.filter((name) => answered.includes(name.toLowerCase()))
+      expect({ sql, isHonest: there.length > 0 }).toEqual({ sql, isHonest: true })
+      expect({ sql, told: names.filter((name) => recorded.includes(name.toLowerCase())) }).toEqual({ sql, told: [] })
+    }
   })
 
   it('tells whether a secret value was ever returned, and where', async () => {
