@@ -127,7 +127,9 @@ function isRead(line: string, statement: Inspected['statement']): boolean {
   if (statement.language !== 'googlesql') return true
   const { uses, tables, columnsRead, kind } = statement
   const resources = [...uses.map(({ resource }) => resource), ...tables.map(({ resource }) => resource)]
-  if ([line, ...resources].some((it) => it.includes('*'))) return true
+  if ([line, ...resources].some((it) => it.includes('*') || /(?:^|\.)INFORMATION_SCHEMA(?:\.|$)/i.test(it))) return true
+  // Nobody sees what a routine or table function reads.
+  if (uses.some(({ action }) => action === 'execute')) return true
   const owners = resources.filter((resource) => isWithin(line, resource))
   if (owners.length === 0) return false
   // What copies or gives away a table reads all of it; of a view, columns are not always told apart.

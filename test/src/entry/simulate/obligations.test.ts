@@ -85,6 +85,8 @@ describe('a mask', () => {
     ['reads a view, of which columns are not told', { columnsRead: [] }],
     ['reads tables by a wildcard', { uses: [{ action: 'read', resource: 'shop.cust*' }] }],
     ['reads the parent', { columnsRead: ['shop.customers.ssn'] }],
+    ['calls what nobody sees into', { uses: [{ action: 'execute', resource: 'shop.f' }] }],
+    ['reads what tells of tables', { uses: [{ action: 'read', resource: 'shop.INFORMATION_SCHEMA.COLUMNS' }] }],
     ['writes it in other letters', { columnsRead: ['shop.customers.SSN'] }],
   ])('counts where the statement %s', (_, statement) => {
     expect(told(masks({ 'shop.customers.ssn.last': 'redact' }), [], statement)).toEqual([
