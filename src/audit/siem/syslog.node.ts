@@ -7,6 +7,7 @@
  */
 import { once } from 'node:events'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { Deliver, SealedRows } from '../ship.ts'
 import { eventAt, Progress, type Source } from './events.ts'
@@ -59,50 +60,89 @@ function partOf(
 /** Resolves when the receiver has read all of it. */
 async function carry(bytes: Uint8Array, options: SyslogOptions, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
-  const { tls, timeoutMs } = options
-  const socket = socketTo(options)
-  const broken = breakOf(socket)
-  // Nobody may be waiting for it at the moment.
-  broken.catch(() => {})
-  const abort = (): void => void socket.destroy(signal.reason as Error)
+  const { host, port, tls, timeoutMs } = options
+  const line = connectTcp({ host, port, allowHalfOpen: true })
+  const broken = breakOf(line)
+  const abort = (): void => void line.destroy(signal.reason as Error)
   signal.addEventListener('abort', abort, { once: true })
+  let socket: Socket = line
   try {
-    await within(timeoutMs, 'the connection', broken, once(socket, tls === false ? 'connect' : 'secureConnect'))
+    await within(timeoutMs, 'the connection', broken, once(line, 'connect'))
+    if (tls !== false) socket = await securely(line, host, tls.ca, timeoutMs, broken)
+    const read = new Promise<void>((resolve) => line.once('end', resolve))
+    // What it says, if anything, is of no use; it is read so that its end is seen.
+    socket.resume()
     const written = new Promise<void>((resolve) => socket.write(bytes, () => resolve()))
     await within(timeoutMs, 'room to write', broken, written)
-    const closed = once(socket, 'close')
     socket.end()
-    await within(timeoutMs, 'the receiver to close', broken, closed)
+    await within(timeoutMs, 'the receiver to close', broken, read)
   } finally {
     signal.removeEventListener('abort', abort)
     socket.destroy()
+    line.destroy()
   }
 }
 
-function socketTo({ host, port, tls }: SyslogOptions): Socket {
-  if (tls === false) return connectTcp({ host, port })
-  return connectTls({
+/** TLS over the line, once the receiver has proven its name. */
+async function securely(
+  line: Socket,
+  host: string,
+  ca: string | undefined,
+  timeoutMs: number,
+  broken: Promise<never>,
+): Promise<Socket> {
+  const socket = connectTls({
+    socket: carriedBy(line),
     host,
-    port,
     // An address has no name to ask for; what it proves is compared with `host` either way.
     ...(isIP(host) === 0 && { servername: host }),
     minVersion: 'TLSv1.2',
     // Whatever the environment says.
     rejectUnauthorized: true,
-    ...(tls.ca !== undefined && { ca: tls.ca }),
+    ...(ca !== undefined && { ca }),
   })
+  socket.on('error', (error) => line.destroy(error))
+  try {
+    await within(timeoutMs, 'a secure connection', broken, once(socket, 'secureConnect'))
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+  return socket
 }
 
-/** Rejects when the connection breaks, or the receiver closes before it has read our end. Never resolves. */
-function breakOf(socket: Socket): Promise<never> {
-  return new Promise((_, reject) => {
-    socket.on('error', reject)
-    socket.on('end', () => {
-      if (!socket.writableFinished) reject(new Undelivered('closed_early', 'the receiver closed before the end'))
-    })
-    // What it says, if anything, is of no use; it is read so that its end is seen.
-    socket.resume()
+/**
+ * The line as TLS sees it. TLS is done when the receiver says goodbye; we are when the line ends behind that: one that says
+ * goodbye with messages unread, as a receiver does that is stopped, resets the line instead.
+ */
+function carriedBy(line: Socket): Duplex {
+  const carried = new Duplex({
+    read: () => void line.resume(),
+    write: (bytes: Uint8Array, _encoding, done) => void line.write(bytes, done),
+    final: (done) => void line.end(done),
+    // The line outlives it.
+    destroy: (_error, done) => done(null),
   })
+  line.on('data', (bytes: Buffer) => {
+    if (!carried.destroyed) carried.push(bytes)
+  })
+  line.on('end', () => {
+    if (!carried.destroyed) carried.push(null)
+  })
+  return carried
+}
+
+/** Rejects when the line breaks, or the receiver ends it before it can have read our end. Never resolves. */
+function breakOf(line: Socket): Promise<never> {
+  const broken = new Promise<never>((_, reject) => {
+    line.on('error', reject)
+    line.on('end', () => {
+      if (!line.writableFinished) reject(new Undelivered('closed_early', 'the receiver closed before the end'))
+    })
+  })
+  // Nobody may be waiting for it at the moment.
+  broken.catch(() => {})
+  return broken
 }
 
 async function within(ms: number, what: string, broken: Promise<never>, wait: Promise<unknown>): Promise<void> {
