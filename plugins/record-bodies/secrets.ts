@@ -112,9 +112,14 @@ function element(at: number): JsonPath {
   return [{ descends: false, is: 'range', from: at, to: at + 1, by: 1 }]
 }
 
+/** A bare name is that of any column of any table, too: whoever asks may call it what they like in the answer. */
 function isSecret({ name, sources }: OutputColumn, secret: Asked['columns']): boolean {
   const [own, ...from] = [name, ...sources].map((it) => it.toLowerCase())
-  return secret.some((column) => column === own || from.some((source) => related(source, column)))
+  return secret.some((column) => {
+    if (column === own) return true
+    if (!column.includes('.')) return from.some((source) => source.split('.').slice(2).includes(column))
+    return from.some((source) => related(source, column))
+  })
 }
 
 /** The same column, with or without its project, or one that holds the other. */

@@ -194,6 +194,12 @@ describe('secrets of rows', () => {
     expect(redact('total', 'id').digests).toEqual([digest('42'), digest('12.5'), digest('9007199254740993.1')])
   })
 
+  it('named by a bare name are columns of that name in any table, whatever the answer calls them', () => {
+    expect(redact('email').text).toContain(hidden('ada@example.com'))
+    expect(redact('EMAIL').text).not.toContain('ada@')
+    expect(redact('emai').text).toBe(rows)
+  })
+
   it('are named with or without the project, by a parent or a field, in any case', () => {
     for (const name of ['demo.shop.customers.id', 'SHOP.customers.ID', 'shop.customers', 'shop.customers.id.part']) {
       expect({ name, text: redact(name).text }).toEqual({ name, text: expect.stringContaining(hidden('42')) })
