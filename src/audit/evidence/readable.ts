@@ -6,8 +6,11 @@ import { MEMBER_BYTES } from './layout.ts'
 import { gzipped, type Member } from './pack.ts'
 import type { Store } from './store.ts'
 
-/** Records that a part is aimed at. */
-const PART_RECORDS = 20_000
+/** Records that the first part is aimed at, and any at most. */
+const FIRST_RECORDS = 5_000
+const PART_RECORDS = 50_000
+/** Bytes that a part is aimed at. */
+const AIM_BYTES = MEMBER_BYTES / 2
 /** Of a single record that is larger than a part may be. */
 const MOST_RECORD = 8 * MEMBER_BYTES
 
@@ -20,7 +23,7 @@ export async function* readableMembers(
   signal: AbortSignal,
 ): AsyncGenerator<Member> {
   let behind: Pick<Key, 'ts' | 'record_id'> = { ts: -1, record_id: '00000000-0000-0000-0000-000000000000' }
-  let aim = PART_RECORDS
+  let aim = FIRST_RECORDS
   let day = ''
   let part = 0
   for (;;) {
@@ -40,8 +43,8 @@ export async function* readableMembers(
       ? { path: `${stem}.parquet`, bytes }
       : { path: `${stem}.ndjson.gz`, bytes: await gzipped(bytes) }
     behind = upTo
-    // As many as would have filled most of it, so that few are asked for twice.
-    const fitting = Math.floor((upTo.records * MEMBER_BYTES * 0.7) / Math.max(1, bytes.length))
+    // Far below what a member may be, so that few are asked for twice and little is held at once.
+    const fitting = Math.floor((upTo.records * AIM_BYTES) / Math.max(1, bytes.length))
     aim = Math.max(1, Math.min(PART_RECORDS, fitting))
   }
 }

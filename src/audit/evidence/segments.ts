@@ -196,7 +196,7 @@ function batched(sizes: readonly Size[], known: ReadonlyMap<number, z.infer<type
   for (const { segment, bytes } of sizes) {
     const schema = known.get(segment)?.schema ?? SCHEMA_VERSION
     const last = batches.at(-1)
-    if (last !== undefined && last.schema === schema && last.bytes + bytes <= MEMBER_BYTES) {
+    if (last !== undefined && last.schema === schema && last.bytes + bytes <= MEMBER_BYTES / 2) {
       batches[batches.length - 1] = {
         schema,
         bytes: last.bytes + bytes,
