@@ -9,6 +9,15 @@ import type { Segments } from './ship.ts'
 /** Records how far a destination has come: `<epoch> <segment>`. */
 const cursorOf = (name: string): string => `cursor-${name}`
 
+/** How far a destination had come in the journal of this epoch when that was last kept; 0 where nothing says so. */
+export async function keptPosition(files: Files, name: string, epoch: string): Promise<number> {
+  if (!(await files.list()).includes(cursorOf(name))) return 0
+  const [of, segment] = new TextDecoder().decode(await files.read(cursorOf(name), 100)).split(' ')
+  const position = of === epoch ? Number(segment) : 0
+  // A cursor that cannot be read is none: what was delivered is delivered again.
+  return Number.isSafeInteger(position) && position >= 0 ? position : 0
+}
+
 export class Deliveries {
   readonly #journal: Journal
   readonly #files: Files
@@ -25,16 +34,19 @@ export class Deliveries {
     this.#positions = positions
   }
 
-  /** `names` are all destinations that a segment must reach before it is removed. Of none, nothing is ever removed. */
-  static async open(journal: Journal, files: Files, names: readonly string[]): Promise<Deliveries> {
-    const there = new Set(await files.list())
+  /**
+   * `names` are all destinations that a segment must reach before it is removed. Of none, nothing is ever removed. `known`
+   * are positions that somebody knows better than their cursors.
+   */
+  static async open(
+    journal: Journal,
+    files: Files,
+    names: readonly string[],
+    known: ReadonlyMap<string, number> = new Map(),
+  ): Promise<Deliveries> {
     const positions = new Map<string, number>()
     for (const name of names) {
-      const cursor = there.has(cursorOf(name)) ? new TextDecoder().decode(await files.read(cursorOf(name), 100)) : ''
-      const [epoch, segment] = cursor.split(' ')
-      const position = epoch === journal.epoch ? Number(segment) : 0
-      // A cursor that cannot be read is none: what was delivered is delivered again.
-      positions.set(name, Number.isSafeInteger(position) && position >= 0 ? position : 0)
+      positions.set(name, known.get(name) ?? (await keptPosition(files, name, journal.epoch)))
     }
     return new Deliveries(journal, files, positions)
   }

@@ -6,17 +6,17 @@ import type { Clock, Log } from '../runtime.ts'
 import { Failure } from '../failure.ts'
 import type { Chain } from './chain/contract.ts'
 import { sha256 } from './chain/keys.node.ts'
-import { segmentRow } from './chain/segment-row.ts'
+import { segmentRows } from './chain/segment-row.ts'
 import type { AuditLog, AuditRecord, AuditStatus, RecordKind } from './contract.ts'
-import { Deliveries } from './delivery.node.ts'
+import { Deliveries, keptPosition } from './delivery.node.ts'
 import { filesIn, type Files } from './files.node.ts'
 import { Journal, JOURNAL_LIMITS, type JournalLimits, type SealedSegment } from './journal.node.ts'
 import { lockFolder, type FolderLock } from './lock.node.ts'
-import { columnNames, encodeUnplaced, timeOf, toRow } from './record.ts'
+import { columnNames, encodeUnplaced, toRow } from './record.ts'
 import { createMigrator, type Commander } from './schema.ts'
 import { RECORDS } from './segment.node.ts'
 import { Shipper, SHIP_LIMITS, type Deliver, type SealedRows, type ShipLimits } from './ship.ts'
-import { createStorage, type Inserter } from './storage.ts'
+import { createSegmentStorage, createStorage, type Inserter } from './storage.ts'
 
 /** What the log asks of ClickHouse; its session's database MUST be one that exists before ours does: `default`. */
 export type AuditClickHouse = Commander & Inserter & { close(): Promise<void> }
@@ -38,6 +38,8 @@ export interface ChainedJournal {
   readonly epoch: string
   /** The oldest segment that it still has, or that it writes next. */
   readonly oldest: number
+  /** The last segment that was told to be in the tree; 0 where nothing says so. */
+  readonly extended: number
 }
 
 export interface AuditLogOptions {
@@ -90,7 +92,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   const lock = lockFolder(dir)
   try {
     const journal = await Journal.open({ files, kind: RECORDS, newEpoch: newId, clock, log, limits })
-    const chain = await options.chain?.({ files, epoch: journal.epoch, oldest: journal.oldest })
+    const { epoch, oldest } = journal
+    const chain = await options.chain?.({ files, epoch, oldest, extended: await keptPosition(files, CHAIN, epoch) })
     const shippers = await shippersOf(journal, files, chain, options, limits)
     if (options.clickhouse === undefined) {
       log('warn', 'no ClickHouse is configured: audit records stay in the journal')
@@ -200,32 +203,36 @@ async function shippersOf(
   limits: ShipLimits,
 ): Promise<Shippers> {
   const destinations = new Map<string, Deliver<SealedSegment>>()
-  if (chain !== undefined) destinations.set(CHAIN, (sealed, rows) => chain.extend(sealed, rows))
+  /** What else is told of a segment that cannot be read, before it is set aside. */
+  const damages = new Map<string, (sealed: SealedSegment) => Promise<void>>()
+  if (chain !== undefined) {
+    destinations.set(CHAIN, (sealed, rows) => chain.extend(sealed, rows))
+    damages.set(CHAIN, (sealed) => chain.extendDamaged(sealed))
+  }
   if (clickhouse !== undefined) {
-    const migrator = createMigrator(clickhouse, database)
     const { epoch } = journal
-    destinations.set(
-      CLICKHOUSE,
-      createStorage({
-        inserter: clickhouse,
-        database,
-        migrator,
-        epoch,
-        table: 'events',
-        columns: columnNames,
-        ...(chain && {
-          segmentRow: (sealed, rows) => segmentRow(sha256, { writer, epoch }, sealed, rows, timeOfLast(rows)),
-        }),
-      }),
-    )
+    const shared = { inserter: clickhouse, database, migrator: createMigrator(clickhouse, database), epoch }
+    const store = createStorage({ ...shared, table: 'events', columns: columnNames })
+    destinations.set(CLICKHOUSE, store)
+    if (chain !== undefined) {
+      const hashes = createSegmentStorage({ ...shared, segmentRow: segmentRows(sha256, { writer, epoch }) })
+      destinations.set(CLICKHOUSE, async (sealed, rows, signal) => {
+        await store(sealed, rows, signal)
+        await hashes(sealed, rows, signal)
+      })
+      damages.set(CLICKHOUSE, (sealed) => hashes(sealed, undefined, AbortSignal.timeout(limits.tryMs)))
+    }
   }
   for (const { name, deliver } of followers) destinations.set(name, deliver)
   // Named though it is not configured: nothing is removed that the store of evidence has not had.
-  const deliveries = await Deliveries.open(journal, files, [...new Set([...destinations.keys(), CLICKHOUSE])])
+  const names = [...new Set([...destinations.keys(), CLICKHOUSE])]
+  // What is in the tree, the tree knows better than a cursor.
+  const known = new Map(chain === undefined ? [] : [[CHAIN, chain.reached()] as const])
+  const deliveries = await Deliveries.open(journal, files, names, known)
   const behind = chain === undefined ? undefined : CHAIN
   const shippers = new Map(
     Array.from(destinations, ([name, deliver]) => {
-      const segments = name === CHAIN ? damageTold(deliveries.of(name), chain) : deliveries.of(name, behind)
+      const segments = damageTold(deliveries.of(name, name === CHAIN ? undefined : behind), damages.get(name))
       return [name, new Shipper({ name, segments, deliver, clock, log, limits })] as const
     }),
   )
@@ -238,18 +245,14 @@ async function shippersOf(
   return shippers
 }
 
-/** 0 for a segment without rows. */
-function timeOfLast(rows: readonly Uint8Array[]): number {
-  const last = rows.at(-1)
-  return last === undefined ? 0 : timeOf(last)
-}
-
-/** A segment that is set aside is in the tree as one that was damaged. */
-function damageTold(segments: ReturnType<Deliveries['of']>, chain: Chain | undefined): ReturnType<Deliveries['of']> {
+function damageTold(
+  segments: ReturnType<Deliveries['of']>,
+  tell: ((sealed: SealedSegment) => Promise<void>) | undefined,
+): ReturnType<Deliveries['of']> {
   return {
     ...segments,
     async setAside(sealed) {
-      await chain?.extendDamaged(sealed)
+      await tell?.(sealed)
       await segments.setAside(sealed)
     },
   }

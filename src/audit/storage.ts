@@ -1,5 +1,6 @@
 /** What ClickHouse is handed of each sealed segment, under a token that never changes: sent twice, it is kept once. */
 import { concatenated } from '../bytes.ts'
+import type { SegmentRow } from './chain/segment-row.ts'
 import type { ClickHouse } from './reader/contract.ts'
 import { SEGMENT_COLUMNS, type Migrator } from './schema.ts'
 import type { Deliver, SealedRows } from './ship.ts'
@@ -15,32 +16,51 @@ export interface StorageParts {
   /** Of the journal. */
   readonly epoch: string
   readonly table: 'events' | 'payloads'
-  /** What the segment hashes to, as a row of `segments`; absent where the rows are in no tree. */
-  readonly segmentRow?: (sealed: SealedRows, rows: readonly Uint8Array[]) => Uint8Array
   /** The columns of rows of a version of the schema, in the order of their bytes. */
   readonly columns: (version: number) => readonly string[]
 }
 
 /** Puts a segment's rows into their table. */
 export function createStorage(parts: StorageParts): Deliver<SealedRows> {
-  const { inserter, database, migrator, epoch, table, columns, segmentRow } = parts
-  let migrated = false
-  return async (sealed, rows, signal) => {
-    const { segment, schema, records } = sealed
+  const { inserter, database, epoch, table, columns } = parts
+  const migrated = onceMigrated(parts.migrator)
+  return async ({ segment, schema, records }, rows, signal) => {
+    if (records === 0) return
+    // Tokens of the records' own table are as they were before there was another.
+    const token = table === 'events' ? `${epoch}:${segment}` : `${epoch}:${segment}:${table}`
+    await migrated(signal, () =>
+      inserter.insertRowBinary(`${database}.${table}`, columns(schema), concatenated(rows), token, signal),
+    )
+  }
+}
+
+export interface SegmentStorageParts extends Pick<StorageParts, 'inserter' | 'database' | 'migrator' | 'epoch'> {
+  readonly segmentRow: SegmentRow
+}
+
+/** Puts what a segment hashes to into `segments`, or that it was damaged where its rows are `undefined`. */
+export function createSegmentStorage(parts: SegmentStorageParts) {
+  const { inserter, database, epoch, segmentRow } = parts
+  const names = SEGMENT_COLUMNS.map(([name]) => name)
+  const migrated = onceMigrated(parts.migrator)
+  return async (sealed: SealedRows, rows: readonly Uint8Array[] | undefined, signal: AbortSignal): Promise<void> => {
+    const row = await segmentRow(sealed, rows)
+    const token = `${epoch}:${sealed.segment}:segments`
+    await migrated(signal, () => inserter.insertRowBinary(`${database}.segments`, names, row, token, signal))
+  }
+}
+
+/** Does `work` once the tables are there. */
+function onceMigrated(migrator: Migrator): (signal: AbortSignal, work: () => Promise<void>) => Promise<void> {
+  let isMigrated = false
+  return async (signal, work) => {
     try {
-      if (!migrated) await migrator(signal)
-      migrated = true
-      // Tokens of the records' own table are as they were before there was another.
-      const token = table === 'events' ? `${epoch}:${segment}` : `${epoch}:${segment}:${table}`
-      const bytes = concatenated(rows)
-      if (records > 0) await inserter.insertRowBinary(`${database}.${table}`, columns(schema), bytes, token, signal)
-      if (segmentRow === undefined) return
-      const names = SEGMENT_COLUMNS.map(([name]) => name)
-      const row = segmentRow(sealed, rows)
-      await inserter.insertRowBinary(`${database}.segments`, names, row, `${epoch}:${segment}:segments`, signal)
+      if (!isMigrated) await migrator(signal)
+      isMigrated = true
+      await work()
     } catch (error) {
       // Whatever it was, the tables may be what is missing.
-      migrated = false
+      isMigrated = false
       throw error
     }
   }

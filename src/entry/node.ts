@@ -14,11 +14,11 @@ import { openChain } from '../audit/chain/chain.node.ts'
 import type { Chain } from '../audit/chain/contract.ts'
 import { keptKey, sha256, signerOfKey } from '../audit/chain/keys.node.ts'
 import { clickHouseSink, fileSink, lineSink } from '../audit/chain/sinks.node.ts'
-import { Witness } from '../audit/chain/witness.ts'
+import { createWitness } from '../audit/chain/witness.ts'
 import { openClickHouse } from '../audit/clickhouse.node.ts'
 import type { Files } from '../audit/files.node.ts'
 import { openAuditLog, type ChainedJournal } from '../audit/log.node.ts'
-import { parseKey, renderKey, type Signer } from '../audit/proof/note.ts'
+import { renderKey, type Signer } from '../audit/proof/note.ts'
 import type { ClickHouse } from '../audit/reader/contract.ts'
 import { createMigrator } from '../audit/schema.ts'
 import { createHabits } from '../audit/history.ts'
@@ -263,9 +263,7 @@ async function chainOf(
       ? []
       : [clickHouseSink(clickhouse.store, createMigrator(clickhouse.store, clickhouse.database), clickhouse.database)]),
   ]
-  const asked = witnesses.map(
-    ({ name, url, key }) => new Witness({ name, url, key: parseKey(sha256, key) }, sha256, runtime.fetch),
-  )
+  const asked = witnesses.map((each) => createWitness(each, sha256, runtime.fetch))
   const { clock, log } = runtime
   const shared = { writer, origin, signers, everyMs: every, sinks, witnesses: asked, sha256, clock, log }
   return (journal) => openChain({ ...journal, ...shared })

@@ -1,198 +1,189 @@
 /**
- * The chain over a journal: each sealed segment becomes an entry of one Merkle tree, and the tree's head is signed, when it has
- * grown and when it has not, and sent to wherever whoever owns this machine cannot take it back.
+ * The chain over a journal: each sealed segment becomes an entry of one Merkle tree, whose head is signed and sent to wherever
+ * whoever owns this machine cannot take it back.
  */
+import { setImmediate } from 'node:timers/promises'
 import { Failure } from '../../failure.ts'
-import type { Clock, Log } from '../../runtime.ts'
-import { base64 } from '../../bytes.ts'
 import type { Files } from '../files.node.ts'
-import { problemOf } from '../problem.ts'
-import { checkpointText, damagedBytes, entryBytes, entryOf } from '../proof/entry.ts'
-import { leafHash, type Sha256 } from '../proof/merkle.ts'
-import { renderNote, signNote, type Note, type Signer } from '../proof/note.ts'
+import { writeAll } from '../files.node.ts'
+import { damagedBytes, entryBytes, entryInPieces, originParts, parseCheckpoint } from '../proof/entry.ts'
+import { equalBytes, leafHash, type ReadNode } from '../proof/merkle.ts'
+import { parseNote } from '../proof/note.ts'
 import type { SealedRows } from '../ship.ts'
-import type { Chain, ChainStatus, Checkpoint, CheckpointSink } from './contract.ts'
-import { TreeFile } from './tree.node.ts'
-import type { Witness } from './witness.ts'
+import type { Chain, ChainStatus } from './contract.ts'
+import { Heads, type HeadsParts } from './heads.node.ts'
+import { refusal, TreeFile, type TreeHead, type TreeOf } from './tree.node.ts'
 
-export interface ChainOptions {
-  /** The journal's folder. */
-  readonly files: Files
-  readonly epoch: string
-  /** The oldest segment that the journal still has, or that it writes next. */
-  readonly oldest: number
-  readonly writer: string
-  /** The first part of the log's name. */
-  readonly origin: string
-  /** Each signs every checkpoint. Never empty. */
-  readonly signers: readonly Signer[]
-  /** Longest time between two checkpoints, in milliseconds. */
-  readonly everyMs: number
-  readonly sinks: readonly CheckpointSink[]
-  readonly witnesses: readonly Witness[]
-  readonly sha256: Sha256
-  readonly clock: Clock
-  readonly log: Log
+export interface ChainOptions extends TreeOf, Omit<HeadsParts, 'head' | 'read' | 'keep' | 'lastAt'> {}
+
+/** The last head that was signed, in the journal's folder: what was once signed must stay in the tree. */
+const LAST = 'checkpoint'
+const MOST_LAST = 1_000_000
+
+/** Opens the tree. Rejects with `audit-unavailable` where it is not that of this journal, or not what was signed. */
+export async function openChain(options: ChainOptions): Promise<Chain> {
+  const { log, oldest, extended } = options
+  const tree = await TreeFile.open(options)
+  const last = await lastSigned(options)
+  if (last !== undefined && last.size <= tree.head.size) await mustBe(tree, last)
+  if (tree.head.size === 0 && oldest > 1) {
+    log('warn', 'a new audit tree begins over a journal that is older', { segment: oldest })
+  }
+  if (tree.next <= extended) log('warn', 'the audit tree grows again from the journal', { segment: tree.next })
+  return new NodeChain(options, tree, last)
 }
 
-/** Shortest time between two checkpoints of a tree that grows, in milliseconds. */
-const GROWN_MS = 5_000
-
-/** For a witness or sink to take one. */
-const TAKE_MS = 10_000
-
-/** Opens the tree. Rejects with `audit-unavailable` where it is not that of this journal. */
-export async function openChain(options: ChainOptions): Promise<Chain> {
-  const { files, sha256, epoch, oldest, log } = options
-  const tree = await TreeFile.open(files, sha256, epoch, oldest)
-  const next = tree.first + tree.size
-  if (next < oldest) {
-    throw new Failure('audit-unavailable', `the audit log's tree ends before segment ${next}, which is gone`, {
-      fix: 'put the newest file `tree` back; or keep the journal folder as evidence and start with an empty one',
-    })
-  }
-  if (tree.size === 0 && oldest > 1) log('warn', 'a new tree begins over a journal that is older', { segment: oldest })
-  return new NodeChain(options, tree)
+interface Signed extends TreeHead {
+  /** Milliseconds since 1970 UTC. */
+  readonly time: number
 }
 
 class NodeChain implements Chain {
   readonly #options: ChainOptions
+  readonly #heads: Heads
   #tree: TreeFile
-  /** What went wrong while it was written: then it is opened anew before it is written again. */
+  /** What the tree must come to again before it is signed anew: it lost entries that the journal still has. */
+  #owed: Signed | undefined
+  /** It is not what was signed: nothing is added to it, so nothing is shipped, until somebody has looked. */
+  #refused: Failure | undefined
+  /** It could not be written: it is opened anew before it is written again. */
   #isBroken = false
+  #isClosed = false
   /** Extensions, one behind the other. */
   #extending: Promise<void> = Promise.resolve()
-  #signing: Promise<void> | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
-  /** When it rings, on the monotonic clock. */
-  #dueAt = 0
-  #signedSize = -1
-  #signedAt: number | undefined
-  #isClosed = false
-  readonly #problems = new Map<string, string>()
 
-  constructor(options: ChainOptions, tree: TreeFile) {
+  constructor(options: ChainOptions, tree: TreeFile, last: Signed | undefined) {
     this.#options = options
     this.#tree = tree
+    this.#owed = last !== undefined && last.size > tree.head.size ? last : undefined
+    this.#heads = new Heads({
+      ...options,
+      head: () => (this.#owed === undefined ? { ...this.#tree.head, first: this.#tree.first } : undefined),
+      read: (level, index) => this.#read(level, index),
+      keep: (note) => keep(options.files, note),
+      ...(last !== undefined && { lastAt: last.time }),
+    })
+  }
+
+  reached(): number {
+    return this.#tree.head.size === 0 ? 0 : this.#tree.next - 1
   }
 
   extend(sealed: SealedRows, rows: readonly Uint8Array[]): Promise<void> {
     const { sha256 } = this.#options
-    return this.#add(sealed, () => entryBytes(sha256, entryOf(sha256, sealed, rows)))
+    return this.#add(sealed, async () => {
+      const leaf = entryBytes(sha256, await entryInPieces(sha256, sealed, rows, () => setImmediate()))
+      return { leaf: leafHash(sha256, leaf), mustMatch: true }
+    })
   }
 
   extendDamaged(sealed: SealedRows): Promise<void> {
-    return this.#add(sealed, () => damagedBytes(sealed))
+    const { sha256 } = this.#options
+    // It may have been in the tree before it was damaged: then the tree keeps what it was.
+    return this.#add(sealed, async () => ({ leaf: leafHash(sha256, damagedBytes(sealed)), mustMatch: false }))
   }
 
-  #add(sealed: SealedRows, bytes: () => Uint8Array): Promise<void> {
-    const work = this.#extending.then(() => this.#addNext(sealed, bytes))
+  start(): void {
+    this.#heads.start()
+  }
+
+  status(): ChainStatus {
+    const { signedAt, problems } = this.#heads
+    return { size: this.#tree.head.size, ...(signedAt !== undefined && { signedAt }), problems }
+  }
+
+  async close(boundMs: number): Promise<void> {
+    this.#isClosed = true
+    await this.#extending
+    await this.#heads.close(boundMs)
+    await this.#tree.close().catch(() => {})
+  }
+
+  readonly #read: ReadNode = (level, index) => this.#tree.read(level, index)
+
+  #add(sealed: SealedRows, make: () => Promise<Added>): Promise<void> {
+    const work = this.#extending.then(() => this.#addNext(sealed, make))
     this.#extending = work.catch(() => {})
     return work
   }
 
-  async #addNext({ segment }: SealedRows, bytes: () => Uint8Array): Promise<void> {
+  async #addNext({ segment }: SealedRows, make: () => Promise<Added>): Promise<void> {
+    if (this.#isClosed) throw new Failure('audit-unavailable', 'the audit chain is closed')
+    if (this.#refused !== undefined) throw this.#refused
     if (this.#isBroken) await this.#reopen()
-    const next = this.#tree.first + this.#tree.size
-    if (segment < next) return
-    if (segment > next) throw new Failure('audit-unavailable', `segment ${next} is missing in the audit log's tree`)
-    const leaf = leafHash(this.#options.sha256, bytes())
+    const tree = this.#tree
+    if (segment > tree.next) throw refusal(`segment ${tree.next} is missing in the audit log's tree`)
+    const { leaf, mustMatch } = await make()
+    if (segment < tree.next) {
+      // What came before the tree did is not its to say.
+      if (!mustMatch || segment < tree.first) return
+      if (equalBytes(await tree.read(0, segment - tree.first), leaf)) return
+      throw refusal(`segment ${segment} of the journal is not the one that is in the audit log's tree`)
+    }
     try {
-      await this.#tree.add(leaf)
+      await tree.add(leaf)
     } catch (error) {
       this.#isBroken = true
       throw error
     }
-    this.#signWithin(Math.min(GROWN_MS, this.#options.everyMs))
+    await this.#settle(tree)
+    this.#heads.grown()
+  }
+
+  /** Once a tree that grows again is as large as it was when it was signed, it must be the same. */
+  async #settle(tree: TreeFile): Promise<void> {
+    if (this.#owed === undefined || this.#owed.size > tree.head.size) return
+    try {
+      await mustBe(tree, this.#owed)
+    } catch (error) {
+      if (error instanceof Failure) this.#refused = error
+      throw error
+    }
+    this.#owed = undefined
   }
 
   async #reopen(): Promise<void> {
-    const { files, sha256, epoch, oldest } = this.#options
     await this.#tree.close().catch(() => {})
-    this.#tree = await TreeFile.open(files, sha256, epoch, oldest)
+    this.#tree = await TreeFile.open({ ...this.#options, extended: this.reached() })
     this.#isBroken = false
   }
+}
 
-  start(): void {
-    this.#signWithin(0)
-  }
+interface Added {
+  readonly leaf: Uint8Array
+  /** Whether one that is there already must be the same. */
+  readonly mustMatch: boolean
+}
 
-  status(): ChainStatus {
-    return {
-      size: this.#tree.size,
-      ...(this.#signedAt !== undefined && { signedAt: this.#signedAt }),
-      problems: Object.fromEntries(this.#problems),
-    }
-  }
+/** The tree must have grown out of what was signed. */
+async function mustBe(tree: TreeFile, { size, root }: TreeHead): Promise<void> {
+  if (equalBytes(await tree.rootOf(size), root)) return
+  throw refusal(`the audit log's tree is not the one that was signed at ${size} segments`)
+}
 
-  async close(boundMs: number): Promise<void> {
-    clearTimeout(this.#timer)
-    await this.#extending
-    await this.#signing
-    if (this.#signedSize !== this.#tree.size && !this.#isBroken) await this.#sign(boundMs)
-    this.#isClosed = true
-    clearTimeout(this.#timer)
-    await this.#tree.close().catch(() => {})
+async function lastSigned({ files, epoch }: ChainOptions): Promise<Signed | undefined> {
+  if (!(await files.list()).includes(LAST)) return undefined
+  try {
+    const text = new TextDecoder().decode(await files.read(LAST, MOST_LAST))
+    const { origin, size, root, time } = parseCheckpoint(parseNote(text).text)
+    // Of an earlier journal of this folder: the tree has its own epoch and is checked against it.
+    return originParts(origin)?.epoch === epoch ? { size, root, time } : undefined
+  } catch (cause) {
+    throw new Failure('audit-unavailable', 'the file `checkpoint` of the audit journal is damaged', {
+      cause,
+      fix: 'put back the last checkpoint that this gateway exported; see docs/evidence.md',
+    })
   }
+}
 
-  /** Signs no later than `ms` from now; sooner where that was asked before. */
-  #signWithin(ms: number): void {
-    // Once the one under way is done it is asked again.
-    if (this.#isClosed || this.#signing !== undefined) return
-    const at = this.#options.clock.monotonic() + ms
-    if (this.#timer !== undefined && this.#dueAt <= at) return
-    clearTimeout(this.#timer)
-    this.#dueAt = at
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.#signing = this.#sign(TAKE_MS).finally(() => {
-        this.#signing = undefined
-        const { everyMs } = this.#options
-        this.#signWithin(this.#signedSize === this.#tree.size ? everyMs : Math.min(GROWN_MS, everyMs))
-      })
-    }, ms).unref()
+async function keep(files: Files, note: string): Promise<void> {
+  const draft = await files.create(`${LAST}.tmp`)
+  try {
+    await writeAll(draft, new TextEncoder().encode(note), 0)
+    await draft.sync()
+  } finally {
+    await draft.close()
   }
-
-  /** Never rejects: what a checkpoint did not reach is a problem in the status, and gets the next one. */
-  async #sign(boundMs: number): Promise<void> {
-    const { origin, writer, epoch, signers, sinks, witnesses, clock, log } = this.#options
-    const { size, first } = this.#tree
-    const name = `${origin}/${writer}/${epoch}`
-    const root = this.#tree.root()
-    const time = clock.now()
-    const signal = AbortSignal.timeout(boundMs)
-    try {
-      const signed = await signNote(checkpointText({ origin: name, size, root, time, first }), signers)
-      const cosigned = await Promise.all(witnesses.map((witness) => this.#cosigned(witness, signed, signal)))
-      const note = renderNote({ text: signed.text, signatures: [...signed.signatures, ...cosigned.flat()] })
-      const checkpoint: Checkpoint = { origin: name, writer, epoch, size, root: base64(root), signedAt: time, note }
-      await Promise.all(sinks.map((sink) => this.#told(sink.name, () => sink.take(checkpoint, signal))))
-      this.#signedSize = size
-    } catch (error) {
-      log('error', 'the audit log could not be signed', {}, error)
-      this.#problems.set('signing', problemOf(error))
-    }
-    this.#signedAt = time
-  }
-
-  async #cosigned(witness: Witness, note: Note, signal: AbortSignal): Promise<Note['signatures']> {
-    // Of an empty tree there is nothing to witness.
-    if (this.#tree.size === 0) return []
-    return (await this.#told(witness.name, () => witness.cosign(note, this.#tree.read, signal))) ?? []
-  }
-
-  async #told<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
-    try {
-      const value = await work()
-      this.#problems.delete(name)
-      return value
-    } catch (error) {
-      const problem = problemOf(error)
-      if (this.#problems.get(name) !== problem) {
-        this.#options.log('warn', 'a checkpoint did not arrive', { for: name, problem }, error)
-      }
-      this.#problems.set(name, problem)
-      return undefined
-    }
-  }
+  await files.rename(`${LAST}.tmp`, LAST)
+  await files.syncFolder()
 }

@@ -2,9 +2,11 @@
 import type { SealedRows } from '../ship.ts'
 
 export interface Chain {
+  /** The last segment that is in the tree; 0 where none is. */
+  reached(): number
   /**
-   * Adds a segment by its rows. Durable when it resolves. One that is in the tree already changes nothing; one that is not
-   * the next rejects.
+   * Adds a segment by its rows. Durable when it resolves. One that is in the tree already changes nothing; one that is in it
+   * with other rows, or is not the next, rejects.
    */
   extend(sealed: SealedRows, rows: readonly Uint8Array[]): Promise<void>
   /** Adds a segment whose rows cannot be read any more: the tree says so for ever. */

@@ -1,13 +1,16 @@
 /**
  * The hashes of a log's tree in a file that only grows: whatever a crash leaves of a last write is written again.
  *
- *     header  'SLUICET1' ‖ epoch, 36 bytes ‖ first segment, 64 bits ‖ zeros, to 64 bytes ‖
+ *     header  'SLUICET1' ‖ epoch, 36 bytes ‖ first segment, 64 bits ‖ zeros, to 64 bytes
  *     hashes  32 bytes each, in the order in which they become known (proof/merkle.ts)
  */
 import { Failure } from '../../failure.ts'
+import { concatenated } from '../../bytes.ts'
 import { writeAll, type Appendable, type Files } from '../files.node.ts'
 import {
   CompactRange,
+  equalBytes,
+  rangeRoot,
   storedCount,
   storedIndex,
   subtreesOf,
@@ -15,53 +18,95 @@ import {
   type ReadNode,
   type Sha256,
 } from '../proof/merkle.ts'
-import { concatenated } from '../../bytes.ts'
 
 const NAME = 'tree'
 const MAGIC = 'SLUICET1'
 const HEADER_BYTES = 64
 const HASH_BYTES = 32
 
+/** Entries at the end of the file that are hashed again when it is opened: a last write may be there in part. */
+const DOUBTED = 64
+
+const FIX =
+  'put the newest `tree` back; or keep the journal folder as evidence and start with an empty one, which begins a new log'
+
+/** Whose tree it is, and what is known of it without its file. */
+export interface TreeOf {
+  readonly files: Files
+  readonly sha256: Sha256
+  /** Of the journal. */
+  readonly epoch: string
+  /** The oldest segment that the journal still has, or that it writes next. */
+  readonly oldest: number
+  /** A segment that is known to be in it; 0 where none is. */
+  readonly extended: number
+}
+
+export interface TreeHead {
+  /** Entries. */
+  readonly size: number
+  /** 32 bytes. */
+  readonly root: Uint8Array
+}
+
 export class TreeFile {
-  readonly #files: Files
+  readonly #of: TreeOf
   readonly #file: Appendable
   readonly #range: CompactRange
   /** The segment of the first entry. */
   readonly first: number
+  /** What is on the disk. */
+  #head: TreeHead
 
-  private constructor(files: Files, file: Appendable, range: CompactRange, first: number) {
-    this.#files = files
+  private constructor(of: TreeOf, file: Appendable, range: CompactRange, first: number) {
+    this.#of = of
     this.#file = file
     this.#range = range
     this.first = first
+    this.#head = { size: range.size, root: range.root() }
   }
 
-  /** The tree of this epoch, or a new one that begins at `first`. Rejects with `audit-unavailable` where it is another's. */
-  static async open(files: Files, sha256: Sha256, epoch: string, first: number): Promise<TreeFile> {
-    if (!(await files.list()).includes(NAME)) await begin(files, epoch, first)
+  /**
+   * The tree of this epoch, or a new one. Rejects with `audit-unavailable` where it is another's, or where it has lost what
+   * the journal cannot give again: a log that forgets is not one that auditors may go on to trust.
+   */
+  static async open(of: TreeOf): Promise<TreeFile> {
+    const { files, epoch, oldest, extended } = of
+    if (!(await files.list()).includes(NAME)) {
+      // All of the journal is still there where its first segment is: then the same tree grows again.
+      if (extended > 0 && oldest > 1) throw refusal('the file `tree` of the audit journal is gone')
+      await begin(files, epoch, oldest)
+    }
     const header = Buffer.from(await files.readAt(NAME, 0, HEADER_BYTES))
     const isOurs =
       header.length === HEADER_BYTES &&
-      header.toString('latin1', 0, 8) === MAGIC &&
+      header.toString('latin1', 0, MAGIC.length) === MAGIC &&
       header.toString('latin1', 8, 44) === epoch
-    if (!isOurs) throw damaged()
-    const count = await hashesIn(files)
-    const size = wholeSize(count)
-    const subtrees: { level: number; hash: Uint8Array }[] = []
-    for (const { level, index } of subtreesOf(size)) subtrees.push({ level, hash: await readNode(files, level, index) })
-    const file = await files.reopen(NAME)
-    return new TreeFile(files, file, new CompactRange(sha256, subtrees), Number(header.readBigUInt64LE(44)))
+    if (!isOurs) throw refusal('the file `tree` of the audit journal is of another journal, or damaged')
+    const first = Number(header.readBigUInt64LE(44))
+    const range = await soundRange(of)
+    const next = first + range.size
+    if (next < oldest) throw refusal(`the audit log's tree ends before segment ${next}, which is gone`)
+    return new TreeFile(of, await files.reopen(NAME), range, first)
   }
 
-  get size(): number {
-    return this.#range.size
+  /** Of what is on the disk. */
+  get head(): TreeHead {
+    return this.#head
   }
 
-  root(): Uint8Array {
-    return this.#range.root()
+  /** The segment of the next entry. */
+  get next(): number {
+    return this.first + this.#head.size
   }
 
-  readonly read: ReadNode = (level, index) => readNode(this.#files, level, index)
+  /** The root that it had when it was of this size. */
+  rootOf(size: number): Promise<Uint8Array> {
+    return rangeRoot(this.#of.sha256, this.read, 0, size)
+  }
+
+  /** A hash of it. Rejects where there is none. */
+  readonly read: ReadNode = (level, index) => readNode(this.#of.files, level, index)
 
   /** Adds a leaf. Durable when it resolves; where it rejects, the tree MUST be opened anew. */
   async add(leaf: Uint8Array): Promise<void> {
@@ -69,11 +114,36 @@ export class TreeFile {
     const known = this.#range.add(leaf)
     await writeAll(this.#file, concatenated(known), position)
     await this.#file.sync()
+    this.#head = { size: this.#range.size, root: this.#range.root() }
   }
 
   close(): Promise<void> {
     return this.#file.close()
   }
+}
+
+/**
+ * As much of the file as can be believed: a tree of whole entries. A write that a crash cut short may have left zeros, or
+ * some of the hashes of its entry; what it completed must be what is below it.
+ */
+async function soundRange({ files, sha256 }: TreeOf): Promise<CompactRange> {
+  const whole = wholeSize(await hashesIn(files))
+  const range = await rangeAt(files, sha256, Math.max(0, whole - DOUBTED))
+  for (let size = range.size; size < whole; size++) {
+    const place = storedCount(size)
+    const stored = await readHashes(files, place, storedCount(size + 1) - place)
+    const leaf = stored.slice(0, HASH_BYTES)
+    const isSound = leaf.some((byte) => byte !== 0) && equalBytes(concatenated(range.add(leaf)), stored)
+    if (!isSound) return rangeAt(files, sha256, size)
+  }
+  return range
+}
+
+/** The tree as it was at this size. */
+async function rangeAt(files: Files, sha256: Sha256, size: number): Promise<CompactRange> {
+  const subtrees: { level: number; hash: Uint8Array }[] = []
+  for (const { level, index } of subtreesOf(size)) subtrees.push({ level, hash: await readNode(files, level, index) })
+  return new CompactRange(sha256, subtrees)
 }
 
 async function begin(files: Files, epoch: string, first: number): Promise<void> {
@@ -92,10 +162,15 @@ async function begin(files: Files, epoch: string, first: number): Promise<void> 
   await files.syncFolder()
 }
 
-async function readNode(files: Files, level: number, index: number): Promise<Uint8Array> {
-  const hash = await files.readAt(NAME, HEADER_BYTES + storedIndex(level, index) * HASH_BYTES, HASH_BYTES)
-  if (hash.length !== HASH_BYTES) throw damaged()
-  return hash
+function readNode(files: Files, level: number, index: number): Promise<Uint8Array> {
+  return readHashes(files, storedIndex(level, index), 1)
+}
+
+/** Hashes that stand one behind the other. */
+async function readHashes(files: Files, place: number, count: number): Promise<Uint8Array> {
+  const hashes = await files.readAt(NAME, HEADER_BYTES + place * HASH_BYTES, count * HASH_BYTES)
+  if (hashes.length !== count * HASH_BYTES) throw refusal('the file `tree` of the audit journal is damaged')
+  return hashes
 }
 
 /** How many whole hashes the file has: found by halving, since a file does not say its length here. */
@@ -114,8 +189,7 @@ async function hashesIn(files: Files): Promise<number> {
   return low
 }
 
-function damaged(): Failure {
-  return new Failure('audit-unavailable', 'the file `tree` of the audit journal is of another journal, or damaged', {
-    fix: 'put the right one back; or keep the journal folder as evidence and start with an empty one, which begins a new log',
-  })
+/** Nothing is recorded, so nothing runs, until somebody has looked. */
+export function refusal(message: string): Failure {
+  return new Failure('audit-unavailable', message, { fix: FIX })
 }

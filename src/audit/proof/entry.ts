@@ -26,24 +26,48 @@ export interface SegmentEntry {
 export type SegmentPlace = Pick<SegmentEntry, 'segment' | 'schema' | 'firstSeq' | 'records'>
 
 /** The entry of a segment with these rows. Throws where a row is none. */
-export function entryOf(
+export function entryOf(sha256: Sha256, place: SegmentPlace, rows: readonly Uint8Array[]): SegmentEntry {
+  const { leaves, days } = rowsHashed(sha256, place.schema, rows)
+  return entryFrom(sha256, place, leaves, days)
+}
+
+/** Rows that are hashed in one go: about a millisecond's worth. */
+const AT_ONCE = 256
+
+/** The same of a segment of any size, without holding up whatever else is to be done: `pause` lets that go first. */
+export async function entryInPieces(
   sha256: Sha256,
-  { segment, schema, firstSeq }: SegmentPlace,
+  place: SegmentPlace,
   rows: readonly Uint8Array[],
-): SegmentEntry {
+  pause: () => Promise<void>,
+): Promise<SegmentEntry> {
+  const leaves: Uint8Array[] = []
+  const days: Uint8Array[] = []
+  for (let at = 0; at < rows.length; at += AT_ONCE) {
+    if (at > 0) await pause()
+    const hashed = rowsHashed(sha256, place.schema, rows.slice(at, at + AT_ONCE))
+    leaves.push(...hashed.leaves)
+    days.push(hashed.days)
+  }
+  return entryFrom(sha256, place, leaves, concatenated(days))
+}
+
+function rowsHashed(sha256: Sha256, schema: number, rows: readonly Uint8Array[]) {
   const leaves = rows.map((row) => leafHash(sha256, row))
   const days = new Uint8Array(rows.length * 2)
   const view = new DataView(days.buffer)
   for (const [i, row] of rows.entries()) view.setUint16(i * 2, retainDayOf(row, schema), true)
-  return {
-    segment,
-    schema,
-    firstSeq,
-    records: rows.length,
-    root: rootOf(sha256, leaves),
-    leaves: concatenated(leaves),
-    days,
-  }
+  return { leaves, days }
+}
+
+function entryFrom(
+  sha256: Sha256,
+  { segment, schema, firstSeq }: SegmentPlace,
+  leaves: readonly Uint8Array[],
+  days: Uint8Array,
+): SegmentEntry {
+  const root = rootOf(sha256, leaves)
+  return { segment, schema, firstSeq, records: leaves.length, root, leaves: concatenated(leaves), days }
 }
 
 /** The bytes that are a leaf of the log's tree. */

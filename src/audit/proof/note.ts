@@ -104,7 +104,10 @@ export function parseSignature(line: string): NoteSignature {
 export async function signNote(text: string, signers: readonly Signer[]): Promise<Note> {
   const bytes = UTF8.encode(text)
   const signatures = await Promise.all(
-    signers.map(async ({ verifier: { name, hash }, sign }) => ({ name, hash, signature: await sign(bytes) })),
+    signers.map(async (signer) => {
+      const { name, hash } = signer.verifier
+      return { name, hash, signature: await signer.sign(bytes) }
+    }),
   )
   return { text, signatures }
 }
