@@ -123,14 +123,14 @@ describe('a segment does not count', () => {
   const { sealed, rows } = segmentOf(Array.from({ length: 500 }, () => decidedFully))
 
   type Mood = NonNullable<SyslogReceiver['mood']>
-  const goodbye = (socket: Socket): void => {
+  const goodbye = (socket: Socket): undefined => {
     socket.end()
     socket.destroy()
   }
   const moods: readonly (readonly [string, Mood, string | RegExp])[] = [
     ['breaks off', (socket) => void socket.once('data', () => socket.destroy()), /ECONNRESET|EPIPE|closed_early/],
     ['is stopped with more unread', (socket) => void socket.once('data', () => goodbye(socket)), /ECONNRESET|EPIPE/],
-    ['closes at once', (socket) => void goodbye(socket), /ECONNRESET|EPIPE|closed_early/],
+    ['closes at once', goodbye, /ECONNRESET|EPIPE|closed_early/],
     ['never closes', (socket) => void socket.resume(), 'late'],
     ['reads nothing', (socket) => void socket.pause(), 'late'],
   ]
