@@ -43,6 +43,44 @@ export const AuditBody = z
   })
   .openapi('AuditQuery')
 
+export const RecordedExchangeShape = z
+  .object({
+    exchange: z.string(),
+    records: z
+      .array(
+        z
+          .object({
+            at: z.string().openapi({ description: 'when it was written, UTC' }),
+            kind: z.string(),
+            record: z.string().openapi({ description: 'its own id' }),
+            log: z
+              .object({
+                writer: z.string(),
+                epoch: z.string(),
+                segment: z.int(),
+                seq: z.int(),
+                retainUntil: z.string(),
+              })
+              .openapi({ description: 'where in the log it stands' }),
+          })
+          .loose(),
+      )
+      .openapi({ description: 'in the order in which they were written; what is empty is left out' }),
+    bodies: z
+      .array(
+        z.object({
+          direction: z.string(),
+          type: z.string(),
+          pieces: z.int(),
+          bytes: z.int(),
+          ended: z.boolean(),
+          mark: z.string().optional().openapi({ description: 'why it is not whole' }),
+        }),
+      )
+      .openapi({ description: 'what the table `payloads` holds of it' }),
+  })
+  .openapi('RecordedExchange')
+
 export const ReasonShape = z
   .object({
     code: z.string(),

@@ -160,7 +160,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   return {
     gateway: new Gateway({ ...shared, writer }),
     approvals,
-    auditor: new Auditor({ ...shared, groups: config.auditors.groups, ...(reader && { reader }) }),
+    auditor: new Auditor({ ...shared, ...config.auditors, ...(reader && { reader }) }),
     directory: new Directory(shared),
     health: new Health(probes(identity, store, connections, reader), audit, inflight, payloads),
     reload: oneByOne(reload),

@@ -31,7 +31,7 @@ export interface Seen {
   purpose?: string
   text?: string
   /** Of `text`. */
-  language?: Language
+  language?: Language | 'clickhouse'
 }
 
 /** What work may do with its place: keep it beyond its own end, and leave it to others while a person is waited for. */

@@ -190,10 +190,51 @@ export interface Tape {
   end(mark?: string): Promise<KeptBody>
 }
 
-/** Read-only SQL over the audit views, for auditors. */
+/** What auditors read: SQL over the audit views, and single exchanges. */
 export interface AuditReader {
+  /** Read-only. Rejects with `statement-refused` for what is not allowed. */
   query(request: AuditQuery, signal: AbortSignal): Promise<AuditAnswer>
+  /** Everything that is recorded of an exchange; `undefined` where nothing is, or nothing that may be seen. */
+  exchange(asked: ExchangeAsked, signal: AbortSignal): Promise<RecordedExchange | undefined>
+  /** The same in the order of time, bodies and all, as fast as it is read; `undefined` as above. */
+  replay(asked: ExchangeAsked, signal: AbortSignal): Promise<AsyncIterable<ReplayEvent> | undefined>
   ready(signal: AbortSignal): Promise<void>
+}
+
+export interface ExchangeAsked {
+  /** A UUID. */
+  readonly exchange: string
+  /** The connections of which the auditor may see records; absent: of all. */
+  readonly connections?: readonly string[]
+}
+
+/** An exchange as plain JSON: what is empty is left out, times are ISO 8601. */
+export interface RecordedExchange {
+  readonly exchange: string
+  /** Every record, in the order in which they were written, each with its place in the log. */
+  readonly records: readonly Readonly<Record<string, unknown>>[]
+  /** What `payloads` holds, without the content. */
+  readonly bodies: readonly StoredBody[]
+}
+
+/** A body as far as the store has it. */
+export interface StoredBody {
+  readonly direction: string
+  readonly type: string
+  readonly pieces: number
+  /** Of all pieces. */
+  readonly bytes: number
+  /** Its last piece is there. */
+  readonly ended: boolean
+  /** Why it is not whole. */
+  readonly mark?: string
+}
+
+/** Something that happened in an exchange: `at` milliseconds since the request came. */
+export interface ReplayEvent {
+  readonly at: number
+  readonly event: string
+  readonly [fact: string]: unknown
 }
 
 /** What a gateway began in an earlier life and did not end. */
@@ -252,6 +293,8 @@ export interface AuditQuery {
 export interface AuditAnswer {
   readonly contentType: string
   readonly body: ReadableStream<Uint8Array>
+  /** Rows of the answer so far; all of them once the body has ended. */
+  rows(): number
 }
 
 /** Evidence packs, for auditors. */

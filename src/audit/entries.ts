@@ -25,7 +25,7 @@ export interface Refused {
   /** The text as it was sent: a refused statement is evidence too. */
   readonly text?: string
   /** Of the text; GoogleSQL where nothing is said. */
-  readonly language?: Language
+  readonly language?: Language | 'clickhouse'
 }
 
 /** Not proven, or not understood. */

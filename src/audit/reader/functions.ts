@@ -58,7 +58,7 @@ const AGGREGATES = `
   sequencecount sequencematch windowfunnel retention histogram boundingratio singlevalueornull first_value last_value
 `
 
-const COMBINATOR = /(if|array|distinct|ornull|ordefault|foreach|state|merge|mergestate|map|argmin|argmax)$/
+const COMBINATOR = /(if|array|distinct|ornull|ordefault|foreach|map|argmin|argmax)$/
 
 const words = (list: string): ReadonlySet<string> => new Set(list.split(/\s+/).filter((word) => word !== ''))
 const plain = words(PLAIN)

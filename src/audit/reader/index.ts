@@ -5,7 +5,11 @@
 import { Failure } from '../../failure.ts'
 import type { AuditAnswer, AuditQuery, AuditReader } from '../contract.ts'
 import type { ClickHouse } from './contract.ts'
+import { rowCounter, type RowCounter } from './count.ts'
+import { createExchanges } from './exchanges.ts'
 import { guard } from './guard.ts'
+import { scopeOf } from './scope.ts'
+import { textOf } from './text.ts'
 import { parseTree } from './tree.ts'
 
 export interface ReaderLimits {
@@ -50,14 +54,52 @@ export function createReader({ client, database, limits }: ReaderOptions): Audit
   const settings = settingsOf({ ...READER_LIMITS, ...limits })
   return {
     async query(request: AuditQuery, signal: AbortSignal): Promise<AuditAnswer> {
-      const { sql, params } = request
-      guard(parseTree(await explained(client, request, settings, signal)), database)
+      const { sql, params, connections } = request
+      plain(sql, connections !== undefined)
+      const scope = connections && (await scopeOf(client, database, connections, signal))
+      const tree = parseTree(await explained(client, request, settings, signal))
+      guard(tree, database, scope?.hidden)
       const { name, contentType } = FORMATS[request.format]
-      const body = await client.query({ sql, params, format: name, settings }, signal)
-      return { contentType, body }
+      const all = { ...settings, ...scope?.settings }
+      const body = await client.query({ sql, params, format: name, settings: all }, signal)
+      const counter = rowCounter(request.format)
+      return { contentType, body: body.pipeThrough(counted(counter)), rows: () => counter.rows() }
     },
+    ...createExchanges(client),
     ready: (signal) => client.ping(signal),
   }
+}
+
+/**
+ * What is refused by its words alone, before ClickHouse reads it. A state of an aggregate that is made of bytes is for its
+ * own servers to read, and a parameter of that type would be read before there is a tree to look at.
+ */
+function plain(sql: string, scoped: boolean): void {
+  if (sql.length > MOST_TEXT) {
+    throw new Failure('statement-refused', `the statement is longer than ${MOST_TEXT} characters`)
+  }
+  if (/aggregatefunction/i.test(sql)) {
+    throw new Failure('statement-refused', 'states of aggregate functions are not allowed in audit queries')
+  }
+  if (scoped && /prewhere/i.test(sql)) {
+    // Such a condition is asked of rows before they are filtered, and its errors tell what is in them.
+    throw new Failure('statement-refused', 'the word `PREWHERE` is not allowed in your audit queries', {
+      fix: 'use `WHERE`',
+    })
+  }
+}
+
+function counted(counter: RowCounter): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream(
+    {
+      transform(chunk, controller) {
+        counter.push(chunk)
+        controller.enqueue(chunk)
+      },
+    },
+    { highWaterMark: 1 },
+    { highWaterMark: 0 },
+  )
 }
 
 function settingsOf(limits: ReaderLimits): Readonly<Record<string, string | number>> {
@@ -83,24 +125,14 @@ async function explained(
   settings: Readonly<Record<string, string | number>>,
   signal: AbortSignal,
 ): Promise<string> {
-  if (sql.length > MOST_TEXT) {
-    throw new Failure('statement-refused', `the statement is longer than ${MOST_TEXT} characters`)
-  }
   try {
-    return await text(await client.query({ sql: `${EXPLAIN}${sql}`, params, format: 'TSVRaw', settings }, signal))
+    return await textOf(
+      await client.query({ sql: `${EXPLAIN}${sql}`, params, format: 'TSVRaw', settings }, signal),
+      MOST_TREE,
+    )
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'upstream-refused') throw error
     const message = error.message.replaceAll(/position (\d+)/g, (_, at) => `position ${Number(at) - EXPLAIN.length}`)
     throw new Failure('statement-refused', message, { cause: error })
   }
-}
-
-async function text(body: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  let whole = ''
-  for await (const chunk of body) {
-    whole += decoder.decode(chunk, { stream: true })
-    if (whole.length > MOST_TREE) throw new Failure('statement-refused', 'the statement is too large')
-  }
-  return whole + decoder.decode()
 }
