@@ -28,7 +28,7 @@ export const TABLE = 'finance.salaries'
 export const NEEDLE = 'reconciliation'
 
 const DAY_MS = 86_400_000
-const RECORDS_PER_EXCHANGE = 1.93
+const RECORDS_PER_EXCHANGE = 2.06
 
 /** In the order of their times, but for what people do hours later to holds. */
 export function* generate({ records, from, to, seed = 1 }: GenerateOptions): Generator<Generated> {
@@ -43,7 +43,8 @@ export function* generate({ records, from, to, seed = 1 }: GenerateOptions): Gen
     const hour = (at % DAY_MS) / 3_600_000
     const pace = hour > 7 && hour < 19 ? 1.6 : 0.4
     at += -Math.log(1 - dice.number()) * (step / pace)
-    while (later[0] !== undefined && later[0].record.at <= at) yield later.shift() as Generated
+    const due = later.findIndex(({ record }) => record.at > at)
+    yield* later.splice(0, due === -1 ? later.length : due)
     for (const next of exchange(dice, at, agents, people)) {
       if (next.record.at - at < 60_000) yield next
       else insert(later, next)
@@ -103,8 +104,7 @@ const WORDS =
 
 function shapes(): readonly Shape[] {
   const dice = new Dice(7)
-  const made = Array.from({ length: 240 }, (_, n) => shape(dice, n, `${dice.pick(DATASETS)}.${dice.pick(NOUNS)}`))
-  return [...made, shape(dice, 240, TABLE)]
+  return Array.from({ length: 240 }, (_, n) => shape(dice, n, `${dice.pick(DATASETS)}.${dice.pick(NOUNS)}`))
 }
 
 function shape(dice: Dice, n: number, table: string): Shape {
@@ -164,6 +164,9 @@ function maskedSource(resource: string): string {
 }
 
 const SHAPES: readonly Shape[] = shapes()
+/** The one about `TABLE`, and how often it is asked. */
+const RARE = shape(new Dice(8), SHAPES.length, TABLE)
+const SELDOM = 0.0003
 
 /** Statements of the CRM. */
 const CALLS = [
@@ -204,7 +207,7 @@ function* exchange(
   people: readonly Principal[],
 ): Generator<Generated> {
   // Few agents ask for most.
-  const principal = agents[Math.floor(dice.number() ** 2 * agents.length)] as Principal
+  const principal = dice.often(agents)
   const base = {
     exchange: dice.uuidv7(at),
     surface: 'query',
@@ -245,7 +248,7 @@ function* exchange(
   if (decision.effect === 'deny') return
   let runAt = decidedAt
   if (decision.effect === 'hold') {
-    const approver = people[dice.whole(10) * 6] as Principal
+    const approver = dice.pick(people.filter(({ groups }) => groups.includes('data-owners')))
     const moved = (state: string, when: number, by: Principal, comment?: string): Generated =>
       placed(dice, {
         kind: 'hold',
@@ -286,7 +289,7 @@ function* exchange(
       byteCount: rowCount * (60 + dice.whole(80)),
       masked: statement.masked,
       statistics: isHttp
-        ? {}
+        ? { durationMs: tookMs }
         : {
             bytesProcessed: dice.whole(1e9),
             bytesBilled: 10_485_760,
@@ -321,8 +324,8 @@ interface Stated {
 
 function select(dice: Dice): Stated {
   // The table of the question is touched seldom.
-  const made = dice.number() < 0.002 ? SHAPES.at(-1) : SHAPES[Math.floor(dice.number() ** 2 * (SHAPES.length - 1))]
-  const { id, kind, uses, masked, weighed, text, ran } = made as Shape
+  const made = dice.number() < SELDOM ? RARE : dice.often(SHAPES)
+  const { id, kind, uses, masked, weighed, text, ran } = made
   const words = text(dice)
   return {
     recorded: {

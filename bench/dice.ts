@@ -35,7 +35,12 @@ export class Dice {
   }
 
   pick<T>(of: readonly T[]): T {
-    return of[this.whole(of.length)] as T
+    return of[this.whole(of.length)]
+  }
+
+  /** The first of them more often than the last. */
+  often<T>(of: readonly T[]): T {
+    return of[Math.floor(this.number() ** 2 * of.length)]
   }
 
   hex(digits: number): string {
@@ -46,7 +51,7 @@ export class Dice {
 
   uuidv7(at: number): string {
     const time = Math.floor(at).toString(16).padStart(12, '0')
-    const variant = '89ab'[this.#next() >>> 30] as string
+    const variant = '89ab'[this.#next() >>> 30]
     return `${time.slice(0, 8)}-${time.slice(8)}-7${this.hex(3)}-${variant}${this.hex(3)}-${this.hex(12)}`
   }
 }

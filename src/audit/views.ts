@@ -1,17 +1,28 @@
-/** What auditors read: plainly named views over `events`, each column with a comment that says what it means. */
+/**
+ * What auditors read: plainly named views over `events` and `payloads`, each column with a comment that says what it means.
+ *
+ * What is filtered by goes through as it is, without a cast, so that the tables' order and indexes serve it: the time of a
+ * decision, the tokens of a statement, the id of an exchange and, because that id begins with it, when it was asked.
+ */
+import { PAYLOAD_COLUMNS } from './payload.ts'
+import { COLUMNS } from './record.ts'
 
 /** Name, ClickHouse type, what it means, and the expression over `from` where it is not the name itself. */
-type ViewColumn = readonly [name: string, type: string, comment: string, expression?: string]
+export type ViewColumn = readonly [name: string, type: string, comment: string, expression?: string]
 
 export interface View {
   readonly name: string
   readonly comment: string
   readonly columns: readonly ViewColumn[]
-  /** What stands behind FROM; `{events}` is the table. Its columns are named with `e.`: a bare name may be the view's own. */
+  /** What stands behind FROM; `{events}` and `{payloads}` are the tables. Inside, columns are named with `e.`: a bare name may be the view's own. */
   readonly from: string
 }
 
+/** What an exchange's id begins with: when it was asked. `ix_asked` is over these very words. */
+export const ASKED_AT = "UUIDv7ToDateTime(exchange_id, 'UTC')"
+
 const TIME = "DateTime64(6, 'UTC')"
+const MILLIS = "DateTime64(3, 'UTC')"
 const WORDS = 'Array(String)'
 
 const WHO: readonly ViewColumn[] = [
@@ -34,6 +45,8 @@ const last = (column: string, condition: string): string => `argMaxIf(e.${column
 const first = (column: string, condition: string): string => `argMinIf(e.${column}, (e.ts, e.writer_seq), ${condition})`
 const DECIDED = "e.kind = 'decided'"
 const COMPLETED = "e.kind = 'completed'"
+const SETTLED = "e.kind = 'settled'"
+const ENDED = "e.kind IN ('completed', 'failed', 'settled')"
 const ASKED = "e.kind IN ('decided', 'refused', 'completed', 'failed')"
 const BROKE = "e.kind IN ('refused', 'failed')"
 
@@ -42,7 +55,7 @@ const EXCHANGES: View = {
   comment: 'one row per exchange: who asked what, what was decided and why, and how it ended',
   columns: [
     ['exchange_id', 'UUID', 'the `Sluice-Exchange` header of the answer'],
-    ['asked_at', TIME, 'its first record, UTC', 'x_asked_at'],
+    ['asked_at', MILLIS, 'when it was asked, UTC: a filter on it reads that time alone', ASKED_AT],
     ['ended_at', TIME, 'its last record, UTC', 'x_ended_at'],
     ['surface', 'String', 'the door: query, preflight, ...', 'x_surface'],
     ['issuer', 'String', 'who vouched for the principal', 'x_issuer'],
@@ -68,17 +81,25 @@ const EXCHANGES: View = {
     [
       'outcome',
       'String',
-      'answered, cut, failed, denied, held, foreseen (preflight), refused; unknown: permitted, and no end is recorded',
+      'answered, cut, failed, denied, held, foreseen (preflight), refused; ran or not-run: a crash left it open and the upstream told afterwards; unknown: permitted, and no end is known',
       `multiIf(x_completed > 0, if(x_ending = 'cut', 'cut', 'answered'), x_failed > 0, 'failed',
+        x_settled != '', x_settled,
         x_surface = 'preflight' AND x_effect != '', 'foreseen', x_effect = 'deny', 'denied', x_effect = 'hold', 'held',
         x_effect = 'permit', 'unknown', 'refused')`,
     ],
     [
       'outcome_unknown',
       'Bool',
-      'permitted, and neither an answer nor a failure is recorded: it runs, or the gateway died while it ran',
-      "x_effect = 'permit' AND x_completed = 0 AND x_failed = 0 AND x_surface != 'preflight'",
+      'permitted, and neither an answer nor a failure is recorded or was found out: it runs, or the gateway died while it ran',
+      "x_effect = 'permit' AND x_completed = 0 AND x_failed = 0 AND x_settled IN ('', 'unknown') AND x_surface != 'preflight'",
     ],
+    [
+      'settled',
+      'String',
+      'ran, not-run or unknown: what was found out after a crash; empty where none was',
+      'x_settled',
+    ],
+    ['settled_note', 'String', 'the same in words', 'x_settled_note'],
     ['row_count', 'Nullable(UInt64)', 'rows that were answered', 'x_row_count'],
     ['byte_count', 'Nullable(UInt64)', 'bytes of rows that were answered', 'x_byte_count'],
     ['status', 'Nullable(UInt64)', 'the status of an HTTP answer', 'x_status'],
@@ -94,8 +115,27 @@ const EXCHANGES: View = {
     ['hold_state', 'String', 'the last state of its hold; empty where it was not held', 'x_hold_state'],
     ['ran', 'String', 'the text that truly ran, masks and all', 'x_ran'],
     ['job', 'String', 'the job id of the upstream', 'x_job'],
+    ['first_byte_ms', 'Nullable(Float64)', 'from the request to the first byte of the answer', 'x_first_byte_ms'],
+    ['total_ms', 'Nullable(Float64)', 'from the request to its end', 'x_total_ms'],
+    [
+      'request_recorded',
+      'String',
+      'how the request is kept: full, first or digest; empty: not at all',
+      'x_request_recorded',
+    ],
+    ['request_kept', 'Nullable(UInt64)', 'bytes of it that are kept', 'x_request_kept'],
+    ['answer_type', 'String', 'the content type of the answer as it is recorded', 'x_answer_type'],
+    [
+      'answer_recorded',
+      'String',
+      'how the answer is kept: full, first or digest; empty: not at all',
+      'x_answer_recorded',
+    ],
+    ['answer_bytes', 'Nullable(UInt64)', 'bytes of it, were it kept in full', 'x_answer_bytes'],
+    ['answer_kept', 'Nullable(UInt64)', 'bytes of it that are kept', 'x_answer_kept'],
+    ['answer_digest', 'String', 'the SHA-256 of the whole', 'x_answer_digest'],
   ],
-  from: `(SELECT e.exchange_id AS exchange_id, min(e.ts) AS x_asked_at, max(e.ts) AS x_ended_at,
+  from: `(SELECT e.exchange_id AS exchange_id, max(e.ts) AS x_ended_at,
     ${first('surface', ASKED)} AS x_surface, ${first('issuer', ASKED)} AS x_issuer,
     ${first('subject', ASKED)} AS x_subject, ${first('principal_kind', ASKED)} AS x_principal_kind,
     ${first('groups', ASKED)} AS x_groups, ${first('acts_for_subject', ASKED)} AS x_acts_for,
@@ -114,8 +154,14 @@ const EXCHANGES: View = {
     ${last('ending', COMPLETED)} AS x_ending, ${last('cut', COMPLETED)} AS x_cut,
     ${last('failure_code', BROKE)} AS x_failure_code, ${last('failure_message', BROKE)} AS x_failure_message,
     ${last('hold_state', "e.kind = 'hold'")} AS x_hold_state,
-    ${last('ran', COMPLETED)} AS x_ran, ${last('job', COMPLETED)} AS x_job
-    FROM {events} AS e WHERE e.kind IN ('decided', 'refused', 'completed', 'failed', 'hold')
+    ${last('outcome', SETTLED)} AS x_settled, ${last('note', SETTLED)} AS x_settled_note,
+    ${last('ran', ENDED)} AS x_ran, ${last('job', ENDED)} AS x_job,
+    ${last('first_byte_ms', ENDED)} AS x_first_byte_ms, ${last('total_ms', ENDED)} AS x_total_ms,
+    ${last('request_recorded', ENDED)} AS x_request_recorded, ${last('request_kept', ENDED)} AS x_request_kept,
+    ${last('answer_type', ENDED)} AS x_answer_type, ${last('answer_recorded', ENDED)} AS x_answer_recorded,
+    ${last('answer_bytes', ENDED)} AS x_answer_bytes, ${last('answer_kept', ENDED)} AS x_answer_kept,
+    ${last('answer_digest', ENDED)} AS x_answer_digest
+    FROM {events} AS e WHERE e.kind IN ('decided', 'refused', 'completed', 'failed', 'settled', 'hold')
     GROUP BY e.exchange_id HAVING countIf(${ASKED}) > 0)`,
 }
 
@@ -259,6 +305,52 @@ const DENIALS: View = {
   from: "{events} AS e WHERE e.kind = 'refused' OR (e.kind = 'decided' AND e.effect = 'deny')",
 }
 
+const BODIES: View = {
+  name: 'bodies',
+  comment: 'one row per recorded body: what of it is kept in `payloads`, without its content',
+  columns: [
+    ['exchange_id', 'UUID', 'the exchange'],
+    [
+      'direction',
+      'String',
+      'request, answer or sealed: originals of masked values, encrypted for the auditors',
+      'b_direction',
+    ],
+    ['asked_at', MILLIS, 'when the exchange was asked, UTC', ASKED_AT],
+    ['begun_at', TIME, 'when its first piece went out or came in, UTC', 'b_begun_at'],
+    ['ended_at', TIME, 'when its last did, UTC', 'b_ended_at'],
+    ['type', 'String', 'its content type', 'b_type'],
+    ['pieces', 'UInt64', 'how many rows of `payloads`', 'b_pieces'],
+    ['bytes', 'UInt64', 'how many bytes of it are kept', 'b_bytes'],
+    ['ended', 'Bool', 'its last piece is there; false: it is on its way, or a crash cut it', 'b_ended'],
+    ['mark', 'String', 'why the body is not whole; empty where it is', 'b_mark'],
+    ['digests', 'UInt64', 'how many secret values are digests in it', 'b_digests'],
+    ['issuer', 'String', 'who vouched for the principal', 'b_issuer'],
+    ['principal', 'String', 'who asked', 'b_subject'],
+    ['connection', 'String', 'the upstream', 'b_connection'],
+    ['kept_until', 'Date', 'the day until which it is kept', 'b_retain_until'],
+  ],
+  from: `(SELECT e.exchange_id AS exchange_id, e.direction AS b_direction, min(e.ts) AS b_begun_at, max(e.ts) AS b_ended_at,
+    any(e.type) AS b_type, count() AS b_pieces, sum(length(e.content)) AS b_bytes, max(e.is_last) AS b_ended,
+    anyIf(e.mark, e.is_last) AS b_mark, sum(length(e.digests)) AS b_digests, any(e.issuer) AS b_issuer,
+    any(e.subject) AS b_subject, any(e.connection) AS b_connection, min(e.retain_until) AS b_retain_until
+    FROM {payloads} AS e GROUP BY e.exchange_id, e.direction)`,
+}
+
+const POLICIES: View = {
+  name: 'policies',
+  comment: 'the documents in force since a gateway started or loaded others: policies, access lists, one row each',
+  columns: [
+    ['since', TIME, 'UTC', 'ts'],
+    ['writer', 'String', 'the gateway'],
+    ['policy', 'String', 'digest of the policies, as decisions name it'],
+    ['path', 'String', 'the path of the document', 'p_document.1'],
+    ['document', 'String', 'its text', 'p_document.2'],
+  ],
+  from: `{events} AS e ARRAY JOIN JSONExtractKeysAndValues(e.documents, 'String') AS p_document
+    WHERE e.kind IN ('started', 'policy') AND e.documents != ''`,
+}
+
 /** Every view of the newest schema. */
 export const VIEWS: readonly View[] = [
   EXCHANGES,
@@ -269,15 +361,45 @@ export const VIEWS: readonly View[] = [
   FINDINGS,
   RESOURCES,
   DENIALS,
+  BODIES,
+  POLICIES,
 ]
+
+/** The type under which a view shows a column: that of the table where it is the table's own. */
+export function shownType([name, type, , expression = name]: ViewColumn): string {
+  const own = TABLE_TYPES.get(expression)
+  return own !== undefined && plain(own) === type ? own : type
+}
+
+const WORD = 'LowCardinality(String)'
+
+/** By name. Where both tables have one, it is of the same type. */
+const TABLE_TYPES: ReadonlyMap<string, string> = new Map([
+  ...COLUMNS.map(({ name, codec }) => [name, codec.type] as const),
+  ...PAYLOAD_COLUMNS.map(([name, codec]) => [name, codec.type] as const),
+  // What ARRAY JOIN makes of lists of words.
+  ...['r_action', 'r_table', 'r_via', 'm_table', 'm_column', 'm_strategy'].map((name) => [name, WORD] as const),
+])
+
+/** A type without how it is stored. */
+function plain(type: string): string {
+  return type.replaceAll(/LowCardinality\(([^()]*)\)/g, '$1')
+}
+
+/** Not cast: what is there has this type. */
+function isOwn([name, type, , expression = name]: ViewColumn): boolean {
+  const own = TABLE_TYPES.get(expression)
+  return expression === ASKED_AT || (own !== undefined && plain(own) === type)
+}
 
 /** The statement that makes a view in `database`, a plain identifier. */
 export function viewSql(database: string, view: View): string {
-  const columns = view.columns.map(([name, type, comment]) => `\`${name}\` ${type} COMMENT ${quote(comment)}`)
-  const values = view.columns.map(
-    ([name, type, , expression = `\`${name}\``]) => `CAST(${expression}, ${quote(type)}) AS \`${name}\``,
-  )
-  const from = view.from.replace('{events}', `\`${database}\`.events`)
+  const columns = view.columns.map((column) => `\`${column[0]}\` ${shownType(column)} COMMENT ${quote(column[2])}`)
+  const values = view.columns.map((column) => {
+    const [name, type, , expression = `\`${name}\``] = column
+    return `${isOwn(column) ? expression : `CAST(${expression}, ${quote(type)})`} AS \`${name}\``
+  })
+  const from = view.from.replaceAll(/\{(events|payloads)\}/g, (_, table: string) => `\`${database}\`.${table}`)
   return [
     `CREATE OR REPLACE VIEW \`${database}\`.\`${view.name}\` (${columns.join(', ')}) AS`,
     `SELECT ${values.join(', ')} FROM ${from}`,
