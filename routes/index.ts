@@ -3,12 +3,14 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Approvals } from '../src/approvals.ts'
 import type { Auditor } from '../src/auditor.ts'
 import type { Directory } from '../src/directory.ts'
+import type { Exporter } from '../src/exporter.ts'
 import { Failure } from '../src/failure.ts'
 import type { Gateway } from '../src/gateway.ts'
 import type { Health } from '../src/health.ts'
 import type { Runtime } from '../src/runtime.ts'
 import { mountAudit } from './audit.ts'
 import { mountConnections } from './connections.ts'
+import { mountEvidence } from './evidence.ts'
 import { mountHealth } from './health.ts'
 import { mountHolds } from './holds.ts'
 import { failureAnswer, notFoundAnswer } from './problem.ts'
@@ -20,6 +22,7 @@ export interface Services {
   readonly gateway: Gateway
   readonly approvals: Approvals
   readonly auditor: Auditor
+  readonly exporter: Exporter
   readonly directory: Directory
   readonly health: Health
   readonly version: string
@@ -37,6 +40,7 @@ export function createApp(services: Services): OpenAPIHono {
   mountQuery(app, services)
   mountHolds(app, services)
   mountAudit(app, services)
+  mountEvidence(app, services)
   mountConnections(app, runtime, services.directory)
   mountHealth(app, services.health)
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })

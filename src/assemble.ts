@@ -3,7 +3,14 @@
  * (files, databases, client libraries) it is handed as a `Machine`.
  */
 import { Approvals } from './approvals.ts'
-import type { AuditLog, AuditReader, HabitReader, PayloadLog, UnfinishedReader } from './audit/contract.ts'
+import type {
+  AuditLog,
+  AuditReader,
+  EvidenceExporter,
+  HabitReader,
+  PayloadLog,
+  UnfinishedReader,
+} from './audit/contract.ts'
 import { Auditor } from './auditor.ts'
 import { createCatalog } from './catalog/index.ts'
 import type { BigQueryConfig, Config, RestConfig } from './config.ts'
@@ -15,6 +22,7 @@ import { Directory } from './directory.ts'
 import { recordable, sameDocuments, type Documents } from './documents.ts'
 import { Door } from './door.ts'
 import type { Principal } from './exchange.ts'
+import { Exporter } from './exporter.ts'
 import { Failure } from './failure.ts'
 import { termsOf, type ActivePlugin, type Provided } from './fulfil.ts'
 import { Gateway, type Connection, type InForce, type Limits } from './gateway.ts'
@@ -52,18 +60,24 @@ export interface Machine {
   openAudit(): Promise<AuditLog>
   /** The log of bodies; absent where there is none. */
   openPayloads?(): Promise<PayloadLog>
-  openReader(): Promise<(AuditReader & HabitReader & UnfinishedReader & { close(): Promise<void> }) | undefined>
+  openReader(): Promise<OpenReader | undefined>
   connect(name: string, config: BigQueryConfig): Connector
   connectRest(name: string, config: RestConfig): RestClient
   /** The OpenAPI document that a connection names, JSON or YAML, read. */
   readOpenApi(path: string): Promise<unknown>
 }
 
+/** What is read of the store of evidence. */
+export type OpenReader = AuditReader &
+  HabitReader &
+  UnfinishedReader & { readonly evidence: EvidenceExporter; close(): Promise<void> }
+
 /** The gateway with all that serves it. */
 export interface Assembled {
   readonly gateway: Gateway
   readonly approvals: Approvals
   readonly auditor: Auditor
+  readonly exporter: Exporter
   readonly directory: Directory
   readonly health: Health
   /** Loads the policies and the API keys anew. Where anything is wrong with them the old ones stay; the answer says what. */
@@ -161,6 +175,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
     gateway: new Gateway({ ...shared, writer }),
     approvals,
     auditor: new Auditor({ ...shared, ...config.auditors, ...(reader && { reader }) }),
+    exporter: new Exporter({ ...shared, ...config.auditors, ...(reader && { evidence: reader.evidence }) }),
     directory: new Directory(shared),
     health: new Health(probes(identity, store, connections, reader), audit, inflight, payloads),
     reload: oneByOne(reload),

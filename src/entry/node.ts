@@ -17,6 +17,7 @@ import { clickHouseSink, fileSink, lineSink } from '../audit/chain/sinks.node.ts
 import { createWitness } from '../audit/chain/witness.ts'
 import { openClickHouse } from '../audit/clickhouse.node.ts'
 import type { Files } from '../audit/files.node.ts'
+import { createExporter } from '../audit/evidence/index.ts'
 import { openAuditLog, type ChainedJournal } from '../audit/log.node.ts'
 import { renderKey, type Signer } from '../audit/proof/note.ts'
 import type { ClickHouse } from '../audit/reader/contract.ts'
@@ -41,6 +42,7 @@ import type { LogLevel, Runtime } from '../runtime.ts'
 import { nodeSqlParser } from '../statement/node-sql-parser.ts'
 import { openBodies } from './bodies.ts'
 import { createRuntime } from './runtime.ts'
+import { openSiem } from './siem.ts'
 
 /** A configuration file, read and checked, and the folder that its relative paths start from. */
 export interface Loaded {
@@ -188,6 +190,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
     throw new Refusal(`the data folder ${data} cannot be made: ${cause.code}\nset SLUICE_DATA to another`, { cause })
   })
   const writer = await writerOf(data)
+  const version = await versionOf()
   const { clickhouse, journal, retainDays } = config.audit
   const clickhouseOptions = clickhouse && {
     url: clickhouse.url,
@@ -202,7 +205,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
     parser: await parserModule(),
     listTables: nodeSqlParser(),
     plugins,
-    version: await versionOf(),
+    version,
     readPolicies: async () => (await readPolicyFiles(loaded)).filter((file) => !isCasesFile(file.path)),
     readApiKeys: () => readApiKeys(loaded),
     openStore: () => openSqliteStore({ path: join(data, 'state.db'), clock: runtime.clock, writer }),
@@ -221,6 +224,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
         log: runtime.log,
         limits: { maxBytes: journal.maxBytes, segmentBytes: journal.segmentBytes },
         retention: () => retainDays,
+        followers: await openSiem({ siem: config.audit.siem, base, runtime, writer, version }),
         ...(store && database && { clickhouse: store, database }),
       })
     },
@@ -237,7 +241,15 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
       if (clickhouseOptions === undefined) return undefined
       const client = openClickHouse(clickhouseOptions)
       const reader = createReader({ client, database: clickhouseOptions.database })
-      return { ...reader, ...createHabits(client), ...createUnfinished(client), close: () => client.close() }
+      const signers = await checkpointSigners(loaded, data, runtime.secrets)
+      const evidence = createExporter({
+        client,
+        verifierKeys: signers.map(({ verifier }) => renderKey(verifier)),
+        sha256,
+        version,
+        now: () => runtime.clock.now(),
+      })
+      return { ...reader, ...createHabits(client), ...createUnfinished(client), evidence, close: () => client.close() }
     },
     connect: (name, options) => connectBigQuery(name, options, base),
     connectRest: (name, options) => createRestClient(name, options, runtime),
