@@ -4,8 +4,8 @@ import type { Permitted } from '../exchange.ts'
 import { Failure } from '../failure.ts'
 import type { Originals } from '../plugin.ts'
 
-/** Characters of originals that are encrypted together. */
-const PIECE = 65_536
+/** Characters of originals that are encrypted together: whatever they are, the line is not larger than a piece of the log. */
+const PIECE = 24_576
 
 /** Most characters of one original; of all of an exchange. */
 const ONE_MOST = 16_384
