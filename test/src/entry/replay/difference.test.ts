@@ -118,6 +118,8 @@ test('lines are whole wherever the pieces end, letters of several bytes too', as
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
   }
   for (let size = 1; size <= bytes.length; size++) {
-    expect(await Array.fromAsync(linesOf(pieces(size)))).toEqual(['["ä"]', '["😀"]', '["c"]'])
+    const lines: string[] = []
+    for await (const line of linesOf(pieces(size))) lines.push(line)
+    expect(lines).toEqual(['["ä"]', '["😀"]', '["c"]'])
   }
 })
