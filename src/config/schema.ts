@@ -40,6 +40,7 @@ export const DEFAULTS = {
   },
   clickhouse: { username: 'default', database: 'sluice', requestTimeout: '30s' },
   siem: { timeout: '10s', format: 'ndjson' },
+  store: { schema: 'sluice' },
   auditors: { groups: ['auditors'] },
 } as const
 
@@ -441,6 +442,31 @@ function audit(values: Values) {
     .prefault({})
 }
 
+/** Where holds, keys and budgets are kept. */
+function store({ text }: Values) {
+  return z
+    .discriminatedUnion(
+      'type',
+      [
+        z
+          .strictObject({ type: z.literal('sqlite') })
+          .describe('A file with the data: for one gateway, or several of one machine.'),
+        z
+          .strictObject({
+            type: z.literal('postgres'),
+            url: secret().describe('A reference to `postgres://user:password@host/database?sslmode=verify-full`.'),
+            schema: text('a schema of small letters, digits and `_`', (value) =>
+              /^[a-z_][a-z0-9_]{0,62}$/.test(value),
+            ).prefault(DEFAULTS.store.schema),
+          })
+          .describe('For several gateways.'),
+      ],
+      { error: (issue) => (issue.code === 'invalid_union' ? 'a `type` of `sqlite` or `postgres`' : undefined) },
+    )
+    .prefault({ type: 'sqlite' })
+    .describe('Where holds, idempotency keys and budgets are kept.')
+}
+
 /** One destination of records as OCSF. */
 function siem({ duration, url, text, path }: Values) {
   const name = text(NAME_WORDS, (value) => NAME.test(value)).describe('Names how far it has come: keep it.')
@@ -506,6 +532,7 @@ export function configSchema(env: Env) {
       policies: path().prefault(DEFAULTS.policies).describe('Folder of policy documents.'),
       listeners: listeners(values),
       issuers: z.array(issuer(values)).max(50).default([]).describe('Whose tokens are accepted.'),
+      store: store(values),
       apiKeys: z
         .strictObject({
           file: path().exactOptional().describe('A YAML file with a list of keys, of the same shape as `list`.'),

@@ -36,6 +36,8 @@ import {
 } from '../config.ts'
 import { connectBigQuery } from '../connection/bigquery/client.node.ts'
 import { createRestClient } from '../connection/rest/client.node.ts'
+import type { Store } from '../hold/contract.ts'
+import { openPostgresStore } from '../hold/postgres.node.ts'
 import { openSqliteStore } from '../hold/sqlite.node.ts'
 import { isCasesFile, type SourceFile } from '../policy/index.ts'
 import type { LogLevel, Runtime } from '../runtime.ts'
@@ -154,6 +156,17 @@ export async function serve(loaded: Loaded, instead: Instead = {}): Promise<Serv
   }
 }
 
+/** Where holds are kept, as the configuration has it. */
+async function openStore(
+  store: Config['store'],
+  data: string,
+  writer: string,
+  { clock, log, secrets }: Runtime,
+): Promise<Store> {
+  if (store.type === 'sqlite') return openSqliteStore({ path: join(data, 'state.db'), clock, writer })
+  return openPostgresStore({ url: await secrets.read(store.url), schema: store.schema, clock, log, writer })
+}
+
 /** Connections by the host names under which they are asked for. */
 function hostsOf({ connections }: Config): ReadonlyMap<string, string> {
   return new Map(
@@ -208,7 +221,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
     version,
     readPolicies: async () => (await readPolicyFiles(loaded)).filter((file) => !isCasesFile(file.path)),
     readApiKeys: () => readApiKeys(loaded),
-    openStore: () => openSqliteStore({ path: join(data, 'state.db'), clock: runtime.clock, writer }),
+    openStore: () => openStore(config.store, data, writer, runtime),
     async openAudit() {
       // `default` is always there: the audit's own database may still have to be made.
       const store = clickhouseOptions && openClickHouse({ ...clickhouseOptions, database: 'default' })

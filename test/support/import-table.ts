@@ -71,6 +71,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'jsonpath-plus': ['plugins/', 'test/'],
   'modern-tar': ['src/audit/', 'test/'],
   '@noble/hashes': ['src/statement/'],
+  postgres: ['src/hold/', 'test/'],
   undici: ['src/entry/', 'src/connection/', 'test/', 'bench/'],
 }
 

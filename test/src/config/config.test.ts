@@ -90,6 +90,7 @@ describe('a configuration', () => {
         inspectTimeout: 10_000,
         idempotencyKeys: 86_400_000,
       },
+      store: { type: 'sqlite' },
       holds: { expiresIn: 3_600_000, maxWait: 300_000, maxPendingPerPrincipal: 1_000 },
       audit: {
         journal: { maxBytes: 4 * 2 ** 30, segmentBytes: 2 ** 24 },
