@@ -1,5 +1,5 @@
 /** Whether each part is ready, and figures for Prometheus. */
-import type { AuditLog, PayloadLog } from './audit/contract.ts'
+import type { AuditLog, AuditStatus, DestinationStatus, PayloadLog } from './audit/contract.ts'
 import { asFailure, type Failure } from './failure.ts'
 import type { Inflight } from './inflight.ts'
 
@@ -55,12 +55,17 @@ export class Health {
 
   /** In Prometheus' text format. */
   metrics(): string {
-    const { writable, tight, backlogRecords, backlogBytes, deliveredAt, deliveryProblem } = this.#audit.status()
+    const status = this.#audit.status()
+    const { writable, tight, backlogRecords, backlogBytes, deliveredAt, deliveryProblem } = status
     const gauges: readonly (readonly [string, string, number])[] = [
       ['sluice_inflight', 'requests under way', this.#inflight.count],
       ['sluice_audit_journal_writable', '1 while the journal takes records', writable ? 1 : 0],
       ['sluice_audit_journal_tight', '1 while the journal is filling up or slow', tight ? 1 : 0],
-      ['sluice_audit_backlog_records', 'records that are durable here and not yet in ClickHouse', backlogRecords],
+      [
+        'sluice_audit_backlog_records',
+        'records that are durable here and that ClickHouse, or a SIEM, does not have',
+        backlogRecords,
+      ],
       ['sluice_audit_backlog_bytes', 'bytes of them', backlogBytes],
       [
         'sluice_audit_delivery_problem',
@@ -69,9 +74,8 @@ export class Health {
       ],
       ['sluice_audit_delivered_timestamp_seconds', 'time of the last delivery', (deliveredAt ?? 0) / 1000],
     ]
-    return [...gauges, ...this.#bodies()]
-      .map(([name, help, value]) => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`)
-      .join('')
+    const plain = [...gauges, ...this.#bodies()].map(([name, help, value]) => `${head(name, help)}${name} ${value}\n`)
+    return [...plain, ...byDestination(status)].join('')
   }
 
   /** Of the log of bodies, which only those requests need whose bodies are recorded. */
@@ -88,6 +92,25 @@ export class Health {
       ],
     ]
   }
+}
+
+/** One figure each for everyone who is handed records; their names are of small letters, digits and dashes. */
+function byDestination({ destinations = [] }: AuditStatus): readonly string[] {
+  const figures: readonly (readonly [string, string, (of: DestinationStatus) => number])[] = [
+    ['lag_records', 'records that are durable here and that it does not have', ({ lagRecords }) => lagRecords],
+    ['problem', '1 while records do not reach it', ({ problem }) => (problem === undefined ? 0 : 1)],
+    ['delivered_timestamp_seconds', 'time of the last delivery', ({ deliveredAt = 0 }) => deliveredAt / 1000],
+  ]
+  if (destinations.length === 0) return []
+  return figures.map(([figure, help, value]) => {
+    const name = `sluice_audit_destination_${figure}`
+    const lines = destinations.map((of) => `${name}{destination="${of.name}"} ${value(of)}\n`)
+    return `${head(name, help)}${lines.join('')}`
+  })
+}
+
+function head(name: string, help: string): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n`
 }
 
 async function problemOf(ready: Probe['ready'], signal: AbortSignal): Promise<Failure | undefined> {

@@ -148,13 +148,27 @@ export interface AuditStatus {
   readonly writable: boolean
   /** The journal is filling up or slow: a connection that is careful stops here, before nothing can be recorded. */
   readonly tight: boolean
-  /** Records that are durable here and not yet in ClickHouse. */
+  /** Records that are durable here and that not everyone who is to have them has: ClickHouse, a SIEM. */
   readonly backlogRecords: number
   readonly backlogBytes: number
-  /** Milliseconds since 1970 UTC of the last delivery, if there was one. */
+  /** Milliseconds since 1970 UTC of the last delivery to ClickHouse, if there was one. */
   readonly deliveredAt?: number
-  /** Why delivery does not get on, if it does not. */
+  /** Why delivery to ClickHouse does not get on, if it does not. */
   readonly deliveryProblem?: string
+  /** Everyone who is handed records. */
+  readonly destinations?: readonly DestinationStatus[]
+}
+
+/** How far one of those is who are handed records. */
+export interface DestinationStatus {
+  /** `chain`, `clickhouse`, `siem-soc`. */
+  readonly name: string
+  /** Records that are durable here and that it does not have. */
+  readonly lagRecords: number
+  /** Milliseconds since 1970 UTC of the last delivery since the gateway was started, if there was one. */
+  readonly deliveredAt?: number
+  /** Why delivery does not get on, if it does not: a code. */
+  readonly problem?: string
 }
 
 /** Bodies of exchanges, as far as policy wants them kept; a log of its own beside that of the records. */

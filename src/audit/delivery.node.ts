@@ -68,6 +68,11 @@ export class Deliveries {
     }
   }
 
+  /** Records that are in the journal and that this destination does not have. */
+  lagOf(name: string): number {
+    return this.#journal.recordsBehind(this.#position(name))
+  }
+
   #position(name: string): number {
     const position = this.#positions.get(name)
     if (position === undefined) throw new Error(`no destination ${name}`)

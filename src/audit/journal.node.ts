@@ -207,6 +207,12 @@ export class Journal {
     return this.#sealed.find((sealed) => sealed.segment > segment)
   }
 
+  /** Records that are here behind `segment`, those that are in no sealed segment yet among them. */
+  recordsBehind(segment: number): number {
+    const behind = this.#sealed.filter((sealed) => sealed.segment > segment)
+    return behind.reduce((sum, { records }) => sum + records, this.#current.records)
+  }
+
   /** The rows of a sealed segment, each as it goes to ClickHouse. `undefined`: it is damaged. */
   async read(sealed: SealedSegment): Promise<readonly Uint8Array[] | undefined> {
     const raw = await this.#parts.files.read(nameOf(sealed.segment))

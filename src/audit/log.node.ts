@@ -7,7 +7,7 @@ import { Failure } from '../failure.ts'
 import type { Chain } from './chain/contract.ts'
 import { sha256 } from './chain/keys.node.ts'
 import { segmentRows } from './chain/segment-row.ts'
-import type { AuditLog, AuditRecord, AuditStatus, RecordKind } from './contract.ts'
+import type { AuditLog, AuditRecord, AuditStatus, DestinationStatus, RecordKind } from './contract.ts'
 import { Deliveries, keptPosition } from './delivery.node.ts'
 import { filesIn, type Files } from './files.node.ts'
 import { Journal, JOURNAL_LIMITS, type JournalLimits, type SealedSegment } from './journal.node.ts'
@@ -15,7 +15,7 @@ import { lockFolder, type FolderLock } from './lock.node.ts'
 import { columnNames, encodeUnplaced, toRow } from './record.ts'
 import { createMigrator, type Commander } from './schema.ts'
 import { RECORDS } from './segment.node.ts'
-import { Shipper, SHIP_LIMITS, type Deliver, type SealedRows, type ShipLimits } from './ship.ts'
+import { Shipper, SHIP_LIMITS, type Deliver, type SealedRows, type ShipLimits, type ShipStatus } from './ship.ts'
 import { createSegmentStorage, createStorage, type Inserter } from './storage.ts'
 
 /** What the log asks of ClickHouse; its session's database MUST be one that exists before ours does: `default`. */
@@ -26,6 +26,8 @@ export interface Follower {
   /** Of small letters, digits and dashes; names how far it has come. */
   readonly name: string
   readonly deliver: Deliver<SealedRows>
+  /** Takes note, for good, that the records of a segment cannot be read any more. */
+  damaged(sealed: SealedRows, signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -94,12 +96,12 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     const journal = await Journal.open({ files, kind: RECORDS, newEpoch: newId, clock, log, limits })
     const { epoch, oldest } = journal
     const chain = await options.chain?.({ files, epoch, oldest, extended: await keptPosition(files, CHAIN, epoch) })
-    const shippers = await shippersOf(journal, files, chain, options, limits)
+    const { shippers, deliveries } = await shippersOf(journal, files, chain, options, limits)
     if (options.clickhouse === undefined) {
       log('warn', 'no ClickHouse is configured: audit records stay in the journal')
     }
     chain?.start()
-    return new NodeAuditLog(options, journal, chain, shippers, lock)
+    return new NodeAuditLog(options, { journal, chain, shippers, deliveries, lock })
   } catch (error) {
     lock.release()
     throw error
@@ -108,27 +110,31 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
 
 type Shippers = ReadonlyMap<string, Shipper<SealedSegment>>
 
+interface Opened {
+  readonly journal: Journal
+  readonly chain: Chain | undefined
+  readonly shippers: Shippers
+  readonly deliveries: Deliveries
+  readonly lock: FolderLock
+}
+
 class NodeAuditLog implements AuditLog {
   readonly #options: AuditLogOptions
   readonly #journal: Journal
   readonly #chain: Chain | undefined
   readonly #shippers: Shippers
+  readonly #deliveries: Deliveries
   readonly #lock: FolderLock
   #closing: Promise<void> | undefined
   /** The time of the last record, in milliseconds. */
   #lastAt = 0
 
-  constructor(
-    options: AuditLogOptions,
-    journal: Journal,
-    chain: Chain | undefined,
-    shippers: Shippers,
-    lock: FolderLock,
-  ) {
+  constructor(options: AuditLogOptions, { journal, chain, shippers, deliveries, lock }: Opened) {
     this.#options = options
     this.#journal = journal
     this.#chain = chain
     this.#shippers = shippers
+    this.#deliveries = deliveries
     this.#lock = lock
   }
 
@@ -153,7 +159,12 @@ class NodeAuditLog implements AuditLog {
       backlogBytes,
       ...(deliveredAt !== undefined && { deliveredAt }),
       ...(deliveryProblem !== undefined && { deliveryProblem }),
+      destinations: Array.from(this.#shippers, ([name, shipper]) => this.#destination(name, shipper.status())),
     }
+  }
+
+  #destination(name: string, status: ShipStatus): DestinationStatus {
+    return { name, lagRecords: this.#deliveries.lagOf(name), ...status }
   }
 
   close(): Promise<void> {
@@ -201,7 +212,7 @@ async function shippersOf(
   chain: Chain | undefined,
   { clickhouse, database = DATABASE, followers = [], clock, log, writer }: AuditLogOptions,
   limits: ShipLimits,
-): Promise<Shippers> {
+): Promise<Pick<Opened, 'shippers' | 'deliveries'>> {
   const destinations = new Map<string, Deliver<SealedSegment>>()
   /** What else is told of a segment that cannot be read, before it is set aside. */
   const damages = new Map<string, (sealed: SealedSegment) => Promise<void>>()
@@ -223,7 +234,10 @@ async function shippersOf(
       damages.set(CLICKHOUSE, (sealed) => hashes(sealed, undefined, AbortSignal.timeout(limits.tryMs)))
     }
   }
-  for (const { name, deliver } of followers) destinations.set(name, deliver)
+  for (const follower of followers) {
+    destinations.set(follower.name, (sealed, rows, signal) => follower.deliver(sealed, rows, signal))
+    damages.set(follower.name, (sealed) => follower.damaged(sealed, AbortSignal.timeout(limits.tryMs)))
+  }
   // Named though it is not configured: nothing is removed that the store of evidence has not had.
   const names = [...new Set([...destinations.keys(), CLICKHOUSE])]
   // What is in the tree, the tree knows better than a cursor.
@@ -242,7 +256,7 @@ async function shippersOf(
   journal.onSealed = wake
   deliveries.onDelivered = wake
   for (const shipper of shippers.values()) shipper.start()
-  return shippers
+  return { shippers, deliveries }
 }
 
 function damageTold(

@@ -20,7 +20,10 @@ export function eventAt(
   { writer, version, clock }: Source,
   mostChars: number,
 ): OcsfEvent {
-  const place = { writer, segment: sealed.segment, sequence: sealed.firstSeq + at, now: clock.now() }
+  const { segment, firstSeq, records } = sealed
+  // Fewer rows than records: the segment is damaged, and its one row stands for all.
+  const lost = rows.length < records ? records : 1
+  const place = { writer, segment, sequence: firstSeq + at, lost, now: clock.now() }
   return ocsfOf(rows[at] ?? new Uint8Array(0), sealed.schema, place, { version, mostChars })
 }
 

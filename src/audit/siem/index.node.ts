@@ -53,8 +53,15 @@ export async function createSiem(
 
 async function followerOf(destination: SiemDestination, parts: SiemParts): Promise<Follower> {
   const deliver = destination.type === 'https' ? await httpsOf(destination, parts) : syslogOf(destination, parts)
-  // Of its own, so that none can stand for another destination of the journal. Connections end with what they carry.
-  return { name: `siem-${destination.name}`, deliver, close: async () => {} }
+  return {
+    // Of its own, so that none can stand for another destination of the journal.
+    name: `siem-${destination.name}`,
+    deliver,
+    // One event, made of a row that cannot be read, stands for all of them.
+    damaged: (sealed, signal) => deliver(sealed, [new Uint8Array(0)], signal),
+    // Connections end with what they carry.
+    close: async () => {},
+  }
 }
 
 async function httpsOf({ url, format, timeout, authorization }: HttpsDestination, parts: SiemParts) {

@@ -43,6 +43,8 @@ export interface Place {
   readonly writer: string
   readonly segment: number
   readonly sequence: number
+  /** Records from there on that cannot be read, should this be one. */
+  readonly lost: number
   /** Milliseconds since 1970 UTC, for a row that cannot be read. */
   readonly now: number
 }
@@ -212,7 +214,7 @@ function jsonOf(text: string): unknown {
 }
 
 /** A base event that says which record could not be read. */
-function unreadable({ writer, segment, sequence, now }: Place, { version }: OcsfOptions): OcsfEvent {
+function unreadable({ writer, segment, sequence, lost, now }: Place, { version }: OcsfOptions): OcsfEvent {
   return {
     category_uid: 0,
     category_name: 'Uncategorized',
@@ -227,7 +229,7 @@ function unreadable({ writer, segment, sequence, now }: Place, { version }: Ocsf
     status_id: 2,
     status: 'Failure',
     time: now,
-    message: 'an audit record cannot be read',
+    message: lost === 1 ? 'an audit record cannot be read' : `${lost} audit records cannot be read`,
     metadata: {
       version: OCSF_VERSION,
       product: productOf(version),
@@ -236,7 +238,7 @@ function unreadable({ writer, segment, sequence, now }: Place, { version }: Ocsf
       log_provider: writer,
       sequence,
     },
-    unmapped: { writer, segment },
+    unmapped: { writer, segment, records: lost },
   }
 }
 

@@ -96,6 +96,7 @@ test('what is appended reaches ClickHouse, in order, and leaves the journal', as
     backlogRecords: 0,
     backlogBytes: 0,
     deliveredAt: clock.now(),
+    destinations: [{ name: 'clickhouse', lagRecords: 0, deliveredAt: clock.now() }],
   })
   expect(clickhouse.notes).toEqual(['note 1', 'note 2', 'note 3', 'note 4', 'note 5', ''])
   expect(clickhouse.rows.map(({ writer_seq }) => writer_seq)).toEqual([1, 2, 3, 4, 5, 6])

@@ -341,7 +341,7 @@ test('what is too long is cut, and the event says so', () => {
 })
 
 describe('a row in the journal', () => {
-  const place = { writer: 'gateway-1', segment: 7, sequence: 99, now: at }
+  const place = { writer: 'gateway-1', segment: 7, sequence: 99, lost: 1, now: at }
 
   test('is read by the version of its schema', () => {
     const row = rowOf(decidedFully)
@@ -356,7 +356,7 @@ describe('a row in the journal', () => {
       severity: 'High',
       message: 'an audit record cannot be read',
       metadata: { sequence: 99, log_provider: 'gateway-1' },
-      unmapped: { segment: 7 },
+      unmapped: { segment: 7, records: 1 },
     })
   })
 })

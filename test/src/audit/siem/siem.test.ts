@@ -1,9 +1,13 @@
 /** From the journal to the SIEM: what is durable arrives, whatever breaks in between. */
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { AuditLog } from '../../../../src/audit/contract.ts'
 import { openAuditLog, type AuditLogOptions } from '../../../../src/audit/log.node.ts'
 import { createSiem, type SiemDestination } from '../../../../src/audit/siem/index.node.ts'
 import { Failure } from '../../../../src/failure.ts'
+import { Health } from '../../../../src/health.ts'
+import { Inflight } from '../../../../src/inflight.ts'
 import { clock, decidedFully, ids, noted, quiet, tempDir } from '../stage.ts'
 import { CA, HttpsReceiver, SyslogReceiver } from './receivers.ts'
 
@@ -111,6 +115,55 @@ describe('records reach the SIEM without a ClickHouse', () => {
     expect(lake.taken).toEqual([])
     lake.mood = undefined
     await soon(() => expect(lake.sequences).toEqual(upTo(5)))
+  })
+})
+
+describe('how far each is', () => {
+  test('is told by the status and as metrics', async () => {
+    const soc = await SyslogReceiver.open()
+    const lake = await HttpsReceiver.open()
+    lake.mood = () => ({ status: 403 })
+    const log = await open(await tempDir(), [syslog(soc), https(lake)], { fetch: lake.fetch })
+    for (let n = 1; n <= 3; n++) await log.append(noted(n))
+    await soon(() =>
+      expect(log.status().destinations).toEqual([
+        { name: 'siem-soc', lagRecords: 0, deliveredAt: clock.now() },
+        { name: 'siem-lake', lagRecords: 3, problem: 'http_403' },
+      ]),
+    )
+    const metrics = new Health([], log, new Inflight(1, 1)).metrics()
+    expect(metrics.match(/^sluice_audit_destination_.*$/gm)).toEqual([
+      'sluice_audit_destination_lag_records{destination="siem-soc"} 0',
+      'sluice_audit_destination_lag_records{destination="siem-lake"} 3',
+      'sluice_audit_destination_problem{destination="siem-soc"} 0',
+      'sluice_audit_destination_problem{destination="siem-lake"} 1',
+      `sluice_audit_destination_delivered_timestamp_seconds{destination="siem-soc"} ${clock.now() / 1000}`,
+      'sluice_audit_destination_delivered_timestamp_seconds{destination="siem-lake"} 0',
+    ])
+  })
+
+  test('a part of the journal that is damaged is an event, so that no record is missing in silence', async () => {
+    const dir = await tempDir()
+    for (const first of [1, 3]) {
+      const log = await open(dir, [], { limits: { sealAfterMs: 60_000 } })
+      await log.append(noted(first))
+      await log.append(noted(first + 1))
+      await log.close()
+    }
+    const [damaged = ''] = (await readdir(dir)).filter((name) => name.startsWith('seg-'))
+    const bytes = await readFile(join(dir, damaged))
+    bytes[bytes.length - 30]! ^= 1
+    await writeFile(join(dir, damaged), bytes)
+
+    const soc = await SyslogReceiver.open()
+    await open(dir, [syslog(soc)])
+    await soon(() => expect(soc.sequences).toEqual([1, 3, 4]))
+    expect(soc.messages[0]?.event).toMatchObject({
+      class_uid: 0,
+      severity: 'High',
+      message: '2 audit records cannot be read',
+      unmapped: { records: 2 },
+    })
   })
 })
 
