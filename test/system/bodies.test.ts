@@ -33,6 +33,20 @@ rules:
     obligations:
       record-bodies: { answer: { first: 1MiB }, secrets: [$.id], seal: true }
 `
+const CHANGES = `
+policy: recorded-changes
+description: what is recorded of what writer agents change
+principals: { groups: [writer-agents] }
+connections: [crm]
+rules:
+  - id: change
+    effect: hold
+    resources: [changeCustomer]
+    because: a person looks at each change
+    approvers: { groups: [data-owners] }
+    obligations:
+      record-bodies: { request: full, answer: full, secrets: [$.name] }
+`
 
 let config: string
 let privateKey: string
@@ -47,6 +61,7 @@ beforeAll(async () => {
   privateKey = join(dirname(config), 'private.jwk')
   writeFileSync(privateKey, JSON.stringify(auditor.privateKey))
   writeFileSync(join(dirname(config), 'policies/recorded.yaml'), POLICY)
+  writeFileSync(join(dirname(config), 'policies/recorded-changes.yaml'), CHANGES)
   gateway = await startGateway({ config, env: { SLUICE_DIGEST_KEY: DIGEST_KEY } })
 })
 afterAll(async () => {
@@ -195,6 +210,41 @@ describe('an answer of an API', () => {
     expect(Buffer.byteLength(together(pieces))).toBe(1_048_576)
     expect(pieces.at(-1)?.mark).toMatch(/^1048576 of \d{7} bytes are kept$/)
     expect(pieces.flatMap(({ digests }) => digests)).toHaveLength(5000)
+  })
+})
+
+describe('a request that was approved', () => {
+  it('is recorded when it is sent, and its secrets are in none of its records', async () => {
+    const body = { name: 'Grace Secret', city: 'Lausanne' }
+    const asked = await fetch(`${gateway.url}/proxy/crm/customers/11`, {
+      method: 'PATCH',
+      headers: { Authorization: `Bearer ${await tokenOf('writer')}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    const { hold } = (await asked.json()) as { hold: { id: string; request: { body: { json: unknown } } } }
+    // Whoever approves it sees it whole.
+    expect(hold.request.body.json).toEqual(body)
+    await gateway.post(`/v1/holds/${hold.id}/approve`, 'owner', { comment: 'looked at' })
+    const ran = await gateway.post(`/v1/holds/${hold.id}/run`, 'writer', {})
+    expect(await ran.json()).toMatchObject({ name: 'Grace Secret' })
+    const digest = (await sluice('audit', 'digest', 'Grace Secret')).stdout.trim()
+    const request = together(await piecesOf(hold.id, 'request'))
+    expect(JSON.parse(request)).toEqual({ name: `hmac:${digest}`, city: 'Lausanne' })
+    expect(together(await piecesOf(hold.id, 'answer'))).toContain(`"name":"hmac:${digest}"`)
+    const records = await gateway.audit<Record<string, unknown>>(
+      `SELECT * FROM events WHERE exchange_id = '${hold.id}' ORDER BY ts`,
+      (rows) => rows.some(({ kind }) => kind === 'completed'),
+    )
+    expect(records.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['decided', 'hold', 'completed']))
+    expect(JSON.stringify(records)).not.toContain('Grace Secret')
+    for (const { kind, request_body: text, request_digest: shown } of records) {
+      if (kind !== 'decided' && kind !== 'completed') continue
+      expect([text, shown]).toEqual(['(withheld: policy calls values in it secret)', expect.stringMatching(/^hmac:/)])
+    }
+    const replay = await gateway.get(`/v1/audit/exchanges/${hold.id}/replay?speed=max`, 'auditor')
+    const replayed = await replay.text()
+    expect(replayed).toContain('Lausanne')
+    expect(replayed).not.toContain('Grace Secret')
   })
 })
 
