@@ -35,12 +35,12 @@ export class Dice {
   }
 
   pick<T>(of: readonly T[]): T {
-    return of[this.whole(of.length)]
+    return known(of[this.whole(of.length)])
   }
 
   /** The first of them more often than the last. */
   often<T>(of: readonly T[]): T {
-    return of[Math.floor(this.number() ** 2 * of.length)]
+    return known(of[Math.floor(this.number() ** 2 * of.length)])
   }
 
   hex(digits: number): string {
@@ -54,4 +54,9 @@ export class Dice {
     const variant = '89ab'[this.#next() >>> 30]
     return `${time.slice(0, 8)}-${time.slice(8)}-7${this.hex(3)}-${variant}${this.hex(3)}-${this.hex(12)}`
   }
+}
+
+function known<T>(one: T | undefined): T {
+  if (one === undefined) throw new Error('there is nothing to pick from')
+  return one
 }

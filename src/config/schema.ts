@@ -379,6 +379,19 @@ function audit(values: Values) {
         .describe(
           'Other times for some connections and kinds of records (`payload`: bodies); the first that fits counts.',
         ),
+      legalHolds: z
+        .array(
+          z.strictObject({
+            name: word('the name of the hold'),
+            principals: z.array(word('a principal')).min(1).max(1000).exactOptional(),
+            connections: z.array(word('a connection')).min(1).max(1000).exactOptional(),
+          }),
+        )
+        .max(100)
+        .default([])
+        .describe(
+          'What is recorded of these principals (`ada` or `corp:ada`, and whoever acts for them) on these connections does not expire. What is there already: `sluice audit hold add`.',
+        ),
       bodies: z
         .strictObject({
           maxBytes: bytes('16MiB', '64TiB')
