@@ -58,17 +58,22 @@ export function compare(
   after: Verdict,
   exchange: Pick<Inspected, 'statement'>,
 ): readonly Difference[] {
-  if (before.effect !== after.effect) {
-    const direction = RANK[after.effect] > RANK[before.effect] ? 'loosened' : 'tightened'
-    return [{ direction, what: `${before.effect} → ${after.effect}` }]
-  }
-  const found = [
-    ...differences(before.obligations, after.obligations, exchange),
-    ...ofApprovers(before.approvers, after.approvers),
-    ...ofExpiry(before.expiresAt, after.expiresAt),
-  ]
+  const found = [...ofEffect(before, after), ...ofConsent(before, after, exchange)]
   if (found.length > 0) return found
   return rulesOf(before).join() === rulesOf(after).join() ? [] : [{ direction: 'changed', what: 'other reasons' }]
+}
+
+function ofEffect({ effect: was }: Verdict, { effect: is }: Verdict): readonly Difference[] {
+  if (was === is) return []
+  return [{ direction: RANK[is] > RANK[was] ? 'loosened' : 'tightened', what: `${was} → ${is}` }]
+}
+
+/** What is masked less is so, too, where people must approve it now. */
+function ofConsent(before: Verdict, after: Verdict, exchange: Pick<Inspected, 'statement'>): readonly Difference[] {
+  if (before.effect === 'deny' || after.effect === 'deny') return []
+  const bound = differences(before.obligations, after.obligations, exchange)
+  if (before.effect !== after.effect) return bound
+  return [...bound, ...ofApprovers(before.approvers, after.approvers), ...ofExpiry(before.expiresAt, after.expiresAt)]
 }
 
 /** Each entry must be satisfied: by so many people of any of its groups, with a comment where one is required. */

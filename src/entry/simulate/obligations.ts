@@ -48,6 +48,14 @@ const COMPARE: Readonly<Record<string, Compare>> = {
     }),
     ...ofPassing(was, is),
   ],
+  'mask-patterns': (was, is) => {
+    const gone = was.filter((term) => !is.some((other) => findsAsMuch(other, term)))
+    if (gone.length > 0)
+      return [{ direction: 'loosened', what: `values found by mask-patterns: ${pattern(gone)} → ${pattern(is)}` }]
+    const more = is.filter((term) => !was.some((other) => findsAsMuch(other, term)))
+    if (more.length === 0) return []
+    return [{ direction: 'tightened', what: `values found by mask-patterns: ${pattern(was)} → ${pattern(is)}` }]
+  },
   limits: (was, is) => LIMITS.flatMap((path) => ofLimit(path, lowest(was, path), lowest(is, path))),
 }
 
@@ -143,6 +151,51 @@ function isSame(a: string, b: string): boolean {
 
 function isWithin(name: string, parent: string): boolean {
   return name.toLowerCase().startsWith(`${parent.toLowerCase()}.`)
+}
+
+// ── values that are found by their looks ─────────────────────────────────────────────────────────────────────────
+
+/** Whether a term finds all that another finds, in all of the places, and leaves no more of it. */
+function findsAsMuch(term: unknown, other: unknown): boolean {
+  const [mine, theirs] = [patternOf(term), patternOf(other)]
+  const kinds = mine.kinds === 'all' || (theirs.kinds !== 'all' && isSubset(theirs.kinds, mine.kinds))
+  const columns = mine.columns === undefined || (theirs.columns !== undefined && isSubset(theirs.columns, mine.columns))
+  const isAsStrong = textOf(strongest(theirs.mask, mine.mask)) === textOf(mine.mask)
+  return (
+    kinds && columns && isAsStrong && isSubset(theirs.bodies, mine.bodies) && isSubset(mine.passing, theirs.passing)
+  )
+}
+
+interface Pattern {
+  readonly kinds: 'all' | readonly string[]
+  readonly mask: Mask
+  readonly bodies: readonly string[]
+  readonly columns: readonly string[] | undefined
+  readonly passing: readonly string[]
+}
+
+/** A term with what it means where it says nothing. */
+function patternOf(term: unknown): Pattern {
+  const { kinds, strategy, bodies, columns, passTypes } = recordOf(term)
+  return {
+    kinds: kinds === 'all' ? kinds : listOf(kinds),
+    mask: maskOf((strategy ?? 'redact') as WrittenMask),
+    bodies: bodies === undefined ? ['response'] : listOf(bodies),
+    columns: columns === undefined ? undefined : listOf(columns),
+    passing: listOf(passTypes),
+  }
+}
+
+function isSubset(few: readonly string[], many: readonly string[]): boolean {
+  return few.every((each) => many.includes(each))
+}
+
+function pattern(terms: Terms): string {
+  const words = terms.map((term) => {
+    const { kinds, mask } = patternOf(term)
+    return `${kinds === 'all' ? kinds : kinds.join('|')} ${described(mask)}`
+  })
+  return words.length === 0 ? 'none' : words.join(' and ')
 }
 
 /** Content types that pass without a mask: those that every term lets pass. */

@@ -108,6 +108,32 @@ test('masks of bodies go by way and path; a type that passes unmasked is more', 
   ])
 })
 
+test('values that are found by their looks: a term must find as much, wherever another did, and leave no more', () => {
+  const find = (...terms: object[]): Obligation[] => [{ name: 'mask-patterns', terms }]
+  const cards = { kinds: ['card', 'iban'], strategy: 'partial' }
+  for (const stricter of [
+    { kinds: 'all', strategy: 'redact' },
+    { kinds: 'all' },
+    { kinds: ['iban', 'card'], strategy: 'hash', bodies: ['request', 'response'] },
+  ]) {
+    expect(told(find(cards), find(stricter))[0]).toMatch(/^tightened values found by mask-patterns: /)
+    expect(told(find(stricter), find(cards))[0]).toMatch(/^loosened values found by mask-patterns: /)
+    expect(told(find(cards), find({ kinds: ['card'] }, cards, stricter))[0]).toMatch(/^tightened/)
+  }
+  for (const looser of [
+    { ...cards, kinds: ['card'] },
+    { ...cards, columns: ['shop.tickets.body'] },
+    { ...cards, bodies: ['request'] },
+    { ...cards, passTypes: ['image/png'] },
+  ]) {
+    expect(told(find(cards), find(looser))[0]).toMatch(/^loosened/)
+  }
+  expect(told(find(cards), [])).toEqual([
+    'loosened values found by mask-patterns: card|iban partial (keepFirst 0, keepLast 4) → none',
+  ])
+  expect(told(find(cards), find({ kinds: ['iban', 'card'], strategy: 'partial', bodies: ['response'] }))).toEqual([])
+})
+
 test('limits go by the lowest of all terms; none is the most', () => {
   const limits = (...terms: object[]): Obligation[] => [{ name: 'limits', terms }]
   expect(told(limits({ rows: 10 }, { rows: 5, perDay: { queries: 7 } }), limits({ rows: 8, timeMs: 100 }))).toEqual([
@@ -164,6 +190,14 @@ describe('a hold', () => {
     ],
   ])('with %s', (_, before, after, expected) => {
     expect(told(before, after)).toEqual([expected])
+  })
+
+  test('in the place of a permit that masked lets more through once it is approved', () => {
+    const permit: Verdict = { effect: 'permit', reasons: [], obligations: masks(email('redact')) }
+    expect(told(permit, hold(one))).toEqual([
+      'tightened permit → hold',
+      'loosened mask of shop.customers.email: redact → none',
+    ])
   })
 
   test('that waits longer is different, no more', () => {

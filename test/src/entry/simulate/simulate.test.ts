@@ -100,6 +100,7 @@ describe('under other policies', () => {
       'loosened · mask of shop.customers.ssn: redact → none · analysts/read · analysts/read · corp:b · 2',
       'tightened · limit of rows: none → 10 · analysts/read · analysts/read · corp:agent-7 · 1',
       'tightened · limit of rows: none → 10 · analysts/read · analysts/read · corp:b · 2',
+      'tightened · limit of rows: none → 10 · analysts/risky · analysts/read · corp:agent-7 · 4',
       'tightened · permit → deny · analysts/read · analysts/pii · corp:agent-7 · 6',
     ])
     expect(renderSimulation(found).split('\n')[0]).toBe('LETS MORE THROUGH (5 of 7 decisions)')
