@@ -8,6 +8,7 @@ import { auditProve, auditVerify } from './commands/audit-verify.ts'
 import { newKey, schemas } from './commands/make.ts'
 import { policySimulate } from './commands/policy-simulate.ts'
 import { check, policyTest } from './commands/policy.ts'
+import { replay } from './commands/replay.ts'
 import { replayExecute } from './commands/replay-execute.ts'
 import { serveUntilTold } from './commands/serve.ts'
 import { Refusal } from './node.ts'
@@ -18,6 +19,7 @@ const COMMANDS: readonly Command[] = [
   policyTest,
   policySimulate,
   replayExecute,
+  replay,
   schemas,
   newKey,
   newAuditKey,
