@@ -24,8 +24,14 @@ const MOST_LAST = 1_000_000
 export async function openChain(options: ChainOptions): Promise<Chain> {
   const { log, oldest, extended } = options
   const tree = await TreeFile.open(options)
-  const last = await lastSigned(options)
-  if (last !== undefined && last.size <= tree.head.size) await mustBe(tree, last)
+  let last: Signed | undefined
+  try {
+    last = await lastSigned(options)
+    if (last !== undefined && last.size <= tree.head.size) await mustBe(tree, last)
+  } catch (error) {
+    await tree.close().catch(() => {})
+    throw error
+  }
   if (tree.head.size === 0 && oldest > 1) {
     log('warn', 'a new audit tree begins over a journal that is older', { segment: oldest })
   }
@@ -144,7 +150,7 @@ class NodeChain implements Chain {
 
   async #reopen(): Promise<void> {
     await this.#tree.close().catch(() => {})
-    this.#tree = await TreeFile.open({ ...this.#options, extended: this.reached() })
+    this.#tree = await TreeFile.open({ ...this.#options, extended: this.reached() }, this.#tree.head.size)
     this.#isBroken = false
   }
 }

@@ -68,9 +68,10 @@ export class TreeFile {
 
   /**
    * The tree of this epoch, or a new one. Rejects with `audit-unavailable` where it is another's, or where it has lost what
-   * the journal cannot give again: a log that forgets is not one that auditors may go on to trust.
+   * the journal cannot give again: a log that forgets is not one that auditors may go on to trust. `most`: entries that are
+   * believed, where a later one could not be synced.
    */
-  static async open(of: TreeOf): Promise<TreeFile> {
+  static async open(of: TreeOf, most = Infinity): Promise<TreeFile> {
     const { files, epoch, oldest, extended } = of
     if (!(await files.list()).includes(NAME)) {
       // All of the journal is still there where its first segment is: then the same tree grows again.
@@ -84,10 +85,17 @@ export class TreeFile {
       header.toString('latin1', 8, 44) === epoch
     if (!isOurs) throw refusal('the file `tree` of the audit journal is of another journal, or damaged')
     const first = Number(header.readBigUInt64LE(44))
-    const range = await soundRange(of)
+    const range = await soundRange(of, most)
     const next = first + range.size
     if (next < oldest) throw refusal(`the audit log's tree ends before segment ${next}, which is gone`)
-    return new TreeFile(of, await files.reopen(NAME), range, first)
+    const file = await files.reopen(NAME)
+    try {
+      await secured(files, file, range.size)
+    } catch (error) {
+      await file.close().catch(() => {})
+      throw error
+    }
+    return new TreeFile(of, file, range, first)
   }
 
   /** Of what is on the disk. */
@@ -126,8 +134,8 @@ export class TreeFile {
  * As much of the file as can be believed: a tree of whole entries. A write that a crash cut short may have left zeros, or
  * some of the hashes of its entry; what it completed must be what is below it.
  */
-async function soundRange({ files, sha256 }: TreeOf): Promise<CompactRange> {
-  const whole = wholeSize(await hashesIn(files))
+async function soundRange({ files, sha256 }: TreeOf, most: number): Promise<CompactRange> {
+  const whole = Math.min(most, wholeSize(await hashesIn(files)))
   const range = await rangeAt(files, sha256, Math.max(0, whole - DOUBTED))
   for (let size = range.size; size < whole; size++) {
     const place = storedCount(size)
@@ -137,6 +145,14 @@ async function soundRange({ files, sha256 }: TreeOf): Promise<CompactRange> {
     if (!isSound) return rangeAt(files, sha256, size)
   }
   return range
+}
+
+/** Writes the last entries again: that they can be read does not mean that their sync had not failed. */
+async function secured(files: Files, file: Appendable, size: number): Promise<void> {
+  const place = storedCount(Math.max(0, size - DOUBTED))
+  const hashes = await readHashes(files, place, storedCount(size) - place)
+  await writeAll(file, hashes, HEADER_BYTES + place * HASH_BYTES)
+  await file.sync()
 }
 
 /** The tree as it was at this size. */
