@@ -73,6 +73,11 @@ export class Deliveries {
     return this.#journal.recordsBehind(this.#position(name))
   }
 
+  /** Sealed segments that none of these destinations has. */
+  waitingFor(names: readonly string[]): number {
+    return this.#journal.segmentsBehind(Math.max(0, ...names.map((name) => this.#position(name))))
+  }
+
   #position(name: string): number {
     const position = this.#positions.get(name)
     if (position === undefined) throw new Error(`no destination ${name}`)
@@ -91,6 +96,7 @@ export class Deliveries {
       this.#positions.set(name, before)
       throw error
     }
+    this.#journal.taken()
     this.onDelivered()
   }
 

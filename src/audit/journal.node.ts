@@ -67,8 +67,12 @@ const OPENING_SHARE = 0.9
 /** From this share of a bound on, whoever is careful begins nothing. */
 const TIGHT_SHARE = 0.75
 
-/** With this many sealed segments waiting, age seals no more of them: one larger insert is better than many small. */
+/**
+ * With this many sealed segments waiting for everybody, age seals no more of them: one larger insert is better than many
+ * small. With as many for somebody, whom the others need not wait for, it seals as many times more seldom.
+ */
 const WAITING_ENOUGH = 8
+const MORE_SELDOM = 10
 
 export interface SealedSegment {
   readonly segment: number
@@ -133,6 +137,8 @@ export class Journal {
   #io: Promise<unknown> = Promise.resolve()
   /** Until when, on the monotonic clock, it counts as slow. */
   #slowUntil = -Infinity
+  /** How many sealed segments nobody who wants them has taken yet. */
+  waiting: () => number = () => this.#sealed.length
   /** Called whenever a segment is sealed. */
   onSealed: () => void = () => {}
 
@@ -205,6 +211,16 @@ export class Journal {
   /** The oldest sealed segment behind `segment` that is still here. */
   next(segment: number): SealedSegment | undefined {
     return this.#sealed.find((sealed) => sealed.segment > segment)
+  }
+
+  /** Sealed segments that are here behind `segment`. */
+  segmentsBehind(segment: number): number {
+    return this.#sealed.filter((sealed) => sealed.segment > segment).length
+  }
+
+  /** Somebody has taken a segment. */
+  taken(): void {
+    if (this.#current.records > 0 && this.#sealTimer === undefined) this.#sealByAge()
   }
 
   /** Records that are here behind `segment`, those that are in no sealed segment yet among them. */
@@ -342,15 +358,17 @@ export class Journal {
 
   #sealLater(): void {
     clearTimeout(this.#sealTimer)
+    const { sealAfterMs } = this.#parts.limits
+    const after = this.#sealed.length < WAITING_ENOUGH ? sealAfterMs : sealAfterMs * MORE_SELDOM
     this.#sealTimer = setTimeout(() => {
       this.#sealTimer = undefined
       this.#sealByAge()
-    }, this.#parts.limits.sealAfterMs).unref()
+    }, after).unref()
   }
 
   #sealByAge(): void {
-    // Many wait: `#forget` comes back here once they are fewer.
-    if (this.#sealed.length >= WAITING_ENOUGH || this.#state !== 'open') return
+    // Many wait: `taken` comes back here once they are fewer.
+    if (this.waiting() >= WAITING_ENOUGH || this.#state !== 'open') return
     this.#sealWanted = true
     this.#kick()
   }
@@ -359,7 +377,7 @@ export class Journal {
     const index = this.#sealed.findIndex((sealed) => sealed.segment === segment)
     const [gone] = index < 0 ? [] : this.#sealed.splice(index, 1)
     this.#sealedBytes -= gone?.length ?? 0
-    if (this.#current.records > 0 && this.#sealTimer === undefined) this.#sealByAge()
+    this.taken()
   }
 
   /** Begins the next segment, whose header seals this one. */

@@ -254,6 +254,9 @@ async function shippersOf(
     for (const shipper of shippers.values()) shipper.wake()
   }
   journal.onSealed = wake
+  // The chain is always there: it says nothing of how those do for whom the records are.
+  const takers = [...destinations.keys()].filter((name) => name !== CHAIN)
+  journal.waiting = () => deliveries.waitingFor(takers)
   deliveries.onDelivered = wake
   for (const shipper of shippers.values()) shipper.start()
   return { shippers, deliveries }
