@@ -1,5 +1,6 @@
 /** `npm run bench -- <name>`: what we measure ourselves against. */
 import { parseArgs } from 'node:util'
+import { benchBodies } from './bodies.ts'
 import { measureCorpus } from './corpus.ts'
 import { startGateway } from './gateway.ts'
 import { benchJson } from './json.ts'
@@ -28,6 +29,8 @@ if (name === 'query' && file === undefined && isCounted) {
   await benchSql(rounds ?? 100)
 } else if (name === 'proxy' && file === undefined && isCounted) {
   await benchProxy(rounds ?? 5, Number(values.megabytes))
+} else if (name === 'bodies' && file === undefined) {
+  await benchBodies(Math.min(200, Number(values.megabytes)))
 } else if (name === 'json' && file === undefined && isCounted) {
   await benchJson(rounds ?? 9)
 } else if (name === 'corpus' && file !== undefined && more.length === 0) {
@@ -41,6 +44,7 @@ if (name === 'query' && file === undefined && isCounted) {
   console.error('npm run bench -- sql [--rounds 100]')
   console.error('npm run bench -- proxy [--rounds 5] [--megabytes 1024]')
   console.error('npm run bench -- json [--rounds 9]')
+  console.error('npm run bench -- bodies [--megabytes 200]')
   console.error('npm run bench -- corpus FILE [--only GROUP] [--why CODE]')
   console.error('npm run bench -- risk FILE [--only GROUP]')
   process.exitCode = 1
