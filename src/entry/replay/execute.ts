@@ -1,5 +1,6 @@
 /** Runs a recorded read again, through the gateway and with its masks, and compares what comes back with what came then. */
 import { createHash } from 'node:crypto'
+import { request } from 'undici'
 import * as z from 'zod'
 import { Refusal } from '../node.ts'
 import type { RecordedRun } from './recorded.ts'
@@ -99,26 +100,33 @@ export async function runHttp(
   { url, token, signal }: Gateway,
 ): Promise<Again> {
   const target = run.text.slice(run.kind.length + 1)
-  const answer = await fetch(`${url}/proxy/${run.connection}${target}`, {
-    method: run.kind,
+  // Not `fetch`, which adds headers of its own that the API would see.
+  const answer = await request(`${url}/proxy/${run.connection}${target}`, {
+    method: run.kind as 'GET',
     signal,
-    redirect: 'manual',
-    headers: [
-      ...headers.map(([name, value]): [string, string] => [name, value]),
-      ['Authorization', `Bearer ${token}`],
-      ['Sluice-Purpose', purposeOf(run.exchange)],
-    ],
+    headers: Object.fromEntries([
+      ...headers,
+      ['authorization', `Bearer ${token}`],
+      ['sluice-purpose', purposeOf(run.exchange)],
+    ]),
   }).catch(unreachable(url))
-  const exchange = answer.headers.get('Sluice-Exchange')
-  const isOurs = answer.headers.get('Content-Type')?.startsWith('application/problem+json') === true
-  if (exchange === null || isOurs || answer.status === 202) throw await turnedAway(answer)
+  const exchange = String(answer.headers['sluice-exchange'] ?? '')
   const whole = createHash('sha256')
+  const beginning: Uint8Array[] = []
   let byteCount = 0
-  for await (const chunk of answer.body ?? []) {
+  for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+    if (byteCount < MOST_PROBLEM) beginning.push(chunk)
     whole.update(chunk)
     byteCount += chunk.length
   }
-  return { exchange, status: answer.status, byteCount, digest: whole.digest('hex') }
+  const { statusCode: status } = answer
+  // An API has problems, and answers of status 202, of its own; the gateway's are of this exchange.
+  const word = problemShape.safeParse(jsonOf(Buffer.concat(beginning).toString('utf8'))).data
+  const isHeld = status === 202 && word?.hold !== undefined && word.hold.id === exchange
+  if (exchange === '' || isHeld || (status >= 400 && word?.exchange === exchange)) {
+    throw refusalOf(word ?? {}, status, exchange)
+  }
+  return { exchange, status, byteCount, digest: whole.digest('hex') }
 }
 
 function unreachable(url: string): (cause: Error) => never {
@@ -128,6 +136,7 @@ function unreachable(url: string): (cause: Error) => never {
 }
 
 const problemShape = z.looseObject({
+  exchange: z.string().optional(),
   code: z.string().optional(),
   detail: z.string().optional(),
   reasons: z.array(z.looseObject({ because: z.string() })).optional(),
@@ -138,9 +147,11 @@ const problemShape = z.looseObject({
 async function turnedAway(answer: Response): Promise<Refusal> {
   const text = (await answer.text()).slice(0, MOST_PROBLEM)
   const parsed = problemShape.safeParse(jsonOf(text))
-  const exchange = answer.headers.get('Sluice-Exchange') ?? 'not recorded'
-  if (!parsed.success) return new Refusal(`it did not run again: status ${answer.status} (${exchange})`)
-  const { code, detail, reasons = [], hold } = parsed.data
+  return refusalOf(parsed.data ?? {}, answer.status, answer.headers.get('Sluice-Exchange') ?? 'not recorded')
+}
+
+function refusalOf(problem: z.infer<typeof problemShape>, status: number, exchange: string): Refusal {
+  const { code = `status ${status}`, detail, reasons = [], hold } = problem
   if (hold !== undefined) {
     return new Refusal(`it is held now: once it is approved, run it with POST /v1/holds/${hold.id}/run`)
   }
