@@ -231,7 +231,7 @@ export class Auditor {
         start(into) {
           // An auditor who reads nothing keeps no place for ever.
           const stop = (): void => {
-            const failure = endOf(signal.reason)
+            const failure = endOf(signal.reason, admitted.knock.signal)
             runtime.background('audit answer given up', end(failure.code))
             into.error(failure)
           }
@@ -253,7 +253,7 @@ export class Auditor {
               if (ready !== undefined) return into.enqueue(ready)
             }
           } catch (error) {
-            const failure = endOf(error)
+            const failure = endOf(error, admitted.knock.signal)
             await end(failure.code).catch(() => {})
             if (failure.status >= 500) {
               runtime.log('warn', 'an audit answer broke off', { exchange: admitted.knock.id, code: failure.code })
@@ -271,12 +271,11 @@ export class Auditor {
   }
 }
 
-/** Why an answer ended early. What is no Failure of ours is a client that left, or a time that was up. */
-function endOf(error: unknown): Failure {
-  if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return asFailure(error, 'upstream-late', 'the answer took longer than it may')
-  }
-  return asFailure(error, error instanceof DOMException ? 'client-gone' : 'internal')
+/** Why an answer ended early: of what is no Failure of ours, whether `client` left, or the time was up. */
+function endOf(error: unknown, client: AbortSignal): Failure {
+  if (client.aborted) return asFailure(error, 'client-gone')
+  const isLate = error instanceof DOMException && error.name === 'TimeoutError'
+  return isLate ? asFailure(error, 'upstream-late', 'the answer took longer than it may') : asFailure(error)
 }
 
 function nothingOf(exchange: string): Failure {

@@ -126,7 +126,8 @@ function completionOf(row: Row): Plain {
         table,
         column: row.masked_columns[i],
         strategy: row.masked_strategies[i],
-        count: row.masked_counts[i],
+        // 0: they are not counted, as in SQL.
+        count: row.masked_counts[i] === 0 ? undefined : row.masked_counts[i],
       }),
     ),
     ending: row.ending,
