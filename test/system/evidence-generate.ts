@@ -2,11 +2,20 @@
 import { createHash } from 'node:crypto'
 import type { AuditRecord } from '../../src/audit/contract.ts'
 import type { ClickHouse } from '../../src/audit/reader/contract.ts'
-import { COLUMN_NAMES, encodeRow, SCHEMA_VERSION, toRow, type Row } from '../../src/audit/record.ts'
-import { checkpointText, entryBytes } from '../../src/audit/proof/entry.ts'
+import { blob, ByteWriter, count, millis, text, uuid, word, type Codec } from '../../src/audit/rowbinary.ts'
+import {
+  COLUMN_NAMES,
+  columnNames,
+  COLUMNS,
+  encodeRow,
+  SCHEMA_VERSION,
+  toRow,
+  type Row,
+} from '../../src/audit/record.ts'
+import { checkpointText, damagedBytes, entryBytes } from '../../src/audit/proof/entry.ts'
 import { CompactRange, leafHash, type Sha256 } from '../../src/audit/proof/merkle.ts'
 import { renderNote, signerOf, signNote, type Signer } from '../../src/audit/proof/note.ts'
-import { createMigrator } from '../../src/audit/schema.ts'
+import { createMigrator, SEGMENT_COLUMNS } from '../../src/audit/schema.ts'
 import type { Principal } from '../../src/exchange.ts'
 
 const DAY = 86_400_000
@@ -305,8 +314,21 @@ export const signer = (): Promise<Signer> => signerOf(sha256, 'corp.example/audi
 export interface Written {
   readonly writer: string
   readonly epoch: string
+  /** That are in the store. */
   readonly rows: readonly Row[]
-  readonly segments: number
+}
+
+export interface How {
+  readonly writer: string
+  readonly epoch: string
+  /** Records of a segment. */
+  readonly each: number
+  /** The first segment of the log. */
+  readonly first?: number
+  /** Segments below this are of schema version 3. */
+  readonly upgraded?: number
+  /** Segments that were damaged before they could be delivered. */
+  readonly damaged?: readonly number[]
 }
 
 /** Puts `records` into the tables as a gateway's journal would have handed them over. */
@@ -314,63 +336,80 @@ export async function write(
   clickhouse: Pick<ClickHouse, 'command' | 'insertRowBinary' | 'query'>,
   database: string,
   records: readonly AuditRecord[],
-  { writer, epoch, each }: { writer: string; epoch: string; each: number },
+  { writer, epoch, each, first = 1, upgraded = 0, damaged = [] }: How,
 ): Promise<Written> {
   await createMigrator(clickhouse, database)(AbortSignal.timeout(60_000))
-  const rows: Row[] = records.map((record, i) => ({
+  const all: Row[] = records.map((record, i) => ({
     ...toRow(record, { recordId: idAt(record.at), writer, epoch, retainDays: 400 }),
-    segment: Math.floor(i / each) + 1,
+    segment: Math.floor(i / each) + first,
     writer_seq: i + 1,
   }))
-  const bytes = rows.map(encodeRow)
-  const segments = Math.ceil(rows.length / each)
-  const lines: string[] = []
-  const CHUNK = 20_000
-  for (let at = 0; at < bytes.length; at += CHUNK) {
-    const all = Buffer.concat(bytes.slice(at, at + CHUNK))
-    await clickhouse.insertRowBinary(
-      `${database}.events`,
-      COLUMN_NAMES,
-      all,
-      `${epoch}:${at}`,
-      AbortSignal.timeout(120_000),
-    )
-  }
-  const entries: { at: number; leaf: Uint8Array }[] = []
-  for (let segment = 1; segment <= segments; segment++) {
-    const from = (segment - 1) * each
-    const of = bytes.slice(from, from + each)
-    const leaves = of.map((row) => createHash('sha256').update(Uint8Array.of(0)).update(row).digest())
-    const days = Buffer.alloc(of.length * 2)
-    for (const i of of.keys()) days.writeUInt16LE(rows[from + i]?.retain_until ?? 0, i * 2)
-    const at = Math.floor((rows[from + of.length - 1]?.ts ?? 0) / 1000)
-    const entry = {
-      segment,
-      schema: SCHEMA_VERSION,
-      firstSeq: from + 1,
-      records: of.length,
-      root: rootOf(leaves),
-      days,
+  const insert = async (table: string, columns: readonly string[], pieces: readonly Uint8Array[]): Promise<void> => {
+    const CHUNK = 20_000
+    for (let at = 0; at < pieces.length; at += CHUNK) {
+      const bytes = Buffer.concat(pieces.slice(at, at + CHUNK))
+      const token = `${epoch}:${table}:${columns.length}:${at}`
+      await clickhouse.insertRowBinary(`${database}.${table}`, columns, bytes, token, AbortSignal.timeout(120_000))
     }
-    entries.push({ at, leaf: leafHash(sha256, entryBytes(sha256, entry)) })
-    lines.push(
-      `('${writer}', '${epoch}', ${segment}, ${SCHEMA_VERSION}, ${from + 1}, ${of.length}, '${entry.root.toString('hex')}', ` +
-        `base64Decode('${Buffer.concat(leaves).toString('base64')}'), base64Decode('${days.toString('base64')}'), ` +
-        `fromUnixTimestamp64Milli(${at}))`,
-    )
   }
-  for (let at = 0; at < lines.length; at += 50) {
-    await clickhouse.command(`INSERT INTO ${database}.segments VALUES ${lines.slice(at, at + 50).join(', ')}`)
+  const rows = all.filter(({ segment }) => !damaged.includes(segment))
+  const old = rows.filter(({ segment }) => segment < upgraded)
+  await insert(
+    'events',
+    columnNames(3),
+    old.map((row) => encoded(row, 3)),
+  )
+  await insert('events', COLUMN_NAMES, rows.slice(old.length).map(encodeRow))
+  const entries: { at: number; leaf: Uint8Array }[] = []
+  const lines: Uint8Array[] = []
+  for (const [segment, of] of Map.groupBy(all, (row) => row.segment)) {
+    const schema = segment < upgraded ? 3 : SCHEMA_VERSION
+    const lost = damaged.includes(segment)
+    const leaves = lost ? [] : of.map((row) => Buffer.from(leafHash(sha256, encoded(row, schema))))
+    const days = Buffer.alloc(leaves.length * 2)
+    for (const i of leaves.keys()) days.writeUInt16LE(of[i]?.retain_until ?? 0, i * 2)
+    const place = { segment, schema, firstSeq: of[0]?.writer_seq ?? 0, records: of.length }
+    const at = Math.floor((of.at(-1)?.ts ?? 0) / 1000)
+    const root = rootOf(leaves)
+    const entry = lost ? damagedBytes(place) : entryBytes(sha256, { ...place, root, days })
+    entries.push({ at, leaf: leafHash(sha256, entry) })
+    const to = new ByteWriter()
+    word.write(to, writer)
+    uuid.write(to, epoch)
+    count.write(to, segment)
+    to.byte(schema)
+    count.write(to, place.firstSeq)
+    count.write(to, place.records)
+    text.write(to, lost ? '' : root.toString('hex'))
+    blob.write(to, Buffer.concat(leaves))
+    blob.write(to, days)
+    millis.write(to, at)
+    lines.push(to.done())
   }
-  await checkpoints(clickhouse, database, { writer, epoch }, entries)
-  return { writer, epoch, rows, segments }
+  await insert(
+    'segments',
+    SEGMENT_COLUMNS.map(([name]) => name),
+    lines,
+  )
+  await checkpoints(clickhouse, database, { writer, epoch, first }, entries)
+  return { writer, epoch, rows }
+}
+
+/** The bytes of a row as a version of the schema has them. */
+export function encoded(row: Row, version: number): Uint8Array {
+  if (version === SCHEMA_VERSION) return encodeRow(row)
+  const to = new ByteWriter()
+  for (const { name, codec, since } of COLUMNS) {
+    if (since <= version) (codec as Codec<unknown>).write(to, row[name])
+  }
+  return to.done()
 }
 
 /** A head a quarter of an hour at the most, whenever the tree has grown. */
 async function checkpoints(
   clickhouse: Pick<ClickHouse, 'command'>,
   database: string,
-  { writer, epoch }: { writer: string; epoch: string },
+  { writer, epoch, first }: { writer: string; epoch: string; first: number },
   entries: readonly { at: number; leaf: Uint8Array }[],
 ): Promise<void> {
   const tree = new CompactRange(sha256)
@@ -382,7 +421,7 @@ async function checkpoints(
     if (at - signedAt < HOUR / 4 && i !== entries.length - 1) continue
     signedAt = at
     const origin = `corp.example/audit/${writer}/${epoch}`
-    const body = { origin, size: tree.size, root: tree.root(), time: at, first: 1 }
+    const body = { origin, size: tree.size, root: tree.root(), time: at, first }
     const note = renderNote(await signNote(checkpointText(body), [own]))
     const root = Buffer.from(body.root).toString('base64')
     lines.push(

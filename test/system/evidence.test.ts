@@ -1,10 +1,13 @@
 /** Evidence packs over a month of records: what is in them, and that all of it leads to a signed head. */
 import { createHash } from 'node:crypto'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { unpackTar } from 'modern-tar'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
 import { openClickHouse } from '../../src/audit/clickhouse.node.ts'
-import type { EvidenceRequest } from '../../src/audit/contract.ts'
+import type { AuditRecord, EvidenceRequest } from '../../src/audit/contract.ts'
 import { createExporter } from '../../src/audit/evidence/index.ts'
 import {
   NOTE_SEPARATOR,
@@ -15,21 +18,34 @@ import {
   type PackedSegment,
   type PackProofs,
 } from '../../src/audit/evidence/layout.ts'
-import { entryBytes, parseCheckpoint } from '../../src/audit/proof/entry.ts'
+import { damagedBytes, entryBytes, parseCheckpoint } from '../../src/audit/proof/entry.ts'
 import { isConsistent, leafHash } from '../../src/audit/proof/merkle.ts'
 import { parseNote, signersOf } from '../../src/audit/proof/note.ts'
 import { decodeRow, type Row } from '../../src/audit/record.ts'
 import type { ClickHouse } from '../../src/audit/reader/contract.ts'
-import { company, rootOf, sha256, signer, write, type Written } from './evidence-generate.ts'
+import { verify } from '../../src/audit/verify/verify.ts'
+import { openPack } from '../../src/audit/verify/pack.node.ts'
+import { company, encoded, idAt, rootOf, sha256, signer, write, type How, type Written } from './evidence-generate.ts'
 
 const DAY = 86_400_000
 const UNTIL = Date.UTC(2026, 9, 1)
 const NOW = UNTIL + DAY
 const DATABASE = 'audit_evidence'
-const WRITERS = [
-  { writer: 'c0ffee00-0000-4000-8000-000000000001', epoch: '01930000-0000-7000-8000-00000000e70c', each: 40 },
-  { writer: 'c0ffee00-0000-4000-8000-000000000002', epoch: '01930000-0000-7000-8000-00000000e70d', each: 7 },
-]
+/** An ordinary log, and one that began late and was upgraded in the middle. */
+const PLAIN: How = {
+  writer: 'c0ffee00-0000-4000-8000-000000000001',
+  epoch: '01930000-0000-7000-8000-00000000e70c',
+  each: 40,
+}
+const ODD: How = {
+  writer: 'c0ffee00-0000-4000-8000-000000000002',
+  epoch: '01930000-0000-7000-8000-00000000e70d',
+  each: 7,
+  first: 12,
+  upgraded: 50,
+}
+
+const isOdd = ({ surface }: AuditRecord, i: number): boolean => i % 5 === 0 && surface !== 'gateway'
 
 let client: ClickHouse
 let written: readonly Written[]
@@ -39,19 +55,17 @@ beforeAll(async () => {
   const root = openClickHouse({ ...options, database: 'default' })
   await root.command(`DROP DATABASE IF EXISTS ${DATABASE}`)
   const records = company(UNTIL, 20, 40)
+  const odd = records.filter(isOdd)
+  // Its clock was set back, and forth again: a record whose neighbours in the journal are days away.
+  const jumped = odd.with(330, { ...odd[330], at: (odd[330]?.at ?? 0) - 3 * DAY } as AuditRecord)
   written = [
     await write(
       root,
       DATABASE,
-      records.filter((_, i) => i % 5 !== 0),
-      WRITERS[0] as never,
+      records.filter((record, i) => !isOdd(record, i)),
+      PLAIN,
     ),
-    await write(
-      root,
-      DATABASE,
-      records.filter((_, i) => i % 5 === 0),
-      WRITERS[1] as never,
-    ),
+    await write(root, DATABASE, jumped, ODD),
   ]
   await root.close()
   client = openClickHouse({ ...options, database: DATABASE })
@@ -65,18 +79,27 @@ interface Pack {
   text(path: string): string
 }
 
-async function packOf(more: Partial<EvidenceRequest> = {}): Promise<Pack> {
+const REQUEST: EvidenceRequest = {
+  from: UNTIL - 10 * DAY,
+  to: UNTIL,
+  format: 'ndjson',
+  controls: [],
+  by: { issuer: 'corp', subject: 'hedy' },
+  exchange: 'the exchange',
+}
+
+/** The pack of `REQUEST`, made once. */
+let ordinary: Promise<Pack> | undefined
+
+function packOf(more?: Partial<EvidenceRequest>): Promise<Pack> {
+  if (more !== undefined) return makePack(more)
+  ordinary ??= makePack({})
+  return ordinary
+}
+
+async function makePack(more: Partial<EvidenceRequest>): Promise<Pack> {
   const exporter = createExporter({ client, verifierKeys: ['the key'], version: '0.1.0', sha256, now: () => NOW })
-  const request = {
-    from: UNTIL - 10 * DAY,
-    to: UNTIL,
-    format: 'ndjson',
-    controls: [],
-    by: { issuer: 'corp', subject: 'hedy' },
-    exchange: 'the exchange',
-    ...more,
-  } as const
-  const pack = await exporter.export(request, AbortSignal.timeout(60_000))
+  const pack = await exporter.export({ ...REQUEST, ...more }, AbortSignal.timeout(60_000))
   const entries = await unpackTar(pack.body, { strict: true })
   const files = new Map(entries.map(({ header, data }) => [header.name, data ?? new Uint8Array()]))
   expect(files.size).toBe(entries.length)
@@ -136,40 +159,62 @@ test('whole segments are in it, byte for byte, and lead to the signed head', asy
   const { files, text } = await packOf()
   for (const { writer, epoch, rows } of written) {
     const touched = new Set(rows.filter(within).map(({ segment }) => segment))
-    const members = [...files].filter(([path]) => RECORDS_PATH.exec(path)?.groups?.['writer'] === writer)
-    const packed = members.flatMap(([, bytes]) => rowsOf(bytes))
-    expect(packed.map((bytes) => decodeRow(bytes))).toEqual(rows.filter(({ segment }) => touched.has(segment)))
-
     const segments = [...files.keys()]
       .filter((path) => SEGMENTS_PATH.exec(path)?.groups?.['writer'] === writer)
       .flatMap((path) => lines<PackedSegment>(text(path)))
-    expect(segments.map(({ segment }) => segment)).toEqual([...touched].toSorted((a, b) => a - b))
-    const bySegment = Map.groupBy(packed, (bytes) => decodeRow(bytes).segment)
+    const [low, high] = [Math.min(...touched), Math.max(...touched)]
+    expect(segments.map(({ segment }) => segment)).toEqual(Array.from({ length: high - low + 1 }, (_, i) => low + i))
+
+    const members = [...files].filter(([path]) => RECORDS_PATH.exec(path)?.groups?.['writer'] === writer)
+    const schemas = new Map(segments.map(({ segment, schema }) => [segment, schema]))
+    const packed = members.flatMap(([path, bytes]) => {
+      const schema = schemas.get(Number(RECORDS_PATH.exec(path)?.groups?.['first'])) ?? 0
+      return rowsOf(bytes).map((row) => ({ bytes: row, row: decodeRow(row, schema) }))
+    })
+    expect(packed.map(({ bytes }) => Buffer.from(bytes).toString('hex'))).toEqual(
+      rows
+        .filter(({ segment }) => touched.has(segment))
+        .map((row) => Buffer.from(encoded(row, schemas.get(row.segment) ?? 0)).toString('hex')),
+    )
+    const bySegment = Map.groupBy(packed, ({ row }) => row.segment)
     for (const { segment, root, leaves } of segments) {
-      const hashes = (bySegment.get(segment) ?? []).map((row) => Buffer.from(leafHash(sha256, row)))
-      expect([Buffer.concat(hashes).toString('base64'), rootOf(hashes).toString('hex')]).toEqual([leaves, root])
+      const hashes = (bySegment.get(segment) ?? []).map(({ bytes }) => Buffer.from(leafHash(sha256, bytes)))
+      expect([segment, Buffer.concat(hashes).toString('base64'), rootOf(hashes).toString('hex')]).toEqual([
+        segment,
+        leaves,
+        root,
+      ])
     }
 
     const proofs = JSON.parse(text(`proofs/${writer}/${epoch}.json`)) as PackProofs
-    const entries = segments.map((it) =>
-      leafHash(
-        sha256,
-        entryBytes(sha256, {
-          segment: it.segment,
-          schema: it.schema,
-          firstSeq: it.first_seq,
-          records: it.records,
-          root: Buffer.from(it.root, 'hex'),
-          days: Buffer.from(it.days, 'base64'),
-        }),
-      ),
-    )
+    const entries = segments.map(leafOf)
     const root = rootOfInclusion(sha256, proofs, entries)
     expect(Buffer.from(root ?? []).toString('base64')).toBe(proofs.root)
     // One entry that is another, or is not there, leads elsewhere.
     expect(rootOfInclusion(sha256, proofs, entries.with(3, entries[0] as Uint8Array))).not.toEqual(root)
     expect(rootOfInclusion(sha256, proofs, entries.slice(1))).toBeUndefined()
   }
+})
+
+function leafOf({ segment, schema, first_seq: firstSeq, records, root, days }: PackedSegment): Uint8Array {
+  const place = { segment, schema, firstSeq, records }
+  if (root === '') return leafHash(sha256, damagedBytes(place))
+  return leafHash(
+    sha256,
+    entryBytes(sha256, { ...place, root: Buffer.from(root, 'hex'), days: Buffer.from(days, 'base64') }),
+  )
+}
+
+test('the verifier, which knows nothing of the writer, finds it in order', async () => {
+  const exporter = createExporter({ client, verifierKeys: [], version: '0.1.0', sha256, now: () => NOW })
+  const { body } = await exporter.export({ ...REQUEST, exchange: 'x' }, AbortSignal.timeout(60_000))
+  const path = join(mkdtempSync(join(tmpdir(), 'sluice-evidence-')), 'pack.tar')
+  writeFileSync(path, await new Response(body).bytes())
+  const pack = await openPack(path, sha256)
+  onTestFinished(() => pack.close())
+  const { verifier } = await signer()
+  const { problems } = await verify(pack.evidence, { sha256, keys: [verifier], now: NOW, graceMs: 0 })
+  expect([pack.problems, problems]).toEqual([[], []])
 })
 
 test('each checkpoint is signed, and grew out of the one before', async () => {
@@ -331,15 +376,7 @@ test('a span without records is a pack that says so', async () => {
 test('a reader who leaves ends the questions', async () => {
   const left = new AbortController()
   const exporter = createExporter({ client, verifierKeys: [], version: '0.1.0', sha256, now: () => NOW })
-  const request = {
-    from: UNTIL - 10 * DAY,
-    to: UNTIL,
-    format: 'ndjson',
-    controls: [],
-    by: { issuer: 'corp', subject: 'hedy' },
-    exchange: 'x',
-  } as const
-  const { body } = await exporter.export(request, left.signal)
+  const { body } = await exporter.export(REQUEST, left.signal)
   const reader = body.getReader()
   expect((await reader.read()).done).toBe(false)
   left.abort(new Error('gone'))
@@ -348,4 +385,53 @@ test('a reader who leaves ends the questions', async () => {
       while (!(await reader.read()).done);
     })(),
   ).rejects.toThrow()
+})
+
+/** A pack of another database, into which `records` were written. */
+async function packOfOwn(database: string, records: readonly AuditRecord[], how: How) {
+  const options = { url: inject('sandbox').clickhouse, requestTimeoutMs: 60_000 }
+  const root = openClickHouse({ ...options, database: 'default' })
+  await root.command(`DROP DATABASE IF EXISTS ${database}`)
+  const { rows } = await write(root, database, records, how)
+  await root.close()
+  const own = openClickHouse({ ...options, database })
+  onTestFinished(() => own.close())
+  const exporter = createExporter({ client: own, verifierKeys: [], version: '0.1.0', sha256, now: () => NOW })
+  const pack = await exporter.export(REQUEST, AbortSignal.timeout(60_000))
+  const entries = await unpackTar(pack.body, { strict: true })
+  return { rows, files: new Map(entries.map(({ header, data }) => [header.name, data ?? new Uint8Array()])) }
+}
+
+const note = (i: number, bytes: number): AuditRecord => {
+  const at = UNTIL - DAY + i
+  return { kind: 'policy', at, exchange: idAt(at), surface: 'gateway', note: 'x'.repeat(bytes) }
+}
+
+test('a segment that was damaged before it was delivered has its place in the log, and no records', async () => {
+  const records = Array.from({ length: 60 }, (_, i) => note(i * 60_000, 5))
+  const { files } = await packOfOwn('audit_evidence_damaged', records, { ...PLAIN, each: 6, damaged: [4] })
+  const folder = `${PLAIN.writer}/${PLAIN.epoch}`
+  const decoded = (path: string): string => new TextDecoder().decode(files.get(path))
+  const segments = lines<PackedSegment>(decoded(`segments/${folder}/1-10.ndjson`))
+  expect(segments.map(({ segment, root }) => [segment, root === ''])).toEqual(
+    Array.from({ length: 10 }, (_, i) => [i + 1, i === 3]),
+  )
+  expect([...files.keys()].filter((path) => path.startsWith('records/'))).toEqual([
+    `records/${folder}/segments-1-10.rowbinary.gz`,
+  ])
+  const proofs = JSON.parse(decoded(`proofs/${folder}.json`)) as PackProofs
+  expect(Buffer.from(rootOfInclusion(sha256, proofs, segments.map(leafOf)) ?? []).toString('base64')).toBe(proofs.root)
+})
+
+test('a segment and a record that are larger than a member may be are in it whole', async () => {
+  const records = [0.1, 17, 0.1].map((megabytes, i) => note(i, megabytes * 1_000_000))
+  const { rows, files } = await packOfOwn('audit_evidence_large', records, { ...PLAIN, each: 3 })
+  const lengths = rows.map((row) => row.note.length)
+  const pieces = [...files].filter(([path]) => path.startsWith('records/'))
+  const stem = `records/${PLAIN.writer}/${PLAIN.epoch}/segments-1-1`
+  expect(pieces.map(([path]) => path)).toEqual([1, 2].map((piece) => `${stem}.${piece}.rowbinary.gz`))
+  expect(pieces.flatMap(([, data]) => rowsOf(data)).map((row) => decodeRow(row).note.length)).toEqual(lengths)
+  const readable = [...files].filter(([path]) => path.startsWith('readable/'))
+  const notes = readable.flatMap(([, data]) => lines<{ note: string }>(gunzipSync(data).toString()))
+  expect(notes.map((record) => record.note.length)).toEqual(lengths)
 })

@@ -77,6 +77,8 @@ export interface InForce {
   /** `started`, `policy`, or `before`: what was in force when the span began. */
   readonly kind: string
   readonly policy: string
+  /** How many documents are recorded with it. */
+  readonly documents: number
 }
 
 /**
@@ -91,8 +93,9 @@ export async function* policyMembers(
   const paths = new Set<string>()
   const access: { at: string; writer: string; policy: string; access: unknown }[] = []
   for await (const { documents, ...row } of documentRows(store, signal)) {
-    seen(row)
-    for (const [path, content] of Object.entries(documentsOf(documents))) {
+    const texts = Object.entries(documentsOf(documents))
+    seen({ ...row, documents: texts.length })
+    for (const [path, content] of texts) {
       const member = text(`policies/${pathPart(row.policy.replace(/^sha256:/, ''))}/${safePath(path)}`, content)
       if (path === 'access.json') {
         const last = access.findLast(({ writer }) => writer === row.writer)
@@ -113,11 +116,11 @@ export async function* policyMembers(
 async function* documentRows(store: Store, signal: AbortSignal): AsyncGenerator<z.infer<typeof documentsRow>> {
   const before = `SELECT max(e.ts) AS at, e.writer AS writer, 'before' AS kind, argMax(e.policy, e.ts) AS policy,
       argMax(e.documents, e.ts) AS documents
-    FROM ${store.eventsUntil} WHERE e.kind IN ('started', 'policy') AND e.documents != ''
+    FROM ${store.eventsUntil} WHERE e.kind IN ('started', 'policy')
       AND e.ts < fromUnixTimestamp64Milli({span_from:Int64}, 'UTC') GROUP BY writer
     ORDER BY at DESC LIMIT {page:UInt64} OFFSET {skip:UInt64}`
   const within = `SELECT e.ts AS at, e.writer AS writer, e.kind AS kind, e.policy AS policy, e.documents AS documents
-    FROM ${store.events} WHERE e.kind IN ('started', 'policy') AND e.documents != ''
+    FROM ${store.events} WHERE e.kind IN ('started', 'policy')
     ORDER BY e.ts, e.record_id LIMIT {page:UInt64} OFFSET {skip:UInt64}`
   for (const sql of [before, within]) {
     for (let skip = 0; skip < MOST_CHANGES; skip += DOCUMENTS_PAGE) {
@@ -132,7 +135,8 @@ const DOCUMENTS_PAGE = 10
 const MOST_CHANGES = 10_000
 
 function documentsOf(recorded: string): Readonly<Record<string, string>> {
-  return z.record(z.string(), z.string()).parse(JSON.parse(recorded))
+  // Records of before version 4 of the schema have the digest alone.
+  return recorded === '' ? {} : z.record(z.string(), z.string()).parse(JSON.parse(recorded))
 }
 
 function parsed(content: string): unknown {

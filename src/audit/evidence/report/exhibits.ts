@@ -248,9 +248,10 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
   policies: ({ inForce, connections }) =>
     connections !== undefined
       ? LEFT_OUT
-      : table('Policies in force', ['digest', 'from (UTC)', 'gateways'], byDigest(inForce), (row) => [
+      : table('Policies in force', ['digest', 'from (UTC)', 'documents here', 'gateways'], byDigest(inForce), (row) => [
           html`<td><code>${row.policy}</code></td>`,
           html`<td class="t">${row.before ? 'before the span' : time(row.at)}</td>`,
+          number(row.documents),
           number(row.writers),
         ]),
 }
@@ -396,6 +397,7 @@ const NUMBERS: ReadonlySet<string> = new Set([
   'checkpoints',
   'newest size',
   'gateways',
+  'documents here',
   'longest silence',
 ])
 
@@ -424,6 +426,7 @@ function byDigest(inForce: readonly InForce[]) {
     policy,
     at: times.map(({ at }) => at).toSorted()[0] ?? '',
     before: times.some(({ kind }) => kind === 'before'),
+    documents: Math.max(...times.map(({ documents }) => documents)),
     writers: new Set(times.map(({ writer }) => writer)).size,
   }))
 }
