@@ -5,6 +5,7 @@ import { openPayloadLog } from '../audit/bodies/log.node.ts'
 import { sealerOf } from '../audit/bodies/seal.ts'
 import type { PayloadLog } from '../audit/contract.ts'
 import type { AuditClickHouse } from '../audit/log.node.ts'
+import { bodyRetentionOf } from '../audit/retention.ts'
 import type { Config } from '../config.ts'
 import type { Runtime } from '../runtime.ts'
 import { digesterOf } from '../statement/json/digest.ts'
@@ -35,20 +36,12 @@ export async function openBodies(options: BodiesOptions): Promise<PayloadLog> {
     hasher: () => runtime.hasher(),
     log: runtime.log,
     limits: { maxBytes },
-    retainDays: bodyDays(audit),
+    retainDays: bodyRetentionOf(audit),
     ...(clickhouse && { clickhouse }),
     ...(audit.clickhouse && { database: audit.clickhouse.database }),
     ...(digest && { digest }),
     ...(seal && { seal }),
   })
-}
-
-/** How long bodies of a connection are kept: only rules that name `payload` are about bodies, for bodies are row data. */
-function bodyDays({ retain, bodies }: Pick<Config['audit'], 'retain' | 'bodies'>): (connection: string) => number {
-  const rules = retain.filter(({ kinds }) => kinds?.includes('payload') === true)
-  return (connection) =>
-    rules.find(({ connections }) => connections === undefined || connections.includes(connection))?.days ??
-    bodies.retainDays
 }
 
 function digestOf(key: string): ReturnType<typeof digesterOf> {

@@ -2,6 +2,7 @@
 import { Failure } from '../failure.ts'
 import { auditDigest, auditorKeyNew, auditUnseal } from './commands/audit-digest.ts'
 import { auditExport } from './commands/audit-export.ts'
+import { auditHoldAdd, auditHoldList, auditHoldRelease } from './commands/audit-hold.ts'
 import type { Command } from './commands/command.ts'
 import { newAuditKey, showAuditKey } from './commands/audit-keys.ts'
 import { auditProve, auditVerify } from './commands/audit-verify.ts'
@@ -27,6 +28,9 @@ const COMMANDS: readonly Command[] = [
   auditVerify,
   auditProve,
   auditExport,
+  auditHoldAdd,
+  auditHoldList,
+  auditHoldRelease,
   auditDigest,
   auditUnseal,
   auditorKeyNew,

@@ -24,6 +24,7 @@ import type { ClickHouse } from '../audit/reader/contract.ts'
 import { createMigrator } from '../audit/schema.ts'
 import { createHabits } from '../audit/history.ts'
 import { createReader } from '../audit/reader/index.ts'
+import { retentionOf } from '../audit/retention.ts'
 import { createUnfinished } from '../audit/unfinished.ts'
 import {
   isProblems,
@@ -204,7 +205,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
   })
   const writer = await writerOf(data)
   const version = await versionOf()
-  const { clickhouse, journal, retainDays } = config.audit
+  const { clickhouse, journal } = config.audit
   const clickhouseOptions = clickhouse && {
     url: clickhouse.url,
     username: clickhouse.username,
@@ -236,7 +237,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
         newId: () => runtime.newId(),
         log: runtime.log,
         limits: { maxBytes: journal.maxBytes, segmentBytes: journal.segmentBytes },
-        retention: () => retainDays,
+        retention: retentionOf(config.audit),
         followers: await openSiem({ siem: config.audit.siem, base, runtime, writer, version }),
         ...(store && database && { clickhouse: store, database }),
       })
@@ -271,7 +272,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
 }
 
 /** Makes the chain over the journal as the configuration has it. */
-async function chainOf(
+export async function chainOf(
   { config, base }: Loaded,
   data: string,
   runtime: Runtime,
@@ -323,7 +324,7 @@ async function parserModule(): Promise<WebAssembly.Module> {
 }
 
 /** A name of this gateway's own, kept with its data. */
-async function writerOf(data: string): Promise<string> {
+export async function writerOf(data: string): Promise<string> {
   const path = join(data, 'writer')
   const kept = (await readFile(path, 'utf8').catch(unlessMissing(path))).trim()
   if (UUID.test(kept)) return kept

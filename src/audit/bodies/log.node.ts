@@ -28,8 +28,8 @@ export interface PayloadLogOptions {
   readonly newId: () => string
   readonly hasher: () => Hasher
   readonly log: Log
-  /** How many days bodies of a connection are kept. */
-  readonly retainDays: (connection: string) => number
+  /** How many days a body is kept. */
+  readonly retainDays: (body: TapedBody['exchange']) => number
   /** `maxBytes`: most that may wait for ClickHouse; then nothing runs whose body is to be recorded. */
   readonly limits?: Partial<JournalLimits & ShipLimits> & { readonly maxBytes?: number }
   /** Absent: bodies stay in the journal. Closed with the log. */
@@ -106,7 +106,7 @@ class NodePayloadLog implements PayloadLog {
       )
     }
     const { writer, clock, hasher, retainDays } = this.#options
-    const until = Math.floor(clock.now() / DAY_MS) + retainDays(body.exchange.connection)
+    const until = Math.floor(clock.now() / DAY_MS) + retainDays(body.exchange)
     return new PieceTape({
       body,
       writer,

@@ -96,6 +96,7 @@ describe('a configuration', () => {
         journal: { maxBytes: 4 * 2 ** 30, segmentBytes: 2 ** 24 },
         retainDays: 400,
         retain: [],
+        legalHolds: [],
         bodies: { maxBytes: 4 * 2 ** 30, retainDays: 90 },
         checkpoints: {
           every: 60_000,

@@ -28,7 +28,7 @@ async function open(dir: string, more: Partial<PayloadLogOptions> = {}): Promise
     newId: ids(),
     hasher: nodeHasher,
     log: quiet,
-    retainDays: (connection) => (connection === 'crm' ? 7 : 90),
+    retainDays: ({ connection }) => (connection === 'crm' ? 7 : 90),
     lastDeliveryMs: 50,
     ...more,
     limits: { sealAfterMs: 5, pauseMs: 1, maxPauseMs: 5, tryMs: 1000, ...more.limits },
