@@ -48,7 +48,7 @@ async function open(
     clock,
     newId: ids(),
     log: quiet,
-    lastDeliveryMs: 2000,
+    lastDeliveryMs: 200,
     followers: await createSiem(destinations, { ...parts, fetch }),
     ...options,
     limits: { sealAfterMs: 5, pauseMs: 1, maxPauseMs: 5, tryMs: 5000, ...options.limits },
