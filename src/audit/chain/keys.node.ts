@@ -1,6 +1,7 @@
 /** The keys that sign checkpoints. */
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { Failure } from '../../failure.ts'
 import type { Sha256 } from '../proof/merkle.ts'
 import { signerOf, type Signer } from '../proof/note.ts'
@@ -28,7 +29,7 @@ export function signerOfKey(origin: string, key: string): Promise<Signer> {
   return signerOf(sha256, origin, seed)
 }
 
-/** The key in this file, which is made where it is not there. */
+/** The key in this file, which is made where there is none, and its folder with it. */
 export async function keptKey(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
@@ -37,7 +38,15 @@ export async function keptKey(path: string): Promise<string> {
   }
   const key = newCheckpointKey()
   const draft = `${path}.${randomBytes(8).toString('hex')}`
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await writeFile(draft, `${key}\n`, { mode: 0o600, flush: true })
   await rename(draft, path)
+  // What it signs must still be checkable by its public half after the power has failed.
+  const folder = await open(dirname(path), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
   return key
 }

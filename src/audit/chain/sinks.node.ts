@@ -1,10 +1,13 @@
 /** Where checkpoints go on this machine, and to ClickHouse. */
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClickHouse } from '../reader/contract.ts'
 import { ByteWriter, millis, uuid, word, text, count } from '../rowbinary.ts'
 import { CHECKPOINT_COLUMNS, type Migrator } from '../schema.ts'
 import type { Checkpoint, CheckpointSink } from './contract.ts'
+
+/** What stands behind each checkpoint of a file. */
+const END = '---\n'
 
 /** One file a day, each checkpoint behind a line `---`; synced before it counts as taken. */
 export function fileSink(dir: string): CheckpointSink {
@@ -13,15 +16,24 @@ export function fileSink(dir: string): CheckpointSink {
     async take({ note, signedAt }) {
       await mkdir(dir, { recursive: true, mode: 0o700 })
       const day = new Date(signedAt).toISOString().slice(0, 10)
-      const file = await open(join(dir, `checkpoints-${day}.txt`), 'a', 0o600)
+      const file = await open(join(dir, `checkpoints-${day}.txt`), 'a+', 0o600)
       try {
-        await file.write(`${note}---\n`)
+        // One that a crash cut short stays what it is, and spoils none behind it.
+        const before = (await endsWell(file)) ? '' : `\n${END}`
+        await file.write(`${before}${note}${END}`)
         await file.datasync()
       } finally {
         await file.close()
       }
     },
   }
+}
+
+async function endsWell(file: FileHandle): Promise<boolean> {
+  const { size } = await file.stat()
+  if (size === 0) return true
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(END.length), 0, END.length, Math.max(0, size - END.length))
+  return buffer.toString('latin1', 0, bytesRead) === END
 }
 
 /** A line of JSON each: whatever collects this process's output keeps them elsewhere. */

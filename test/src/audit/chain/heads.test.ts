@@ -227,6 +227,14 @@ describe('a sink', () => {
     await sink.take({ ...checkpoint, signedAt: Date.UTC(2026, 0, 6) }, signal)
     expect(await readdir(dir)).toEqual(['checkpoints-2026-01-05.txt', 'checkpoints-2026-01-06.txt'])
     expect(await readFile(join(dir, 'checkpoints-2026-01-05.txt'), 'utf8')).toBe('a\n\n— b c\n---\nd\n\n— e f\n---\n')
+    // A crash in the middle of one spoils none behind it.
+    await writeFile(join(dir, 'checkpoints-2026-01-06.txt'), 'a\n\n— b')
+    await sink.take({ ...checkpoint, signedAt: Date.UTC(2026, 0, 6) }, signal)
+    expect((await readFile(join(dir, 'checkpoints-2026-01-06.txt'), 'utf8')).split('---\n')).toEqual([
+      'a\n\n— b\n',
+      'a\n\n— b c\n',
+      '',
+    ])
   })
 
   test('of files that cannot be written says so', async () => {
