@@ -47,7 +47,7 @@ import type {
   Replied,
   Unstated,
 } from './journey.ts'
-import { Once } from './once.ts'
+import { digestOf, Once } from './once.ts'
 import { weighedOf } from './policy/recall.ts'
 import { decide } from './stations/decide.ts'
 import { driftOf, withinCeiling } from './stations/drift.ts'
@@ -191,7 +191,10 @@ export class Gateway {
     return { kind: 'held', exchange: entry.exchange, hold: entry }
   }
 
-  /** The exchange's hold, under its key's first id: two requests with one key make one hold. */
+  /**
+   * The exchange's hold, under its key's first id: two requests with one key make one hold. So do two that are the same and
+   * have no key, while the hold of the first waits or may run.
+   */
   async #open(exchange: Held, key: string | undefined): Promise<HoldEntry> {
     const { store, audit, runtime } = this.#parts
     try {
@@ -199,8 +202,9 @@ export class Gateway {
       if (first.kind === 'held') return first.hold
       const opened: Held = { ...exchange, id: first.id }
       try {
-        const entry = await store.openHold(opened, this.#parts.limits.maxPendingHolds)
-        await audit.append(holdMoved(opened, runtime.clock.now(), 'pending'))
+        const request = key === undefined ? await digestOf(exchange) : undefined
+        const entry = await store.openHold(opened, this.#parts.limits.maxPendingHolds, request)
+        if (entry.id === opened.id) await audit.append(holdMoved(opened, runtime.clock.now(), 'pending'))
         return entry
       } catch (error) {
         // Another request with this key was faster by a moment: its hold is the answer to both.

@@ -78,7 +78,7 @@ function sameTerms(a: Permitted, b: Permitted): boolean {
 }
 
 /** Over what makes two requests the same. */
-function digestOf({ connection, statement }: Stated): Promise<string> {
+export function digestOf({ connection, statement }: Stated): Promise<string> {
   const { text, bounds } = statement
   const rest = statement.language === 'http' ? [statement.headers, statement.body ?? null] : statement.parameters
   return sha256Hex(JSON.stringify([connection, text, rest, bounds]))

@@ -2,9 +2,10 @@
  * After a crash: what became of exchanges that were permitted and whose end nobody wrote down. The job's id was fixed before
  * it was sent, so the warehouse itself answers whether it ran. Nothing is run again.
  */
-import { settled } from './audit/entries.ts'
+import { holdMoved, settled } from './audit/entries.ts'
 import type { AuditLog, SettledEnd, Unfinished, UnfinishedReader } from './audit/contract.ts'
 import { asFailure } from './failure.ts'
+import type { Store } from './hold/contract.ts'
 import type { Connection } from './journey.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -22,6 +23,7 @@ export interface SettlerParts {
   readonly audit: AuditLog
   readonly unfinished: UnfinishedReader
   readonly connections: ReadonlyMap<string, Connection>
+  readonly store: Pick<Store, 'hold' | 'settleHold'>
   readonly writer: string
   /** The record of this start: everything from before it is another life's. */
   readonly started: { readonly id: string; readonly at: number }
@@ -57,8 +59,18 @@ export class Settler {
   async #record(each: Unfinished, end: SettledEnd): Promise<void> {
     const { audit, runtime } = this.#parts
     await audit.append(settled(each, runtime.clock.now(), end))
+    await this.#settleHold(each.exchange, end)
     this.#settled.add(each.exchange)
     runtime.log('info', 'an exchange of before a crash was settled', { exchange: each.exchange, outcome: end.outcome })
+  }
+
+  /** A hold whose run was cut short by a crash is done, or failed, once the upstream has said so. */
+  async #settleHold(exchange: string, { outcome, detail }: SettledEnd): Promise<void> {
+    const { store, audit, runtime } = this.#parts
+    if (outcome === 'unknown' || (await store.hold(exchange))?.state !== 'unknown') return
+    const to = outcome === 'ran' ? 'done' : 'failed'
+    const { moved, entry } = await store.settleHold(exchange, to, { code: 'settled', detail })
+    if (moved) await audit.append(holdMoved(entry.exchange, runtime.clock.now(), to, undefined, detail))
   }
 
   /** Nothing while it still runs. */

@@ -75,8 +75,11 @@ export interface HoldFilter {
  * Rejects with `store-unavailable`.
  */
 export interface Store {
-  /** Rejects with `conflict` where it is there, with `too-many-requests` where its principal has `most` pending. */
-  openHold(exchange: Held, most?: number): Promise<HoldEntry>
+  /**
+   * The hold of this exchange; or, where its principal has one for the same `request` (a digest) that is pending or approved,
+   * that one. Rejects with `conflict` where one of its id is there, with `too-many-requests` where `most` are pending.
+   */
+  openHold(exchange: Held, most?: number, request?: string): Promise<HoldEntry>
   /** `undefined` where there is none. An entry past its time reads as `expired`. */
   hold(id: string): Promise<HoldEntry | undefined>
   /** Newest first; with `before`, those that are older than that one. */
@@ -90,6 +93,8 @@ export interface Store {
   startHold(id: string, at: number, writer: string): Promise<Moved>
   /** pending | approved → voided: what was asked is no longer what would run. */
   voidHold(id: string, outcome: HoldOutcome): Promise<Moved>
+  /** unknown → done | failed, once the upstream has said which. */
+  settleHold(id: string, to: 'done' | 'failed', outcome: HoldOutcome): Promise<Moved>
   /** running → done | failed | unknown. */
   endHold(id: string, to: 'done' | 'failed' | 'unknown', outcome: HoldOutcome): Promise<Moved>
   /** Resolves when the hold's state is no longer `state`, the time is up or `signal` aborts; with the entry as it is. */

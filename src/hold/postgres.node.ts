@@ -136,15 +136,23 @@ class PostgresStore implements Store {
     )
   }
 
-  openHold(exchange: Held, most = Infinity): Promise<HoldEntry> {
+  openHold(exchange: Held, most = Infinity, request?: string): Promise<HoldEntry> {
     const { issuer, subject } = exchange.principal
     return this.#transaction(async (tx) => {
       // Of one principal one after the other: else two that race would each count without the other.
       await lock(tx, `pending ${issuer} ${subject}`)
       const now = this.#clock.now()
+      if (request !== undefined) {
+        // The hold itself is swept, and recorded, as any that ran out of time.
+        await tx`UPDATE holds SET request = NULL WHERE issuer = ${issuer} AND subject = ${subject} AND request = ${request}
+          AND state IN ('pending', 'approved') AND expires_at <= ${now}`
+        const [same] = await tx<HoldRow[]>`SELECT ${entryColumns(tx)}, state FROM holds
+          WHERE issuer = ${issuer} AND subject = ${subject} AND request = ${request} AND state IN ('pending', 'approved')`
+        if (same !== undefined) return holdEntry(same)
+      }
       const [row] = await tx<HoldRow[]>`
-        INSERT INTO holds (id, state, exchange, created_at, expires_at, issuer, subject)
-        VALUES (${exchange.id}, 'pending', ${JSON.stringify(exchange)}, ${now}, ${exchange.decision.expiresAt}, ${issuer}, ${subject})
+        INSERT INTO holds (id, state, exchange, created_at, expires_at, issuer, subject, request)
+        VALUES (${exchange.id}, 'pending', ${JSON.stringify(exchange)}, ${now}, ${exchange.decision.expiresAt}, ${issuer}, ${subject}, ${request ?? null})
         ON CONFLICT DO NOTHING RETURNING ${entryColumns(tx)}, state`
       if (row === undefined) throw new Failure('conflict', `hold \`${exchange.id}\` is there already`)
       const [counted] = await tx`SELECT count(*)::int AS pending FROM holds
@@ -203,6 +211,14 @@ class PostgresStore implements Store {
       id,
       (tx) => tx<HoldRow[]>`UPDATE holds SET state = 'running', writer = ${writer}
         WHERE id = ${id} AND state = 'approved' AND expires_at > ${this.#now(at)} RETURNING ${entryColumns(tx)}, state`,
+    )
+  }
+
+  settleHold(id: string, to: 'done' | 'failed', outcome: HoldOutcome): Promise<Moved> {
+    return this.#move(
+      id,
+      (tx) => tx<HoldRow[]>`UPDATE holds SET state = ${to}, outcome = ${JSON.stringify(outcome)}
+        WHERE id = ${id} AND state = 'unknown' RETURNING ${entryColumns(tx)}, state`,
     )
   }
 

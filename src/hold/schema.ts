@@ -63,6 +63,12 @@ export const MIGRATIONS: readonly string[] = [
   WHERE json_valid(exchange);
   CREATE INDEX holds_by_principal ON holds (state, issuer, subject, expires_at);
   `,
+  // What was asked, so that the same that is asked again finds its hold.
+  `
+  ALTER TABLE holds ADD COLUMN request TEXT;
+  CREATE UNIQUE INDEX holds_by_request ON holds (issuer, subject, request)
+    WHERE request IS NOT NULL AND state IN ('pending', 'approved');
+  `,
 ]
 
 /** The same for PostgreSQL. Texts are compared byte by byte, as SQLite does: ids sort as they were made. */
@@ -78,8 +84,11 @@ export const POSTGRES_MIGRATIONS: readonly string[] = [
     outcome TEXT,
     writer TEXT,
     issuer TEXT NOT NULL,
-    subject TEXT NOT NULL
+    subject TEXT NOT NULL,
+    request TEXT
   );
+  CREATE UNIQUE INDEX holds_by_request ON holds (issuer, subject, request)
+    WHERE request IS NOT NULL AND state IN ('pending', 'approved');
   CREATE INDEX holds_by_age ON holds (created_at DESC, id DESC);
   CREATE INDEX holds_by_state ON holds (state, created_at DESC, id DESC);
   CREATE INDEX holds_by_expiry ON holds (state, expires_at);

@@ -53,8 +53,13 @@ const STATE = `CASE WHEN state IN ('pending', 'approved') AND expires_at <= :now
 const ENTRY = 'id, exchange, created_at, expires_at, decisions, outcome'
 
 const SQL = {
-  open: `INSERT INTO holds (id, state, exchange, created_at, expires_at, issuer, subject)
-         VALUES (:id, 'pending', :exchange, :now, :expires, :issuer, :subject)
+  // The hold itself is swept, and recorded, as any that ran out of time.
+  release: `UPDATE holds SET request = NULL WHERE issuer = :issuer AND subject = :subject AND request = :request
+            AND state IN ('pending', 'approved') AND expires_at <= :now`,
+  same: `SELECT ${ENTRY}, ${STATE} AS state FROM holds WHERE issuer = :issuer AND subject = :subject AND request = :request
+         AND state IN ('pending', 'approved') AND expires_at > :now`,
+  open: `INSERT INTO holds (id, state, exchange, created_at, expires_at, issuer, subject, request)
+         VALUES (:id, 'pending', :exchange, :now, :expires, :issuer, :subject, :request)
          ON CONFLICT DO NOTHING RETURNING ${ENTRY}, state`,
   pending: `SELECT count(*) AS pending FROM holds
             WHERE state = 'pending' AND issuer = :issuer AND subject = :subject AND expires_at > :now`,
@@ -71,6 +76,7 @@ const SQL = {
           WHERE id = :id AND state = 'approved' AND expires_at > :now RETURNING ${ENTRY}, state`,
   void: `UPDATE holds SET state = 'voided', outcome = :outcome
          WHERE id = :id AND state IN ('pending', 'approved') AND expires_at > :now RETURNING ${ENTRY}, state`,
+  settle: `UPDATE holds SET state = :to, outcome = :outcome WHERE id = :id AND state = 'unknown' RETURNING ${ENTRY}, state`,
   end: `UPDATE holds SET state = :to, outcome = :outcome WHERE id = :id AND state = 'running' RETURNING ${ENTRY}, state`,
   expire: `UPDATE holds SET state = 'expired' WHERE id IN (
              SELECT id FROM holds WHERE state IN ('pending', 'approved') AND expires_at <= :now LIMIT ${SWEPT})
@@ -157,12 +163,16 @@ class SqliteStore implements Store {
     ) as Record<keyof typeof SQL, StatementSync>
   }
 
-  openHold(exchange: Held, most = Infinity): Promise<HoldEntry> {
+  openHold(exchange: Held, most = Infinity, request?: string): Promise<HoldEntry> {
     const values = { id: exchange.id, exchange: JSON.stringify(exchange), expires: exchange.decision.expiresAt }
     const { issuer, subject } = exchange.principal
     return this.#write(() => {
       const now = this.#clock.now()
-      const [row] = this.#rows('open', { ...values, issuer, subject, now })
+      const asked = { issuer, subject, request: request ?? null, now }
+      this.#run('release', asked)
+      const [same] = this.#entries('same', asked)
+      if (same !== undefined) return same
+      const [row] = this.#rows('open', { ...values, ...asked })
       if (row === undefined) throw new Failure('conflict', `hold \`${exchange.id}\` is there already`)
       // This one is among them; what throws here takes it back.
       const pending = Number(this.#statements.pending.get({ issuer, subject, now })?.['pending'])
@@ -216,6 +226,10 @@ class SqliteStore implements Store {
 
   startHold(id: string, at: number, writer: string): Promise<Moved> {
     return this.#move(id, () => this.#entries('start', { id, writer, now: this.#now(at) }))
+  }
+
+  settleHold(id: string, to: 'done' | 'failed', outcome: HoldOutcome): Promise<Moved> {
+    return this.#move(id, () => this.#entries('settle', { id, to, outcome: JSON.stringify(outcome) }))
   }
 
   endHold(

@@ -47,6 +47,7 @@ function scene({ left, answer = () => ({ outcome: 'not-run' }), arrived = () => 
       unfinished: async () => left,
     },
     connections,
+    store: { hold: async () => undefined, settleHold: async () => Promise.reject(new Error('no hold')) },
     writer: 'gateway-1',
     started: STARTED,
   })

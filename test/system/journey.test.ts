@@ -121,6 +121,19 @@ describe('what policy forbids', () => {
   })
 })
 
+describe('a write that is sent again', () => {
+  it('finds the hold that waits for it, and one of its own once that has ended', async () => {
+    const sql = `INSERT INTO shop.leads (email, source) VALUES ('again@example.com', 'again-${process.pid}')`
+    const first = (await gateway.query('writer', sql)).body.hold.id as string
+    expect((await gateway.query('writer', sql)).body.hold.id).toBe(first)
+    expect((await gateway.query('writer', sql, {}, { 'Idempotency-Key': `again-${first}` })).body.hold.id).not.toBe(
+      first,
+    )
+    await gateway.post(`/v1/holds/${first}/reject`, 'owner', { comment: 'no' })
+    expect((await gateway.query('writer', sql)).body.hold.id).not.toBe(first)
+  })
+})
+
 describe('a write', () => {
   it('waits for a person, runs once as it was held, and is on record from the asking to the end', async () => {
     const sql = `UPDATE shop.orders SET status = 'shipped' WHERE id = 7`

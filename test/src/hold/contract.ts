@@ -152,6 +152,52 @@ export function storeContract(name: string, open: (clock: HandClock) => Promise<
         expect(await store.voidHold('h3', outcome)).toMatchObject({ moved: false, entry: { state: 'expired' } })
       })
 
+      test('the same request finds the hold that waits for it, or may run; another, or a later one, has its own', async () => {
+        const open = (id: string, request?: string, subject = 'writer') => {
+          const held = heldExchange(id)
+          return store.openHold({ ...held, principal: { ...held.principal, subject } }, 10, request)
+        }
+        expect((await open('a', 'r1')).id).toBe('a')
+        expect((await open('b', 'r1')).id).toBe('a')
+        expect((await open('c', 'r2')).id).toBe('c')
+        expect((await open('d', 'r1', 'other')).id).toBe('d')
+        expect((await open('e')).id).toBe('e')
+        expect((await open('f')).id).toBe('f')
+        await store.decideHold('a', approval(), () => 'approved')
+        expect(await open('g', 'r1')).toMatchObject({ id: 'a', state: 'approved' })
+        await store.startHold('a', clock.now(), 'w1')
+        expect((await open('h', 'r1')).id).toBe('h')
+        const racing = await Promise.all(Array.from({ length: 20 }, (_, i) => open(`race${i}`, 'r3')))
+        expect(new Set(racing.map(({ id }) => id)).size).toBe(1)
+      })
+
+      test('a request whose hold ran out of time has a new one, and the old one is swept as any', async () => {
+        await store.openHold(heldExchange('a'), 10, 'r1')
+        clock.time += 60_000
+        const later = heldExchange('b', clock.now() + 60_000)
+        expect(await store.openHold(later, 10, 'r1')).toMatchObject({ id: 'b', state: 'pending' })
+        expect((await store.expireHolds(clock.now())).map(({ id }) => id)).toEqual(['a'])
+      })
+
+      test('what ended unknown can be settled, once; nothing else can', async () => {
+        const outcome = { code: 'settled', detail: 'its job ran' }
+        await approved('h1')
+        await store.startHold('h1', clock.now(), 'w1')
+        expect(await store.settleHold('h1', 'done', outcome)).toMatchObject({
+          moved: false,
+          entry: { state: 'running' },
+        })
+        await store.abandonRunning('w1')
+        expect(await store.settleHold('h1', 'done', outcome)).toMatchObject({
+          moved: true,
+          entry: { state: 'done', outcome },
+        })
+        expect(await store.settleHold('h1', 'failed', outcome)).toMatchObject({
+          moved: false,
+          entry: { state: 'done' },
+        })
+      })
+
       test('runs once, and only what was approved', async () => {
         await store.openHold(heldExchange('h1'))
         expect(await store.startHold('h1', clock.now(), 'w1')).toMatchObject({
