@@ -7,28 +7,31 @@ import type {
   AuditLog,
   AuditQuery,
   AuditReader,
-  AuditRecord,
   ExchangeAsked,
   RecordedExchange,
-  RecordedStatement,
   ReplayEvent,
 } from './audit/contract.ts'
-import type { Door, Knock, Room, Seen } from './door.ts'
-import type { Principal } from './exchange.ts'
-import type { AuditScope } from './exporter.ts'
-import { asFailure, Failure } from './failure.ts'
+import {
+  askedRecord,
+  both,
+  endedRecord,
+  patient,
+  recordedBody,
+  scopeOf,
+  type Admitted,
+  type Auditors,
+  type Outgoing,
+} from './auditing.ts'
+import type { Door, Knock, Seen } from './door.ts'
+import { Failure } from './failure.ts'
 import { orAbort, type Runtime } from './runtime.ts'
 
-export interface AuditorParts {
+export interface AuditorParts extends Auditors {
   readonly runtime: Runtime
   readonly door: Door
   readonly audit: AuditLog
   /** Absent where no ClickHouse is configured. */
   readonly reader?: AuditReader
-  /** Groups whose people may audit everything. */
-  readonly groups: readonly string[]
-  /** Groups whose people may audit the records of some connections. */
-  readonly scopes: readonly AuditScope[]
 }
 
 /** How fast an exchange is replayed: so many times as it was, or without waiting. */
@@ -42,21 +45,6 @@ const MOST_PAUSE_MS = 10_000
 
 /** Longest replay, in milliseconds. */
 const MOST_REPLAY_MS = 3_600_000
-
-/** Somebody who has been let in, and what they ask, as it is recorded. */
-interface Admitted {
-  readonly knock: Knock
-  readonly principal: Principal
-  readonly statement: RecordedStatement
-}
-
-/** The bytes of an answer on their way, and how many rows they are. */
-interface Outgoing {
-  readonly body: ReadableStream<Uint8Array>
-  rows(): number
-  /** For pieces that go out at once, all but the last: whether what was read is that. Absent: each goes one behind. */
-  isLast?(): boolean
-}
 
 export class Auditor {
   readonly #parts: AuditorParts
@@ -79,7 +67,7 @@ export class Auditor {
       const admitted = { knock, principal, statement }
       const reader = await this.#record(admitted, seen)
       const answer = await reader.query({ ...asked, ...scope }, signal)
-      return { contentType: answer.contentType, body: this.#recorded(admitted, answer, signal, room.stay()) }
+      return { contentType: answer.contentType, body: recordedBody(this.#parts, admitted, answer, signal, room.stay()) }
     })
   }
 
@@ -89,7 +77,7 @@ export class Auditor {
       const { admitted, reader, asked } = await this.#one('EXCHANGE', knock, seen, signal, id)
       const found = await reader.exchange(asked, signal)
       if (found === undefined) throw nothingOf(asked.exchange)
-      await this.#parts.audit.append(this.#ended(admitted, { rows: found.records.length, bytes: 0 }))
+      await this.#parts.audit.append(endedRecord(this.#parts, admitted, { rows: found.records.length, bytes: 0 }))
       return found
     })
   }
@@ -110,7 +98,7 @@ export class Auditor {
         const events = await reader.replay(asked, until)
         if (events === undefined) throw nothingOf(asked.exchange)
         const outgoing = linesOf(paced(events, speed, this.#parts.runtime, until), () => own.abort())
-        return this.#recorded(admitted, outgoing, until, both(room, leave))
+        return recordedBody(this.#parts, admitted, outgoing, until, both(room, leave))
       } catch (error) {
         leave()
         throw error
@@ -130,18 +118,9 @@ export class Auditor {
 
   /** Who knocks, and what of the log is theirs: a scope without connections is everything. Throws `not-auditor`. */
   async #admit(knock: Knock, seen: Seen, signal: AbortSignal) {
-    const { door, groups, scopes } = this.#parts
+    const { door } = this.#parts
     const principal = (seen.principal = await door.identify(knock, ['people'], signal))
-    const within = (some: readonly string[]): boolean => some.some((group) => principal.groups.includes(group))
-    if (principal.kind === 'person' && within(groups)) return { principal, scope: {} }
-    const mine = principal.kind === 'person' ? scopes.filter((scope) => within(scope.groups)) : []
-    if (mine.length === 0) {
-      throw new Failure(
-        'not-auditor',
-        `only people in ${groups.map((g) => `\`${g}\``).join(', ')} may query the audit log`,
-      )
-    }
-    return { principal, scope: { connections: [...new Set(mine.flatMap(({ connections }) => connections))] } }
+    return { principal, scope: scopeOf(principal, this.#parts) }
   }
 
   /** Records what is asked, durably, before anything of it is read; the reader that may then read. */
@@ -154,41 +133,8 @@ export class Auditor {
         fix: 'set `audit.clickhouse` in sluice.yaml',
       })
     }
-    await audit.append(this.#asked(admitted))
+    await audit.append(askedRecord(this.#parts, admitted))
     return reader
-  }
-
-  #asked({ knock, principal, statement }: Admitted): AuditRecord {
-    return {
-      kind: 'audit-query',
-      at: this.#parts.runtime.clock.now(),
-      receivedAt: knock.receivedAt,
-      exchange: knock.id,
-      surface: 'audit',
-      plane: principal.plane,
-      principal,
-      statement,
-    }
-  }
-
-  /** How much was answered, and why not all of it. */
-  #ended(admitted: Admitted, came: { rows: number; bytes: number; cut?: string }): AuditRecord {
-    const asked = this.#asked(admitted)
-    const totalMs = Math.max(0, asked.at - admitted.knock.receivedAt)
-    return {
-      ...asked,
-      kind: 'completed',
-      completion: {
-        ran: admitted.statement.text,
-        rowCount: came.rows,
-        byteCount: came.bytes,
-        masked: [],
-        statistics: { durationMs: totalMs },
-        ending: came.cut === undefined ? 'whole' : 'cut',
-        ...(came.cut !== undefined && { cut: came.cut }),
-        timings: { totalMs },
-      },
-    }
   }
 
   #begin(): () => void {
@@ -202,80 +148,6 @@ export class Auditor {
       done = true
     }
   }
-
-  /** The bytes, one piece behind: the last goes out once the end is recorded. `signal` ends it, whoever reads. */
-  #recorded(
-    admitted: Admitted,
-    outgoing: Outgoing,
-    signal: AbortSignal,
-    leave: () => void,
-  ): ReadableStream<Uint8Array> {
-    const { audit, runtime } = this.#parts
-    const reader = outgoing.body.getReader()
-    let held: Uint8Array | undefined
-    let bytes = 0
-    let ending: Promise<void> | undefined
-    const end = (cut?: string): Promise<void> => {
-      ending ??= (async () => {
-        try {
-          const came = { rows: outgoing.rows(), bytes, ...(cut !== undefined && { cut }) }
-          await audit.append(this.#ended(admitted, came))
-        } finally {
-          leave()
-        }
-      })()
-      return ending
-    }
-    return new ReadableStream<Uint8Array>(
-      {
-        start(into) {
-          // An auditor who reads nothing keeps no place for ever.
-          const stop = (): void => {
-            const failure = endOf(signal.reason, admitted.knock.signal)
-            runtime.background('audit answer given up', end(failure.code))
-            into.error(failure)
-          }
-          if (signal.aborted) stop()
-          else signal.addEventListener('abort', stop, { once: true })
-        },
-        async pull(into) {
-          try {
-            for (;;) {
-              const next = await orAbort(reader.read(), signal)
-              const ready = outgoing.isLast?.() === false ? next.value : held
-              if (ready !== next.value) held = next.value
-              bytes += ready?.length ?? 0
-              if (next.done) {
-                await end()
-                if (ready !== undefined) into.enqueue(ready)
-                return into.close()
-              }
-              if (ready !== undefined) return into.enqueue(ready)
-            }
-          } catch (error) {
-            const failure = endOf(error, admitted.knock.signal)
-            await end(failure.code).catch(() => {})
-            if (failure.status >= 500) {
-              runtime.log('warn', 'an audit answer broke off', { exchange: admitted.knock.id, code: failure.code })
-            }
-            into.error(failure)
-          }
-        },
-        async cancel(reason) {
-          runtime.background('audit answer left', end('client-gone'))
-          await reader.cancel(reason)
-        },
-      },
-      { highWaterMark: 0 },
-    )
-  }
-}
-
-/** Why an answer ended early: of what is no Failure of ours, whether `client` left, or the time was up. */
-function endOf(error: unknown, client: AbortSignal): Failure {
-  if (client.aborted) return asFailure(error, 'client-gone')
-  const isLate = error instanceof DOMException && error.name === 'TimeoutError'
-  return isLate ? asFailure(error, 'upstream-late', 'the answer took longer than it may') : asFailure(error)
 }
 
 function nothingOf(exchange: string): Failure {
@@ -337,24 +209,4 @@ function linesOf(events: AsyncGenerator<ReplayEvent>, stop: () => void): Outgoin
     { highWaterMark: 0 },
   )
   return { body, rows: () => rows, isLast: () => last }
-}
-
-/** Aborts as `signal` does, but not because the time of an ordinary request is up. */
-function patient(signal: AbortSignal): AbortSignal {
-  const own = new AbortController()
-  const heed = (): void => {
-    const { reason } = signal as { reason: unknown }
-    if (!(reason instanceof Failure && reason.code === 'upstream-late')) own.abort(reason)
-  }
-  if (signal.aborted) heed()
-  else signal.addEventListener('abort', heed, { once: true })
-  return own.signal
-}
-
-function both(room: Room, leave: () => void): () => void {
-  const stay = room.stay()
-  return () => {
-    leave()
-    stay()
-  }
 }

@@ -132,7 +132,7 @@ test('a pack is recorded before it begins, and again with what left before its l
     plane: 'people',
     principal: AUDITOR,
     statement: {
-      language: 'evidence',
+      language: 'audit',
       kind: 'EXPORT',
       text: 'export 2026-09-01T00:00:00.000Z to 2026-10-01T00:00:00.000Z, parquet, of all connections; controls CC6.1, CC7.2',
       uses: [],
@@ -209,7 +209,7 @@ test.each<readonly [string, Principal]>([
   expect(await problem(await get('?from=2026-09-01'))).toEqual([
     403,
     'not-auditor',
-    'only auditors may export evidence',
+    'only people in `auditors` may see the audit log',
   ])
   expect(records).toMatchObject([{ kind: 'refused', principal, failure: { code: 'not-auditor' } }])
   expect([requests, inflight.count]).toEqual([[], 0])
@@ -251,6 +251,16 @@ test('whoever leaves ends it, and how much they had is recorded', async () => {
   await reader?.cancel()
   expect(records[1]).toMatchObject({ kind: 'completed', completion: { ending: 'cut', cut: 'client-gone' } })
   expect(inflight.count).toBe(0)
+})
+
+test('whoever stops reading keeps no place once they are gone', async () => {
+  const gone = new AbortController()
+  const { get, records, inflight } = stage()
+  await get('?from=2026-09-01', gone.signal)
+  expect(inflight.count).toBe(1)
+  gone.abort()
+  await vi.waitFor(() => expect(inflight.count).toBe(0))
+  expect(records[1]).toMatchObject({ kind: 'completed', completion: { ending: 'cut', cut: 'client-gone' } })
 })
 
 test('a pack takes longer than an ordinary request may', async () => {
@@ -335,7 +345,7 @@ test('a file that is there is not written over, and a refusal is told in its wor
   expect(await command(app, ['--from', '2026-09-01', '--out', out])).toEqual({
     status: 1,
     out: '',
-    err: 'the gateway answered 403\nonly auditors may export evidence\n',
+    err: 'the gateway answered 403\nonly people in `auditors` may see the audit log\n',
   })
   writeFileSync(out, 'mine')
   expect((await command(app, ['--from', '2026-09-01', '--out', out])).err).toContain('already')

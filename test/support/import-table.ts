@@ -27,6 +27,7 @@ const MEETING = [
   'src/likely.ts',
   'src/approvals.ts',
   'src/budget.ts',
+  'src/auditing.ts',
   'src/auditor.ts',
   'src/exporter.ts',
   'src/directory.ts',
