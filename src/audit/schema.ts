@@ -334,16 +334,17 @@ export interface Elsewhere {
   readonly on: string
   readonly name: string
   readonly engine: string
+  readonly settings: readonly string[]
 }
 
 /** The statement that makes a table in `database`, a plain identifier. */
 export function tableSql(database: string, table: Table, elsewhere?: Elsewhere): string {
-  const { name, engine, on } = elsewhere ?? { name: table.name, engine: table.engine, on: '' }
+  const { name, engine, on, settings } = elsewhere ?? { ...table, on: '' }
   return [
     `CREATE TABLE IF NOT EXISTS \`${database}\`.\`${name}\`${on === '' ? '' : ` ${on}`} (`,
     [...table.columns, ...table.indexes.map((index) => `INDEX ${index}`)].map((line) => `  ${line}`).join(',\n'),
     `) ENGINE = ${engine} ${table.layout}`,
-    ...(table.settings.length === 0 ? [] : [`SETTINGS ${table.settings.join(', ')}`]),
+    ...(settings.length === 0 ? [] : [`SETTINGS ${settings.join(', ')}`]),
     `COMMENT ${quote(table.comment)}`,
   ].join('\n')
 }

@@ -392,8 +392,8 @@ function isOwn([name, type, , expression = name]: ViewColumn): boolean {
   return expression === ASKED_AT || (own !== undefined && plain(own) === type)
 }
 
-/** The statement that makes a view in `database`, a plain identifier. */
-export function viewSql(database: string, view: View): string {
+/** The statement that makes a view in `database`, a plain identifier; `on` is `ON CLUSTER …`. */
+export function viewSql(database: string, view: View, on = ''): string {
   const columns = view.columns.map((column) => `\`${column[0]}\` ${shownType(column)} COMMENT ${quote(column[2])}`)
   const values = view.columns.map((column) => {
     const [name, type, , expression = `\`${name}\``] = column
@@ -401,7 +401,7 @@ export function viewSql(database: string, view: View): string {
   })
   const from = view.from.replaceAll(/\{(events|payloads)\}/g, (_, table: string) => `\`${database}\`.${table}`)
   return [
-    `CREATE OR REPLACE VIEW \`${database}\`.\`${view.name}\` (${columns.join(', ')}) AS`,
+    `CREATE OR REPLACE VIEW \`${database}\`.\`${view.name}\`${on === '' ? '' : ` ${on}`} (${columns.join(', ')}) AS`,
     `SELECT ${values.join(', ')} FROM ${from}`,
     `COMMENT ${quote(view.comment)}`,
   ].join('\n')

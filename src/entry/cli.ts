@@ -1,5 +1,6 @@
 /** The command line: `sluice <command>`. */
 import { Failure } from '../failure.ts'
+import { auditDdl, auditSchema } from './commands/audit-ddl.ts'
 import { auditDigest, auditorKeyNew, auditUnseal } from './commands/audit-digest.ts'
 import { auditExport } from './commands/audit-export.ts'
 import { auditHoldAdd, auditHoldList, auditHoldRelease } from './commands/audit-hold.ts'
@@ -31,6 +32,8 @@ const COMMANDS: readonly Command[] = [
   auditHoldAdd,
   auditHoldList,
   auditHoldRelease,
+  auditDdl,
+  auditSchema,
   auditDigest,
   auditUnseal,
   auditorKeyNew,
