@@ -86,6 +86,7 @@ describe('a recorded read', () => {
         { what: 'columns', came: 'same' },
         { what: 'row count', came: 'same', detail: '5 then, 5 now' },
         { what: 'rows', came: 'same' },
+        { what: 'masks', came: 'same', detail: expect.stringContaining('shop.customers.ssn redact') },
       ],
     })
     expect(code).toBe(0)
@@ -100,11 +101,14 @@ describe('a recorded read', () => {
   it('runs with the parameters that it had', async () => {
     const sql = 'SELECT COUNT(*) AS n FROM shop.customers WHERE id <= @most AND name IS NOT NULL = @named'
     const exchange = await ran(sql, { most: 7, named: true })
-    expect(await again(exchange, 'agent')).toMatchObject({ code: 0, report: { compared: [{}, {}, { came: 'same' }] } })
+    expect(await again(exchange, 'agent')).toMatchObject({
+      code: 0,
+      report: { compared: [{}, {}, { came: 'same' }, {}] },
+    })
     const other = ['--params', '{"most": 3, "named": true}']
     expect(await again(exchange, 'agent', ...other)).toMatchObject({
       code: 4,
-      report: { compared: [{ came: 'same' }, { came: 'same' }, { what: 'rows', came: 'different' }] },
+      report: { compared: [{ came: 'same' }, { came: 'same' }, { what: 'rows', came: 'different' }, {}] },
     })
   })
 
@@ -121,7 +125,12 @@ describe('a recorded read', () => {
     expect(report).toMatchObject({
       principal: 'ANOTHER than it was: sandbox:agent then, sandbox:writer for wendy now',
       policy: 'the same policies',
-      compared: [{ what: 'columns' }, { what: 'row count', came: 'same' }, { what: 'rows' }],
+      compared: [
+        { what: 'columns' },
+        { what: 'row count', came: 'same' },
+        { what: 'rows' },
+        { what: 'masks', came: 'same' },
+      ],
     })
   })
 
@@ -136,6 +145,7 @@ describe('a recorded read', () => {
         compared: [
           { what: 'status', came: 'same' },
           { what: 'body', came: 'same' },
+          { what: 'masks', came: 'same' },
         ],
       },
     })

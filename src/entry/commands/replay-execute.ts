@@ -5,7 +5,7 @@ import * as z from 'zod'
 import type { ClickHouse } from '../../audit/reader/contract.ts'
 import type { Config } from '../../config.ts'
 import { asOf } from '../replay/as-of.ts'
-import { compareHttp, compareSql, isSameAnswer, type Compared, type Then } from '../replay/difference.ts'
+import { compareHttp, compareMasks, compareSql, isSameAnswer, type Compared, type Then } from '../replay/difference.ts'
 import { runHttp, runSql, type Again, type Gateway } from '../replay/execute.ts'
 import { isWhatWentOut, recordedParameters, recordedRows, recordedRun, type RecordedRun } from '../replay/recorded.ts'
 import { loadConfig, Refusal, type Loaded } from '../node.ts'
@@ -65,15 +65,12 @@ export async function executeAgain(args: readonly string[]): Promise<number> {
     const ran = await (answer.language === 'http'
       ? againHttp(client, answer, gateway)
       : againSql(client, answer, loaded, gateway, values))
-    const report: Report = {
-      exchange: id,
-      again: ran.again.exchange,
-      tables: ran.tables,
-      ...(await underWhom(client, answer, ran.again.exchange, signal)),
-      compared: ran.compared,
-    }
+    const now = await arrived(client, ran.again.exchange, signal)
+    const compared = [...ran.compared, compareMasks(answer.answer.masked, now?.answer?.masked)]
+    const { tables } = ran
+    const report: Report = { exchange: id, again: ran.again.exchange, tables, ...underWhom(answer, now), compared }
     console.log(values.json ? JSON.stringify(report, null, 2) : rendered(report))
-    return isSameAnswer(ran.compared) ? 0 : DIFFERENT
+    return isSameAnswer(compared) ? 0 : DIFFERENT
   } finally {
     await client.close()
   }
@@ -178,13 +175,7 @@ const weighedShape = z.looseObject({
 })
 
 /** Whose record the re-execution is, and under which policies: another principal may see other values. */
-async function underWhom(
-  client: ClickHouse,
-  then: RecordedRun,
-  id: string,
-  signal: AbortSignal,
-): Promise<Pick<Report, 'principal' | 'policy'>> {
-  const now = await arrived(client, id, signal)
+function underWhom(then: RecordedRun, now: RecordedRun | undefined): Pick<Report, 'principal' | 'policy'> {
   if (now === undefined) return { principal: 'not known yet: its record has not come in', policy: 'not known yet' }
   const name = ({ issuer, subject, actsFor }: RecordedRun): string =>
     `${issuer}:${subject}${actsFor === '' ? '' : ` for ${actsFor}`}`
@@ -195,13 +186,14 @@ async function underWhom(
   }
 }
 
+/** Its record, once it is there from the decision to the end; what there is of it after a while. */
 async function arrived(client: ClickHouse, id: string, signal: AbortSignal): Promise<RecordedRun | undefined> {
-  for (const until = Date.now() + ARRIVAL_MS; Date.now() < until;) {
+  const until = Date.now() + ARRIVAL_MS
+  for (;;) {
     const found = await recordedRun(client, id, signal)
-    if (found !== undefined) return found
+    if (found?.answer !== undefined || Date.now() > until) return found
     await new Promise((resolveSoon) => setTimeout(resolveSoon, ARRIVAL_EVERY_MS))
   }
-  return undefined
 }
 
 /** A credential is no argument: other users of a machine see those. */

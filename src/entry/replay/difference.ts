@@ -5,7 +5,7 @@ import type { RowsSeen } from './rows.ts'
 
 /** One thing that was compared. `unknown`: the record does not hold it. */
 export interface Compared {
-  readonly what: 'columns' | 'row count' | 'rows' | 'status' | 'body'
+  readonly what: 'columns' | 'row count' | 'rows' | 'masks' | 'status' | 'body'
   readonly came: 'same' | 'same in another order' | 'different' | 'unknown'
   /** In words. */
   readonly detail: string
@@ -45,6 +45,15 @@ export function compareHttp({ answer, isRedacted }: Then, again: Again): readonl
       detail: isKnown ? `${byteCount ?? 0} bytes then, ${again.byteCount} now` : `${is}; ${lack(isRedacted)}`,
     },
   ]
+}
+
+/** What was masked, as the records of both say: `shop.customers.email hash`, sorted. */
+export function compareMasks(then: readonly string[], now: readonly string[] | undefined): Compared {
+  const what = 'masks'
+  if (now === undefined) return { what, came: 'unknown', detail: 'the record of the re-execution has not come in' }
+  const words = (masked: readonly string[]): string => (masked.length === 0 ? 'none' : masked.join(', '))
+  if (words(then) === words(now)) return { what, came: 'same', detail: words(now) }
+  return { what, came: 'different', detail: `${words(then)} then, ${words(now)} now` }
 }
 
 /** Whether nothing that could be compared is different. */

@@ -1,6 +1,12 @@
 /** What an answer of then and one of now have in common, as far as the record can tell. */
 import { describe, expect, test } from 'vitest'
-import { compareHttp, compareSql, isSameAnswer, type Then } from '../../../../src/entry/replay/difference.ts'
+import {
+  compareHttp,
+  compareMasks,
+  compareSql,
+  isSameAnswer,
+  type Then,
+} from '../../../../src/entry/replay/difference.ts'
 import type { Again } from '../../../../src/entry/replay/execute.ts'
 import { linesOf, RowTally } from '../../../../src/entry/replay/rows.ts'
 
@@ -110,6 +116,13 @@ test('a body is compared by status and digest', () => {
     'status: same',
     'body: unknown',
   ])
+})
+
+test('masks are compared as the records of both tell them', () => {
+  const email = 'shop.customers.email hash'
+  expect(compareMasks([email], [email])).toEqual({ what: 'masks', came: 'same', detail: email })
+  expect(compareMasks([email], [])).toEqual({ what: 'masks', came: 'different', detail: `${email} then, none now` })
+  expect(compareMasks([email], undefined)).toMatchObject({ came: 'unknown' })
 })
 
 test('lines are whole wherever the pieces end, letters of several bytes too', async () => {
