@@ -5,7 +5,7 @@
  * only its size may change.
  */
 import type { Deliver, SealedRows } from '../ship.ts'
-import { eventAt, Progress, type Source } from './events.ts'
+import { eventAt, partOf, Progress, type Source } from './events.ts'
 import { Undelivered } from './undelivered.ts'
 
 export interface HttpsOptions extends Source {
@@ -67,7 +67,7 @@ class Sender {
     proof: string | undefined,
     signal: AbortSignal,
   ): Promise<number> {
-    let batch = this.#batch(sealed, rows, from)
+    let batch = await this.#batch(sealed, rows, from)
     while (!(await this.#isTaken(batch, proof, signal))) {
       if (batch.length === 1) {
         const smallest = JSON.stringify(eventAt(sealed, rows, from, this.#options, FEWEST_CHARS))
@@ -80,17 +80,9 @@ class Sender {
     return batch.length
   }
 
-  /** As many events as fit; at least one. */
-  #batch(sealed: SealedRows, rows: readonly Uint8Array[], from: number): readonly string[] {
-    const batch: string[] = []
-    let chars = 0
-    for (let at = from; at < rows.length && batch.length < BATCH_EVENTS; at++) {
-      const event = JSON.stringify(eventAt(sealed, rows, at, this.#options, MOST_CHARS))
-      chars += event.length + 1
-      if (batch.length > 0 && chars > this.#batchChars) break
-      batch.push(event)
-    }
-    return batch
+  #batch(sealed: SealedRows, rows: readonly Uint8Array[], from: number): Promise<readonly string[]> {
+    const make = (at: number): string => JSON.stringify(eventAt(sealed, rows, at, this.#options, MOST_CHARS))
+    return partOf(rows, from, make, { most: BATCH_EVENTS, length: this.#batchChars })
   }
 
   /** False: too large. Rejects where it was not taken for another reason. */
@@ -127,7 +119,7 @@ class Sender {
 }
 
 function charsOf(batch: readonly string[]): number {
-  return batch.reduce((sum, { length }) => sum + length + 1, 0)
+  return batch.reduce((sum, { length }) => sum + length, 0)
 }
 
 /** Of seconds, or of a date as HTTP writes it; nothing else is a pause. */

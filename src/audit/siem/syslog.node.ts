@@ -10,7 +10,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { Deliver, SealedRows } from '../ship.ts'
-import { eventAt, Progress, type Source } from './events.ts'
+import { eventAt, partOf, Progress, type Source } from './events.ts'
 import { frameOf } from './syslog.ts'
 import { Undelivered } from './undelivered.ts'
 
@@ -26,7 +26,8 @@ export interface SyslogOptions extends Source {
 /** Most characters of a text in an event: many receivers cut messages of more than 8 KiB. */
 const MOST_CHARS = 4096
 
-/** Bytes that one connection carries, the last message aside: what is sent again where it breaks. */
+/** What one connection carries, and is sent again where it breaks. */
+const PART_MESSAGES = 1000
 const PART_BYTES = 1024 * 1024
 
 /** Hands segments to a SIEM as syslog. Rejects with the system's error, or `Undelivered`. */
@@ -34,27 +35,12 @@ export function createSyslog(options: SyslogOptions): Deliver<SealedRows> {
   const progress = new Progress()
   return async (sealed, rows, signal) => {
     for (let from = progress.rowsOf(sealed); from < rows.length; from = progress.rowsOf(sealed)) {
-      const frames = partOf(sealed, rows, from, options)
+      const make = (at: number): Uint8Array => frameOf(eventAt(sealed, rows, at, options, MOST_CHARS), options)
+      const frames = await partOf(rows, from, make, { most: PART_MESSAGES, length: PART_BYTES })
       await carry(Buffer.concat(frames), options, signal)
       progress.took(sealed, from + frames.length)
     }
   }
-}
-
-function partOf(
-  sealed: SealedRows,
-  rows: readonly Uint8Array[],
-  from: number,
-  options: SyslogOptions,
-): readonly Uint8Array[] {
-  const frames: Uint8Array[] = []
-  let size = 0
-  for (let at = from; at < rows.length && size < PART_BYTES; at++) {
-    const frame = frameOf(eventAt(sealed, rows, at, options, MOST_CHARS), options)
-    frames.push(frame)
-    size += frame.length
-  }
-  return frames
 }
 
 /** Resolves when the receiver has read all of it. */
