@@ -532,6 +532,10 @@ function clickhouse(values: Values) {
     password: secret().exactOptional(),
     database: text('a database', (value) => /^[a-z_]\w{0,62}$/i.test(value)).prefault(DEFAULTS.clickhouse.database),
     requestTimeout: duration('1s', '10m').prefault(DEFAULTS.clickhouse.requestTimeout),
+    reader: z
+      .strictObject({ username: word('a user'), password: secret().exactOptional() })
+      .exactOptional()
+      .describe('Who reads for auditors, so that `username` needs no right but to insert. Absent: the same.'),
   })
 }
 

@@ -253,7 +253,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
       }),
     async openReader() {
       if (clickhouseOptions === undefined) return undefined
-      const client = openClickHouse(clickhouseOptions)
+      const client = openClickHouse({ ...clickhouseOptions, ...(await readerOf(config, runtime.secrets)) })
       const reader = createReader({ client, database: clickhouseOptions.database })
       const signers = await checkpointSigners(loaded, data, runtime.secrets)
       const evidence = createExporter({
@@ -268,6 +268,20 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
     connect: (name, options) => connectBigQuery(name, options, base),
     connectRest: (name, options) => createRestClient(name, options, runtime),
     readOpenApi: (path) => readOpenApi(resolve(base, path)),
+  }
+}
+
+/** As whom the audit database is read, where that is another than writes it. */
+export async function readerOf(
+  { audit }: Config,
+  secrets: Runtime['secrets'],
+): Promise<{ readonly username?: string; readonly password?: string }> {
+  const reader = audit.clickhouse?.reader
+  if (reader === undefined) return {}
+  // Never the writer's password for want of one.
+  return {
+    username: reader.username,
+    password: reader.password === undefined ? '' : await secrets.read(reader.password),
   }
 }
 

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { openClickHouse } from '../../audit/clickhouse.node.ts'
 import type { ClickHouse } from '../../audit/reader/contract.ts'
 import type { Recorded } from '../../policy/index.ts'
-import { Refusal, type Loaded } from '../node.ts'
+import { readerOf, Refusal, type Loaded } from '../node.ts'
 import { createRuntime } from '../runtime.ts'
 
 /** A decision as it was recorded. */
@@ -54,6 +54,7 @@ export async function openStore({ config, base }: Loaded): Promise<ClickHouse> {
     database: clickhouse.database,
     requestTimeoutMs: clickhouse.requestTimeout,
     ...(clickhouse.password !== undefined && { password: await secrets.read(clickhouse.password) }),
+    ...(await readerOf(config, secrets)),
   })
 }
 
