@@ -257,7 +257,14 @@ function http(
     bodies: { maxRequestBytes: 1_000_000, maxKeptBytes: 20, maxRecordedChars: 5, maxAnswerBytes: 1_000 },
     whenAuditIsTight: 'block',
   }
-  const made = journey({ ...more, decide: () => permit, plugins, payloads: log, more: [['crm', connection]] })
+  const made = journey({
+    limits: { maxTimeoutMs: 60_000 },
+    ...more,
+    decide: () => permit,
+    plugins,
+    payloads: log,
+    more: [['crm', connection]],
+  })
   const ask = (question: HttpQuestion): Promise<Outcome> => made.gateway.handle(made.knock(), async () => question)
   return { ...made, sent, ask }
 }
