@@ -326,9 +326,10 @@ describe('tampering with segments and heads', () => {
     const folders = [mkdtempSync(join(tmpdir(), 'sluice-fork-')), mkdtempSync(join(tmpdir(), 'sluice-fork-'))]
     for (const folder of folders) cpSync(data, folder, { recursive: true })
     const copy = await copied()
-    for (const folder of folders) {
+    // The one that was left behind knows more; the one that was taken back signs a smaller head afterwards.
+    for (const [i, folder] of folders.entries()) {
       const gateway = await startGateway({ data: folder, database: copy })
-      await gateway.query('agent', 'SELECT 1 AS n')
+      for (const n of i === 0 ? [0, 1] : []) await ask(gateway, n)
       await gateway.stop()
     }
     expect((await found(copy)).map(({ code }) => code)).toContain('rolled-back')

@@ -36,6 +36,14 @@ export interface Evidence {
   surplus(log: LogId): Promise<readonly Surplus[]>
   /** What leads from the segments that are here to a signed head; absent where they are all there ever were. */
   proofs?(log: LogId): Promise<Lead | undefined>
+  /** What is kept of the bodies of these exchanges, each body's pieces in their order; absent where bodies are elsewhere. */
+  readonly bodies?: (exchanges: readonly string[]) => AsyncIterable<BodyPiece>
+}
+
+export interface BodyPiece {
+  readonly exchange: string
+  readonly direction: string
+  readonly content: Uint8Array
 }
 
 export interface Surplus {
@@ -52,10 +60,13 @@ export interface Surplus {
 export interface Lead {
   readonly first: number
   readonly size: number
-  /** The root that the leaf hashes of the entries from `from` to `to` lead to; `undefined`: the proof is none. */
+  /** Positions of its entries, `to` exclusive; equal where it leads from nothing. */
   readonly from: number
   readonly to: number
+  /** The root of the whole that the leaf hashes of all its entries lead to; `undefined`: the proof is none. */
   root(leaves: readonly Uint8Array[]): Uint8Array | undefined
+  /** The root of the log when it ended with the last of these, the first of its entries' leaf hashes. */
+  rootThen(leaves: readonly Uint8Array[]): Uint8Array | undefined
   readonly consistency: readonly {
     readonly from: number
     readonly to: number
@@ -82,6 +93,8 @@ export type ProblemCode =
   | 'writer-missing'
   | 'silent'
   | 'pack-changed'
+  | 'body-changed'
+  | 'body-missing'
 
 /** Something that is not as it was written. */
 export interface Problem {
@@ -105,6 +118,10 @@ export interface LogReport extends LogId {
   readonly signedSize: number
   readonly signedAt?: number
   readonly checkpoints: number
+  /** Bodies that are as their records say, and those that are gone because their time was over. Absent: not looked at. */
+  readonly bodies?: { readonly whole: number; readonly expired: number }
+  /** Of a part of a log: whatever was sealed between these times is in it, milliseconds since 1970 UTC. */
+  readonly complete?: { readonly from: number; readonly to: number }
 }
 
 export interface VerifyReport {

@@ -181,11 +181,10 @@ function evidenceIn(folder: string, files: readonly string[], sha256: Sha256): E
       for (const { path, first, last } of of(records, log)) {
         if (last < from || first > to) continue
         for await (const row of rowsIn(join(folder, path))) {
-          const segment = new DataView(row.buffer, row.byteOffset, row.byteLength).getBigUint64(
-            row.byteLength - 16,
-            true,
-          )
-          if (wanted.has(Number(segment))) yield row
+          const place = new DataView(row.buffer, row.byteOffset, row.byteLength)
+          const segment = Number(place.getBigUint64(row.byteLength - 16, true))
+          // One that is in a member of others is never asked for by its own number: it is handed on to be named.
+          if (wanted.has(segment) || segment < first || segment > last) yield row
         }
       }
     },
@@ -208,6 +207,11 @@ function evidenceIn(folder: string, files: readonly string[], sha256: Sha256): E
         from: inclusion?.from ?? 0,
         to: inclusion?.to ?? 0,
         root: (leaves) => rootOfInclusion(sha256, { size, ...(inclusion && { inclusion }) }, leaves),
+        rootThen(leaves) {
+          if (inclusion === undefined) return undefined
+          const then = inclusion.from + leaves.length
+          return rootOfInclusion(sha256, { size: then, inclusion: { ...inclusion, to: then, right: [] } }, leaves)
+        },
         consistency: consistency.map(({ from, to, hashes }) => ({ from, to, hashes: hashes.map(fromBase64) })),
       }
       return lead

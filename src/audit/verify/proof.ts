@@ -11,9 +11,11 @@ import {
   storedIndex,
   type Sha256,
 } from '../proof/merkle.ts'
-import { parseNote, signersOf, type VerifierKey } from '../proof/note.ts'
+import { MalformedNote, parseNote, signersOf, type VerifierKey } from '../proof/note.ts'
 import { decodeRow, type Row } from '../record.ts'
+import { MalformedBytes } from '../rowbinary.ts'
 import type { Evidence, LogId, StoredSegment } from './contract.ts'
+import { entryLeaf, isDamaged, leavesOf } from './records.ts'
 
 const hashes = z.array(z.base64())
 const whole = z.int().min(0)
@@ -53,6 +55,12 @@ export interface FoundRow extends LogId {
   readonly seq: number
 }
 
+/** A record that was written, and the signed head that says so. */
+export interface ProvenRow {
+  readonly row: Row
+  readonly head: CheckpointBody
+}
+
 export type Unproven = { readonly unproven: string }
 
 /** The proof for these rows, which MUST be all of one exchange; or why there is none. */
@@ -79,8 +87,11 @@ export async function prove(
       if (segment === undefined || index >= head.body.size) {
         return { unproven: `segment ${number} is not under a signed head yet; try again in a minute` }
       }
-      const leaves = Array.from({ length: segment.records }, (_, i) => segment.leaves.subarray(i * 32, i * 32 + 32))
+      const leaves = leavesOf(segment.leaves)
       const { firstSeq, schema, records: count, root, days } = segment
+      if (isDamaged(segment) || leaves.length !== count || !(seq >= firstSeq && seq < firstSeq + count)) {
+        return { unproven: `record ${seq} is in no place that was ever signed: run \`audit verify\`` }
+      }
       records.push({
         writer,
         epoch,
@@ -101,8 +112,21 @@ export async function checkProof(
   proof: ExchangeProof,
   keys: readonly VerifierKey[],
   sha256: Sha256,
-): Promise<readonly { readonly row: Row; readonly head: CheckpointBody }[] | Unproven> {
-  const found: { row: Row; head: CheckpointBody }[] = []
+): Promise<readonly ProvenRow[] | Unproven> {
+  try {
+    return await checked(proof, keys, sha256)
+  } catch (error) {
+    if (error instanceof MalformedNote || error instanceof MalformedBytes) return { unproven: error.message }
+    throw error
+  }
+}
+
+async function checked(
+  proof: ExchangeProof,
+  keys: readonly VerifierKey[],
+  sha256: Sha256,
+): Promise<readonly ProvenRow[] | Unproven> {
+  const found: ProvenRow[] = []
   for (const [i, record] of proof.records.entries()) {
     const wrong = (what: string): Unproven => ({ unproven: `record ${i + 1}: ${what}` })
     const note = parseNote(record.checkpoint)
@@ -136,10 +160,15 @@ async function newestHead(
 ): Promise<{ readonly note: string; readonly body: CheckpointBody } | undefined> {
   let newest: { note: string; body: CheckpointBody } | undefined
   for (const text of await evidence.checkpoints(log)) {
-    const note = parseNote(text)
-    if ((await signersOf(note, keys)).length === 0) continue
-    const body = parseCheckpoint(note.text)
-    if (newest === undefined || body.size >= newest.body.size) newest = { note: text, body }
+    try {
+      const note = parseNote(text)
+      const body = parseCheckpoint(note.text)
+      const isSigned = body.origin.endsWith(`/${log.writer}/${log.epoch}`) && (await signersOf(note, keys)).length > 0
+      if (isSigned && (newest === undefined || body.size >= newest.body.size)) newest = { note: text, body }
+    } catch (error) {
+      // One that is none proves nothing; `verify` names it.
+      if (!(error instanceof MalformedNote)) throw error
+    }
   }
   return newest
 }
@@ -157,7 +186,7 @@ async function treeOf(
   const segments = new Map<number, StoredSegment>()
   for await (const segment of evidence.segments(log)) {
     if (range.size === head.size) break
-    nodes.push(...range.add(leafHash(sha256, entryBytes(sha256, segment))))
+    nodes.push(...range.add(entryLeaf(sha256, segment)))
     if (wanted.has(segment.segment)) segments.set(segment.segment, segment)
   }
   if (range.size !== head.size || !equalBytes(range.root(), head.root)) return undefined

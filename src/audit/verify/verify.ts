@@ -2,10 +2,12 @@
  * Verifies evidence, trusting nothing but public keys: every record is hashed again, every segment's hash leads to a head that
  * a trusted key has signed, and whatever does not is named. Pure.
  */
-import { parseCheckpoint, damagedBytes, entryBytes, originParts, type CheckpointBody } from '../proof/entry.ts'
-import { CompactRange, equalBytes, isConsistent, leafHash, rootOf, type Sha256 } from '../proof/merkle.ts'
+import { damagedBytes, originParts, parseCheckpoint, type CheckpointBody } from '../proof/entry.ts'
+import { CompactRange, equalBytes, isConsistent, leafHash, type Sha256 } from '../proof/merkle.ts'
 import { MalformedNote, parseNote, signersOf, type VerifierKey } from '../proof/note.ts'
+import { BodyCheck, type BodyOptions } from './bodies.ts'
 import type { Evidence, Lead, LogId, LogReport, Problem, ProblemCode, StoredSegment, VerifyReport } from './contract.ts'
+import { isDamaged, RecordCheck } from './records.ts'
 
 export interface VerifyOptions {
   readonly sha256: Sha256
@@ -19,17 +21,28 @@ export interface VerifyOptions {
   readonly now: number
   /** For how long, in milliseconds, what is on its way may still be missing. */
   readonly graceMs: number
-  /** The newest checkpoint of each log must be no older, in milliseconds; absent: it may be of any age. */
+  /**
+   * The newest checkpoint of each of `writers`, or of every writer where none is named, must be no older, in milliseconds;
+   * absent: it may be of any age.
+   */
   readonly aliveMs?: number
+  /**
+   * Only records of segments that were sealed in this time are hashed again, milliseconds since 1970 UTC; the tree and its
+   * heads always are. Signed heads say which segments these are.
+   */
+  readonly span?: { readonly from?: number; readonly to?: number }
+  /** Recorded bodies are held against their records too, where they are in the evidence. */
+  readonly bodies?: BodyOptions
   /** Called now and then with how many records were hashed. */
   readonly progress?: (records: number) => void
 }
 
 /** Of one kind, in one log: more are counted and not told one by one. */
 const MOST_OF_A_KIND = 20
-/** Records that are read together. */
-const BATCH_RECORDS = 20_000
-const BATCH_SEGMENTS = 256
+/** Segments in a row that may be missing before the tree is given up. */
+const MOST_GAP = 1_000_000
+/** A head may be signed this long before the last record that came before it is in its tree, in milliseconds. */
+const SEALING_MS = 60_000
 
 export async function verify(evidence: Evidence, options: VerifyOptions): Promise<VerifyReport> {
   const problems = new Problems()
@@ -54,11 +67,26 @@ export async function verify(evidence: Evidence, options: VerifyOptions): Promis
     }
   }
   const reports: LogReport[] = []
+  const newest = new Map<string, number>()
   for (const log of logs) {
     const mine = kept.flatMap(({ note, id }) => (id !== undefined && nameOf(id) === nameOf(log) ? [note] : []))
-    reports.push(await new LogCheck(evidence, options, log, problems).run(mine))
+    const check = new LogCheck(evidence, options, log, problems)
+    reports.push(await check.run(mine))
+    newest.set(log.writer, Math.max(newest.get(log.writer) ?? 0, check.newestHead))
   }
+  mustBeAlive(newest, options, problems)
   return { logs: reports, problems: problems.all }
+}
+
+/** A gateway may have begun another log since; the newest head of any of them counts. */
+function mustBeAlive(newest: ReadonlyMap<string, number>, options: VerifyOptions, problems: Problems): void {
+  const { aliveMs, now, writers = [] } = options
+  if (aliveMs === undefined) return
+  for (const [writer, time] of newest) {
+    if ((writers.length > 0 && !writers.includes(writer)) || now - time <= aliveMs) continue
+    const since = time === 0 ? 'there is none at all' : `the newest is of ${timeText(time)}`
+    problems.add({ code: 'silent', words: `no checkpoint of the gateway \`${writer}\` is recent: ${since}` })
+  }
 }
 
 /** What is wrong, the first of each kind in each log, in the order in which it was found. */
@@ -84,10 +112,7 @@ class Problems {
   }
 }
 
-interface Head extends CheckpointBody {
-  /** Whether it came with the evidence, and not from elsewhere. */
-  readonly isStored: boolean
-}
+type Head = CheckpointBody
 
 class LogCheck {
   readonly #evidence: Evidence
@@ -95,8 +120,8 @@ class LogCheck {
   readonly #log: LogId
   readonly #problems: Problems
   readonly #name: string
-  #records = 0
-  #expired = 0
+  /** When the newest head was signed, milliseconds since 1970 UTC; 0 where there is none. */
+  newestHead = 0
 
   constructor(evidence: Evidence, options: VerifyOptions, log: LogId, problems: Problems) {
     this.#evidence = evidence
@@ -108,32 +133,65 @@ class LogCheck {
 
   async run(kept: readonly string[]): Promise<LogReport> {
     const stored = await this.#evidence.checkpoints(this.#log)
-    const heads = [...(await this.#heads(stored, true)), ...(await this.#heads(kept, false))].toSorted(
+    const heads = [...(await this.#heads(stored)), ...(await this.#heads(kept))].toSorted(
       (a, b) => a.time - b.time || a.size - b.size,
     )
-    this.#mustGrow(heads)
-    const lead = await this.#evidence.proofs?.(this.#log)
-    const came = this.#evidence.proofs === undefined ? await this.#whole(heads) : await this.#part(heads, lead)
-    const pending = came.pending + (await this.#surplus())
-    const newest = heads.at(-1)
+    this.newestHead = heads.at(-1)?.time ?? 0
     if (heads.length === 0) this.#say('not-signed', 'no checkpoint of it is signed by a key that is trusted')
-    this.#mustBeAlive(newest)
+    this.#mustGrow(heads)
+    const bodies = this.#bodies()
+    const records = this.#records(heads, bodies)
+    const lead = await this.#evidence.proofs?.(this.#log)
+    const came =
+      this.#evidence.proofs === undefined
+        ? await this.#whole(heads, records)
+        : await this.#part(heads, records, lead, await this.#sizes(stored))
+    const pending = came.pending + (await this.#surplus())
     return {
       ...this.#log,
-      segments: came.segments,
-      records: this.#records,
-      expired: this.#expired,
+      ...came,
+      records: records.records,
+      expired: records.expired,
       pending,
-      signedSize: came.signedSize,
-      ...(came.signedAt !== undefined && { signedAt: came.signedAt }),
       checkpoints: heads.length,
+      ...(bodies !== undefined && { bodies: { whole: bodies.whole, expired: bodies.expired } }),
     }
+  }
+
+  #bodies(): BodyCheck | undefined {
+    const { bodies, now, graceMs } = this.#options
+    const read = this.#evidence.bodies
+    if (bodies === undefined || read === undefined) return undefined
+    return new BodyCheck({ bodies: read }, { ...bodies, now, graceMs }, ({ code, words, segment, seq }) =>
+      this.#say(code, words, segment, seq),
+    )
+  }
+
+  #records(heads: readonly Head[], bodies: BodyCheck | undefined): RecordCheck {
+    const { sha256, now, progress } = this.#options
+    const [low, high] = this.#spanOf(heads)
+    return new RecordCheck(this.#evidence, this.#log, {
+      sha256,
+      now,
+      isWanted: (segment) => segment >= low && segment < high,
+      say: (code, words, segment, seq) => this.#say(code, words, segment, seq),
+      ...(bodies !== undefined && { bodies }),
+      ...(progress !== undefined && { progress }),
+    })
+  }
+
+  /** The segments that may hold records of the span, the second exclusive: as signed heads say, not as the store says. */
+  #spanOf(heads: readonly Head[]): readonly [number, number] {
+    const { from = -Infinity, to = Infinity } = this.#options.span ?? {}
+    const before = heads.filter(({ time }) => time <= from - SEALING_MS).map(({ first, size }) => first + size)
+    const behind = heads.filter(({ time }) => time >= to + SEALING_MS).map(({ first, size }) => first + size)
+    return [Math.max(0, ...before), Math.min(Infinity, ...behind)]
   }
 
   // ── heads ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Those that a trusted key has signed. */
-  async #heads(notes: readonly string[], isStored: boolean): Promise<readonly Head[]> {
+  async #heads(notes: readonly string[]): Promise<readonly Head[]> {
     const heads: Head[] = []
     for (const text of notes) {
       try {
@@ -145,7 +203,7 @@ class LogCheck {
           this.#say('checkpoint-forged', `a checkpoint of \`${printable(head.origin)}\` is among its own`)
         } else if (by.length === 0) {
           this.#say('checkpoint-unsigned', `that of ${timeText(head.time)} is signed by no key that is trusted`)
-        } else heads.push({ ...head, isStored })
+        } else heads.push(head)
       } catch (error) {
         if (!(error instanceof MalformedNote)) throw error
         this.#say('checkpoint-forged', error.message)
@@ -158,6 +216,10 @@ class LogCheck {
   #mustGrow(heads: readonly Head[]): void {
     let most: Head | undefined
     for (const head of heads) {
+      if (most !== undefined && head.first !== most.first) {
+        const words = `one head says that it begins with segment ${most.first}, another with ${head.first}`
+        this.#say('rolled-back', words)
+      }
       if (most !== undefined && head.size < most.size) {
         const words = `the head of ${timeText(head.time)} has ${head.size} segments; that of ${timeText(most.time)} had ${most.size}`
         this.#say('rolled-back', words)
@@ -169,87 +231,42 @@ class LogCheck {
     }
   }
 
-  #mustBeAlive(newest: Head | undefined): void {
-    const { aliveMs, now } = this.#options
-    if (aliveMs === undefined || newest === undefined || now - newest.time <= aliveMs) return
-    this.#say('silent', `its newest checkpoint is of ${timeText(newest.time)}`)
-  }
-
   // ── a log that is all here ───────────────────────────────────────────────────────────────────────────────────
 
-  async #whole(heads: readonly Head[]): Promise<Came> {
-    const { sha256, now, graceMs } = this.#options
+  async #whole(heads: readonly Head[], records: RecordCheck): Promise<Came> {
     const first = heads.at(-1)?.first ?? 1
-    const range = new CompactRange(sha256)
-    const bySize = Map.groupBy(heads, ({ size }) => size)
-    let signed: Head | undefined
-    let broken = false
-    /** Segments that may have been damaged before they could be shipped: the next head tells. */
-    let doubtful: number[] = []
-    const atHead = (): void => {
-      for (const head of bySize.get(range.size) ?? []) {
-        if (equalBytes(range.root(), head.root)) {
-          for (const segment of doubtful) {
-            this.#say(
-              'segment-damaged',
-              'its file was damaged before it could be shipped; its gateway put that on record',
-              segment,
-            )
-          }
-          doubtful = []
-          signed = head
-        } else if (!broken) {
-          const since = signed === undefined ? first : first + signed.size
-          const until = first + range.size - 1
-          for (const segment of doubtful) this.#say('segment-missing', 'nothing of it is here', segment)
-          if (doubtful.length === 0) {
-            this.#say(
-              'checkpoint-mismatch',
-              `segments ${since} to ${until} hash to another head than was signed at ${timeText(head.time)}`,
-              since,
-            )
-          }
-          doubtful = []
-          broken = true
-        }
-      }
-    }
-    atHead()
+    const tree = new Tree(this.#options.sha256, first, heads, (code, words, segment) => this.#say(code, words, segment))
     let previous: StoredSegment | undefined
     let segments = 0
-    for await (const { segment, leaf } of this.#entries(this.#evidence.segments(this.#log))) {
-      for (let gap = first + range.size; gap < segment.segment; gap++) {
-        doubtful.push(gap)
-        range.add(leafHash(sha256, damagedBytes(gapOf(gap, previous, segment))))
-        atHead()
-      }
-      if (segment.segment < first + range.size) {
-        this.#say('segment-changed', 'it is there twice', segment.segment)
+    for await (const { segment, leaf } of records.entries()) {
+      const number = segment.segment
+      if (number < tree.next) {
+        this.#say('segment-changed', number < first ? 'it is from before the log began' : 'it is there twice', number)
         continue
       }
-      const expected = previous === undefined ? undefined : previous.firstSeq + previous.records
-      if (expected !== undefined && previous?.segment === segment.segment - 1 && segment.firstSeq !== expected) {
-        this.#say('sequence-gap', `it begins with ${segment.firstSeq}; ${expected} was next`, segment.segment)
+      if (number - tree.next > MOST_GAP) {
+        this.#say('segment-missing', `nothing is here of any segment up to ${number}`, tree.next)
+        break
       }
-      range.add(leaf)
-      atHead()
+      while (tree.next < number) {
+        tree.add(leafHash(this.#options.sha256, damagedBytes(gapOf(tree.next, previous, segment))), 'missing')
+      }
+      const expected = previous === undefined ? undefined : previous.firstSeq + previous.records
+      if (expected !== undefined && previous?.segment === number - 1 && segment.firstSeq !== expected) {
+        this.#say('sequence-gap', `it begins with ${segment.firstSeq}; ${expected} was next`, number)
+      }
+      tree.add(leaf, isDamaged(segment) ? 'damaged' : 'whole')
       previous = segment
       segments++
     }
-    for (const segment of doubtful) this.#say('segment-missing', 'nothing of it is here', segment)
-    return { segments, ...this.#ends(heads, range.size, signed, broken, now, graceMs, previous) }
+    tree.end()
+    return { segments, ...this.#ends(heads, tree, previous) }
   }
 
   /** What is behind the last head, or what the last head covers and is not here. */
-  #ends(
-    heads: readonly Head[],
-    size: number,
-    signed: Head | undefined,
-    broken: boolean,
-    now: number,
-    graceMs: number,
-    last: StoredSegment | undefined,
-  ): Omit<Came, 'segments'> {
+  #ends(heads: readonly Head[], tree: Tree, last: StoredSegment | undefined): Omit<Came, 'segments'> {
+    const { now, graceMs } = this.#options
+    const { size, signed, isBroken } = tree
     const most = heads.reduce<Head | undefined>((a, b) => (a === undefined || b.size > a.size ? b : a), undefined)
     const signedPart = { signedSize: signed?.size ?? 0, ...(signed !== undefined && { signedAt: signed.time }) }
     if (most !== undefined && most.size > size) {
@@ -261,7 +278,7 @@ class LogCheck {
       return { pending: 0, ...signedPart }
     }
     const unsigned = size - (most?.size ?? 0)
-    if (unsigned > 0 && most !== undefined && !broken) {
+    if (unsigned > 0 && most !== undefined && !isBroken) {
       if (last !== undefined && now - last.sealedAt <= graceMs) return { pending: unsigned, ...signedPart }
       this.#say('not-signed', `${unsigned} segments are behind the newest head`, most.first + most.size)
     }
@@ -270,119 +287,103 @@ class LogCheck {
 
   // ── a part of a log, with what leads to its head ─────────────────────────────────────────────────────────────
 
-  async #part(heads: readonly Head[], lead: Lead | undefined): Promise<Came> {
-    const { sha256 } = this.#options
+  async #part(
+    heads: readonly Head[],
+    records: RecordCheck,
+    lead: Lead | undefined,
+    sizes: readonly number[],
+  ): Promise<Came> {
+    const head = heads.find(({ size }) => size === lead?.size)
+    const begin = lead === undefined || head === undefined ? undefined : head.first + lead.from
+    const leaves = await this.#leaves(records, begin)
+    const segments = leaves.length
+    const unsigned: Came = { segments, pending: 0, signedSize: 0 }
+    if (lead === undefined || head === undefined || begin === undefined) {
+      if (segments > 0) this.#say('not-signed', 'nothing leads from its segments to a head that is signed')
+      return unsigned
+    }
+    this.#mustFollow(lead, heads, sizes)
+    const covered = leaves.slice(0, lead.to - lead.from)
+    // A pack is finished: nothing of it is on its way to a head any more.
+    if (covered.length < segments) {
+      const words = `${segments - covered.length} segments are behind the newest head of the pack`
+      this.#say('not-signed', words, begin + covered.length)
+    }
+    if (covered.length === 0) return unsigned
+    const root = lead.root(covered)
+    if (root === undefined || !equalBytes(root, head.root)) {
+      const words = `segments ${begin} to ${begin + covered.length - 1} do not lead to the head of ${timeText(head.time)}`
+      this.#say('checkpoint-mismatch', words, begin)
+      return unsigned
+    }
+    this.#mustHaveBeen(lead, heads, covered)
+    const complete = completeness(lead, heads)
+    return { ...unsigned, signedSize: head.size, signedAt: head.time, ...(complete !== undefined && { complete }) }
+  }
+
+  /** The leaves of the segments from `begin` on, where that is known. */
+  async #leaves(records: RecordCheck, begin: number | undefined): Promise<readonly Uint8Array[]> {
     const leaves: Uint8Array[] = []
     let previous: StoredSegment | undefined
-    for await (const { segment, leaf } of this.#entries(this.#evidence.segments(this.#log))) {
-      const from = lead === undefined ? segment.segment : lead.first + lead.from
-      for (let gap = from + leaves.length; gap < segment.segment; gap++) {
-        this.#say('segment-missing', 'nothing of it is here', gap)
-        leaves.push(leafHash(sha256, damagedBytes(gapOf(gap, previous, segment))))
+    for await (const { segment, leaf } of records.entries()) {
+      const next = begin === undefined ? segment.segment : begin + leaves.length
+      if (segment.segment - next > MOST_GAP) {
+        this.#say('segment-missing', `nothing is here of any segment up to ${segment.segment}`, next)
+        break
       }
+      for (let gap = next; gap < segment.segment; gap++) {
+        this.#say('segment-missing', 'nothing of it is here', gap)
+        leaves.push(leafHash(this.#options.sha256, damagedBytes(gapOf(gap, previous, segment))))
+      }
+      if (isDamaged(segment)) this.#say('segment-damaged', DAMAGED, segment.segment)
       leaves.push(leaf)
       previous = segment
     }
-    const head = heads.find(({ size }) => size === lead?.size)
-    const segments = leaves.length
-    if (lead === undefined || head === undefined) {
-      if (segments > 0) this.#say('not-signed', 'nothing leads from its segments to a head that is signed')
-      return { segments, pending: 0, signedSize: 0 }
-    }
-    for (const step of lead.consistency) this.#mustFollow(step, heads)
-    const covered = leaves.slice(0, Math.max(0, lead.to - lead.from))
-    const root = lead.root(covered)
-    if (covered.length > 0 && (root === undefined || !equalBytes(root, head.root))) {
-      const [a, b] = [lead.first + lead.from, lead.first + lead.to - 1]
-      this.#say('checkpoint-mismatch', `segments ${a} to ${b} do not lead to the head of ${timeText(head.time)}`, a)
-      return { segments, pending: 0, signedSize: 0 }
-    }
-    return { segments, pending: leaves.length - covered.length, signedSize: head.size, signedAt: head.time }
+    return leaves
   }
 
-  #mustFollow({ from, to, hashes }: Lead['consistency'][number], heads: readonly Head[]): void {
-    const [old, next] = [heads.find(({ size }) => size === from), heads.find(({ size }) => size === to)]
-    if (old === undefined || next === undefined || from === 0) return
-    if (isConsistent(this.#options.sha256, from, old.root, to, next.root, hashes)) return
-    this.#say('rolled-back', `the log of ${to} segments does not begin with that of ${from}`)
-  }
-
-  // ── segments and records ─────────────────────────────────────────────────────────────────────────────────────
-
-  /** Each segment with the leaf that it is, its records checked against what it says of them. */
-  async *#entries(
-    segments: AsyncIterable<StoredSegment>,
-  ): AsyncGenerator<{ readonly segment: StoredSegment; readonly leaf: Uint8Array }> {
-    const { sha256 } = this.#options
-    let batch: StoredSegment[] = []
-    const flush = async (): Promise<readonly { segment: StoredSegment; leaf: Uint8Array }[]> => {
-      const some = batch
-      batch = []
-      await this.#checkRows(some)
-      return some.map((segment) => ({ segment, leaf: leafHash(sha256, entryBytes(sha256, segment)) }))
-    }
-    for await (const segment of segments) {
-      const count = batch.reduce((sum, { records }) => sum + records, 0)
-      const last = batch.at(-1)
-      const isFull = batch.length >= BATCH_SEGMENTS || count + segment.records > BATCH_RECORDS
-      if (last !== undefined && (isFull || last.schema !== segment.schema)) yield* await flush()
-      this.#checkSegment(segment)
-      batch.push(segment)
-    }
-    if (batch.length > 0) yield* await flush()
-  }
-
-  /** That its root is over its leaves. */
-  #checkSegment(segment: StoredSegment): void {
-    const { records, leaves, days, root } = segment
-    if (leaves.length !== records * 32 || days.length !== records * 2) {
-      this.#say('segment-changed', 'it has not as many leaves as records', segment.segment)
-      return
-    }
-    const each = Array.from({ length: records }, (_, i) => leaves.subarray(i * 32, i * 32 + 32))
-    if (!equalBytes(rootOf(this.#options.sha256, each), root)) {
-      this.#say('segment-changed', 'its root is not over its leaves', segment.segment)
+  /** Of the heads of a pack, each must have grown out of the one before. */
+  #mustFollow(lead: Lead, heads: readonly Head[], sizes: readonly number[]): void {
+    const bySize = new Map(heads.map((head) => [head.size, head]))
+    const grown = [...new Set(sizes)].filter((size) => size > 0).toSorted((a, b) => a - b)
+    for (const [i, to] of grown.entries()) {
+      const from = grown[i - 1]
+      if (from === undefined) continue
+      const [old, next] = [bySize.get(from), bySize.get(to)]
+      if (old === undefined || next === undefined) continue
+      const isShown = lead.consistency.some(
+        (step) =>
+          step.from === from &&
+          step.to === to &&
+          isConsistent(this.#options.sha256, from, old.root, to, next.root, step.hashes),
+      )
+      if (!isShown) this.#say('rolled-back', `nothing shows that the log of ${to} segments begins with that of ${from}`)
     }
   }
 
-  async #checkRows(segments: readonly StoredSegment[]): Promise<void> {
-    const bySegment = new Map(segments.map((segment) => [segment.segment, segment]))
-    const seen = new Map(segments.map(({ segment, records }) => [segment, new Uint8Array(records)]))
-    for await (const row of this.#evidence.rows(this.#log, segments)) {
-      const { segment, seq } = placeOf(row)
-      const stored = bySegment.get(segment)
-      const marks = seen.get(segment)
-      const at = stored === undefined ? -1 : seq - stored.firstSeq
-      if (stored === undefined || marks === undefined || !(at >= 0 && at < stored.records)) {
-        this.#say('record-inserted', 'there is no such place in its segment', segment, seq)
-        continue
-      }
-      if (marks[at] === 1) {
-        this.#say('record-inserted', 'it is there twice', segment, seq)
-        continue
-      }
-      marks[at] = 1
-      this.#records++
-      const leaf = stored.leaves.subarray(at * 32, at * 32 + 32)
-      if (!equalBytes(leafHash(this.#options.sha256, row), leaf)) {
-        this.#say('record-changed', 'it is not what was written', segment, seq)
+  /** Heads of when the log ended within the pack, also those that were kept elsewhere, are of the same log. */
+  #mustHaveBeen(lead: Lead, heads: readonly Head[], leaves: readonly Uint8Array[]): void {
+    for (const { size, root, time } of heads) {
+      if (size < Math.max(1, lead.from) || size > lead.to) continue
+      const then = lead.rootThen(leaves.slice(0, size - lead.from))
+      if (then !== undefined && equalBytes(then, root)) continue
+      this.#say('rolled-back', `the head of ${timeText(time)} is of another log of ${size} segments`)
+    }
+  }
+
+  /** The sizes of those heads of the evidence itself that a trusted key has signed. */
+  async #sizes(notes: readonly string[]): Promise<readonly number[]> {
+    const sizes: number[] = []
+    for (const text of notes) {
+      try {
+        const note = parseNote(text)
+        if ((await signersOf(note, this.#options.keys)).length > 0) sizes.push(parseCheckpoint(note.text).size)
+      } catch (error) {
+        // It was named when the heads were read.
+        if (!(error instanceof MalformedNote)) throw error
       }
     }
-    for (const [segment, marks] of seen) this.#missing(bySegment.get(segment), marks)
-    this.#options.progress?.(this.#records)
-  }
-
-  /** A record may be gone once the day until which it was to be kept is past. */
-  #missing(segment: StoredSegment | undefined, marks: Uint8Array): void {
-    if (segment === undefined) return
-    const today = Math.floor(this.#options.now / 86_400_000)
-    const days = new DataView(segment.days.buffer, segment.days.byteOffset, segment.days.byteLength)
-    for (const [at, mark] of marks.entries()) {
-      if (mark === 1) continue
-      const until = at * 2 + 2 <= segment.days.byteLength ? days.getUint16(at * 2, true) : Infinity
-      if (until <= today) this.#expired++
-      else this.#say('record-missing', 'it is gone before its time', segment.segment, segment.firstSeq + at)
-    }
+    return sizes
   }
 
   /** How many segments are still on their way. */
@@ -408,27 +409,96 @@ class LogCheck {
   }
 }
 
-interface Came {
-  readonly segments: number
-  readonly pending: number
-  readonly signedSize: number
-  readonly signedAt?: number
+type Came = Pick<LogReport, 'segments' | 'pending' | 'signedSize' | 'signedAt' | 'complete'>
+
+const DAMAGED = 'its file was damaged before it could be shipped; its gateway put that on record'
+
+/** The tree of a log that is all here, held against every head that was signed of it as it grows. */
+class Tree {
+  readonly #range: CompactRange
+  readonly #first: number
+  readonly #heads: ReadonlyMap<number, readonly Head[]>
+  readonly #say: (code: ProblemCode, words: string, segment: number) => void
+  /** Segments that are not here, or say that they were damaged: the next head tells whether that was so. */
+  #doubtful: { readonly segment: number; readonly state: 'missing' | 'damaged' }[] = []
+  /** The newest that the tree led to, before it led to another. */
+  signed: Head | undefined
+  isBroken = false
+
+  constructor(
+    sha256: Sha256,
+    first: number,
+    heads: readonly Head[],
+    say: (code: ProblemCode, words: string, segment: number) => void,
+  ) {
+    this.#range = new CompactRange(sha256)
+    this.#first = first
+    this.#heads = Map.groupBy(heads, ({ size }) => size)
+    this.#say = say
+    this.#atHeads()
+  }
+
+  get size(): number {
+    return this.#range.size
+  }
+
+  /** The segment that is next. */
+  get next(): number {
+    return this.#first + this.#range.size
+  }
+
+  add(leaf: Uint8Array, state: 'whole' | 'missing' | 'damaged'): void {
+    if (state !== 'whole') this.#doubtful.push({ segment: this.next, state })
+    this.#range.add(leaf)
+    this.#atHeads()
+  }
+
+  /** No more comes. Whether what says that it was damaged was, a head will tell that is not signed yet. */
+  end(): void {
+    this.#doubtful = this.#doubtful.filter(({ state }) => state === 'missing')
+    this.#unconfirmed()
+  }
+
+  #atHeads(): void {
+    for (const head of this.#heads.get(this.size) ?? []) {
+      if (equalBytes(this.#range.root(), head.root)) {
+        for (const { segment } of this.#doubtful) this.#say('segment-damaged', DAMAGED, segment)
+        this.#doubtful = []
+        this.signed = head
+      } else if (!this.isBroken) {
+        this.#mismatch(head)
+        this.isBroken = true
+      }
+    }
+  }
+
+  #mismatch({ time }: Head): void {
+    const since = this.signed === undefined ? this.#first : this.#first + this.signed.size
+    const words = `segments ${since} to ${this.next - 1} hash to another head than was signed at ${timeText(time)}`
+    if (this.#doubtful.length === 0) this.#say('checkpoint-mismatch', words, since)
+    this.#unconfirmed()
+  }
+
+  #unconfirmed(): void {
+    for (const { segment, state } of this.#doubtful) {
+      if (state === 'missing') this.#say('segment-missing', 'nothing of it is here', segment)
+      else this.#say('segment-changed', 'it says that it was damaged, and no head says so', segment)
+    }
+    this.#doubtful = []
+  }
+}
+
+/** Whatever was sealed between two heads between which all segments are in the pack. */
+function completeness(lead: Lead, heads: readonly Head[]): LogReport['complete'] {
+  const from = Math.min(...heads.filter(({ size }) => size >= lead.from).map(({ time }) => time))
+  const to = Math.max(...heads.filter(({ size }) => size <= lead.to).map(({ time }) => time))
+  return from < to ? { from, to } : undefined
 }
 
 /** What a segment of which nothing is left would have said of itself, by its neighbours. */
 function gapOf(segment: number, before: StoredSegment | undefined, after: StoredSegment) {
   const firstSeq = before === undefined ? 1 : before.firstSeq + before.records
   return { segment, schema: before?.schema ?? after.schema, firstSeq, records: after.firstSeq - firstSeq }
-}
-
-/** The last 16 bytes of a row. */
-function placeOf(row: Uint8Array): { readonly segment: number; readonly seq: number } {
-  const view = new DataView(row.buffer, row.byteOffset, row.byteLength)
-  if (row.byteLength < 16) return { segment: -1, seq: -1 }
-  return {
-    segment: Number(view.getBigUint64(row.byteLength - 16, true)),
-    seq: Number(view.getBigUint64(row.byteLength - 8, true)),
-  }
 }
 
 function nameOf({ writer, epoch }: LogId): string {

@@ -1,16 +1,18 @@
 /** `sluice audit verify` and `sluice audit prove`: what an auditor runs, with nothing but a public key. */
 import { readFile } from 'node:fs/promises'
 import { openClickHouse } from '../../audit/clickhouse.node.ts'
-import { columnNames, SCHEMA_VERSION } from '../../audit/record.ts'
+import { columnNames, SCHEMA_VERSION, type Row } from '../../audit/record.ts'
+import { bodyRetentionOf } from '../../audit/retention.ts'
 import { ByteReader } from '../../audit/rowbinary.ts'
 import type { ClickHouse } from '../../audit/reader/contract.ts'
 import { MalformedNote, parseKey, type VerifierKey } from '../../audit/proof/note.ts'
 import type { Evidence, VerifyReport } from '../../audit/verify/contract.ts'
-import { sha256 } from '../../audit/verify/hash.node.ts'
+import { hasher, sha256 } from '../../audit/verify/hash.node.ts'
 import { openPack } from '../../audit/verify/pack.node.ts'
 import { checkProof, exchangeProof, prove, type FoundRow } from '../../audit/verify/proof.ts'
 import { storedEvidence } from '../../audit/verify/store.ts'
-import { verify } from '../../audit/verify/verify.ts'
+import { verify, type VerifyOptions } from '../../audit/verify/verify.ts'
+import type { Principal } from '../../exchange.ts'
 import { loadConfig, Refusal } from '../node.ts'
 import { createRuntime } from '../runtime.ts'
 import { argumentsOf, type Command } from './command.ts'
@@ -31,11 +33,18 @@ export const auditVerify: Command = {
       writer: { type: 'string', multiple: true, default: [] },
       grace: { type: 'string', default: '5' },
       alive: { type: 'string' },
+      from: { type: 'string' },
+      to: { type: 'string' },
+      bodies: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     })
     const keys = keysOf(values.key)
     const [path] = positionals
-    if (path?.endsWith('.json') === true) return verifyProof(path, keys)
+    if (path?.endsWith('.json')) return verifyProof(path, keys)
+    const span = spanOf(values.from, values.to)
+    if (path !== undefined && (values.bodies || span !== undefined)) {
+      throw new Refusal('--bodies, --from and --to are for the store: a pack is of one span, and has no bodies')
+    }
     const opened = path === undefined ? await openStore(values.config) : await openedPack(path)
     try {
       const kept = (await Promise.all(values.checkpoints.map((file) => readFile(file, 'utf8')))).flatMap(notesIn)
@@ -47,6 +56,8 @@ export const auditVerify: Command = {
         now: Date.now(),
         graceMs: minutes(values.grace, 'grace') * MINUTE_MS,
         ...(values.alive !== undefined && { aliveMs: minutes(values.alive, 'alive') * MINUTE_MS }),
+        ...(span !== undefined && { span }),
+        ...(values.bodies && opened.retainDays && { bodies: { hasher, retainDays: opened.retainDays } }),
         progress: (records) => {
           if (process.stderr.isTTY) process.stderr.write(`\r${records} records hashed`)
         },
@@ -111,11 +122,24 @@ function minutes(text: string, name: string): number {
   return value
 }
 
+/** Times as `Date.parse` knows them: `2026-10-01`, `2026-10-01T12:00:00Z`. */
+function spanOf(from: string | undefined, to: string | undefined): VerifyOptions['span'] {
+  const time = (name: string, text: string): number => {
+    const at = Date.parse(text)
+    if (Number.isNaN(at)) throw new Refusal(`--${name} is \`${text}\`; it is a time, such as 2026-10-01T12:00:00Z`)
+    return at
+  }
+  if (from === undefined && to === undefined) return undefined
+  return { ...(from !== undefined && { from: time('from', from) }), ...(to !== undefined && { to: time('to', to) }) }
+}
+
 interface Opened {
   readonly evidence: Evidence
   readonly problems: VerifyReport['problems']
   readonly verifiable: boolean
-  close(): Promise<void>
+  /** For how many days the bodies of a record's exchange are kept. */
+  readonly retainDays?: (row: Row) => number
+  readonly close: () => Promise<void>
 }
 
 async function openStore(config: string): Promise<Opened & { readonly client: ClickHouse }> {
@@ -132,7 +156,16 @@ async function openStore(config: string): Promise<Opened & { readonly client: Cl
     ...(clickhouse.password !== undefined && { password: await secrets.read(clickhouse.password) }),
   })
   const evidence = storedEvidence(client, AbortSignal.timeout(VERIFY_MS))
-  return { client, evidence, problems: [], verifiable: true, close: () => client.close() }
+  const days = bodyRetentionOf(loaded.audit)
+  const retainDays = (row: Row): number => days({ connection: row.connection, principal: principalOf(row) })
+  return { client, evidence, problems: [], verifiable: true, retainDays, close: () => client.close() }
+}
+
+/** As far as legal holds name principals. */
+function principalOf(row: Row): Principal {
+  const { issuer, subject, acts_for_issuer: forIssuer, acts_for_subject: forSubject } = row
+  const actsFor = forSubject === '' ? {} : { actsFor: { issuer: forIssuer, subject: forSubject } }
+  return { issuer, subject, kind: 'agent', plane: 'agents', groups: [], ...actsFor }
 }
 
 async function openedPack(path: string): Promise<Opened> {
@@ -224,6 +257,14 @@ function rendered({ logs, problems }: VerifyReport): string {
     log.signedAt === undefined
       ? '  under no signed head'
       : `  under the head of ${new Date(log.signedAt).toISOString()}, which covers ${log.signedSize} segments (${log.checkpoints} checkpoints)`,
+    ...(log.complete === undefined
+      ? []
+      : [
+          `  whatever was sealed from ${new Date(log.complete.from).toISOString()} to ${new Date(log.complete.to).toISOString()} is in it`,
+        ]),
+    ...(log.bodies === undefined
+      ? []
+      : [`  ${log.bodies.whole} bodies are what was recorded, ${log.bodies.expired} expired as they were to`]),
   ])
   const wrong = problems.map(({ code, log, segment, seq, words }) => {
     const where = [
