@@ -75,7 +75,7 @@ export class Health {
       ['sluice_audit_delivered_timestamp_seconds', 'time of the last delivery', (deliveredAt ?? 0) / 1000],
     ]
     const plain = [...gauges, ...this.#bodies()].map(([name, help, value]) => `${head(name, help)}${name} ${value}\n`)
-    return [...plain, ...byDestination(status)].join('')
+    return [...plain, ...byDestination(status), ...ofHeads(status)].join('')
   }
 
   /** Of the log of bodies, which only those requests need whose bodies are recorded. */
@@ -107,6 +107,19 @@ function byDestination({ destinations = [] }: AuditStatus): readonly string[] {
     const lines = destinations.map((of) => `${name}{destination="${of.name}"} ${value(of)}\n`)
     return `${head(name, help)}${lines.join('')}`
   })
+}
+
+/** Of the signed heads of the log: whom the last did not reach; their names are those of the configuration. */
+function ofHeads({ chain }: AuditStatus): readonly string[] {
+  if (chain === undefined) return []
+  const gauges = [
+    ['sluice_audit_log_segments', 'segments in the tree over all records', chain.size],
+    ['sluice_audit_signed_timestamp_seconds', 'time of the last signed head', (chain.signedAt ?? 0) / 1000],
+  ] as const
+  const name = 'sluice_audit_checkpoint_problem'
+  const problems = Object.keys(chain.problems).map((at) => `${name}{at="${at.replaceAll(/["\\\n]/g, '_')}"} 1\n`)
+  const missed = `${head(name, '1 while signed heads do not reach it')}${problems.join('')}`
+  return [...gauges.map(([gauge, help, value]) => `${head(gauge, help)}${gauge} ${value}\n`), missed]
 }
 
 function head(name: string, help: string): string {

@@ -11,6 +11,7 @@ import type {
   Stated,
   Statistics,
 } from '../exchange.ts'
+import type { ChainStatus } from './chain/contract.ts'
 
 /**
  * `refused`: not proven or not understood. `decided`: permit, hold or deny, before anything runs. `completed`: ran and
@@ -157,6 +158,8 @@ export interface AuditStatus {
   readonly deliveryProblem?: string
   /** Everyone who is handed records. */
   readonly destinations?: readonly DestinationStatus[]
+  /** The tree over all records, and its signed heads. */
+  readonly chain?: ChainStatus
 }
 
 /** How far one of those is who are handed records. */

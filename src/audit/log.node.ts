@@ -159,6 +159,7 @@ class NodeAuditLog implements AuditLog {
       backlogBytes,
       ...(deliveredAt !== undefined && { deliveredAt }),
       ...(deliveryProblem !== undefined && { deliveryProblem }),
+      ...(this.#chain && { chain: this.#chain.status() }),
       destinations: Array.from(this.#shippers, ([name, shipper]) => this.#destination(name, shipper.status())),
     }
   }

@@ -1,15 +1,16 @@
 /** The keys that sign checkpoints. */
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Failure } from '../../failure.ts'
 import type { Sha256 } from '../proof/merkle.ts'
 import { signerOf, type Signer } from '../proof/note.ts'
 
+const NOTHING = new Uint8Array(0)
+
 export const sha256: Sha256 = (...parts) => {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return new Uint8Array(hash.digest())
+  // In one go: for what is as short as a record, an object that is fed takes longer than the hashing.
+  return new Uint8Array(hash('sha256', parts.length === 1 ? (parts[0] ?? NOTHING) : Buffer.concat(parts), 'buffer'))
 }
 
 const PREFIX = 'sluice-checkpoint-key:'

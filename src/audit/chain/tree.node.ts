@@ -207,5 +207,10 @@ async function hashesIn(files: Files): Promise<number> {
 
 /** Nothing is recorded, so nothing runs, until somebody has looked. */
 export function refusal(message: string): Failure {
-  return new Failure('audit-unavailable', message, { fix: FIX })
+  return new Failure('audit-unavailable', message, { cause: new TreeRefused(), fix: FIX })
+}
+
+/** What operators see of it in metrics and logs. */
+class TreeRefused extends Error {
+  readonly code = 'TREE_REFUSED'
 }

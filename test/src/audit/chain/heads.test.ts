@@ -7,6 +7,9 @@ import { keptKey, newCheckpointKey, sha256, signerOfKey } from '../../../../src/
 import { fileSink, lineSink } from '../../../../src/audit/chain/sinks.node.ts'
 import { parseCheckpoint } from '../../../../src/audit/proof/entry.ts'
 import { parseKey, parseNote, renderKey, signersOf } from '../../../../src/audit/proof/note.ts'
+import type { AuditStatus } from '../../../../src/audit/contract.ts'
+import { Health } from '../../../../src/health.ts'
+import { Inflight } from '../../../../src/inflight.ts'
 import type { LogFields } from '../../../../src/runtime.ts'
 import { systemError, tempDir } from '../stage.ts'
 import { EPOCH, Kept, signer, WRITER } from './stage.ts'
@@ -254,4 +257,19 @@ describe('a sink', () => {
     const { checkpoint } = JSON.parse(lines[0]!) as { checkpoint: { note: string; size: number } }
     expect(parseCheckpoint(parseNote(checkpoint.note).text).size).toBe(checkpoint.size)
   })
+})
+
+test('operators see how large the log is, when it was signed last, and whom that did not reach', () => {
+  const chain = { size: 7, signedAt: START, problems: { 'witness-w1': 'HTTP_404' } }
+  const status: AuditStatus = { writable: true, tight: false, backlogRecords: 0, backlogBytes: 0, chain }
+  const audit = { append: async () => {}, status: () => status, close: async () => {} }
+  const lines = new Health([], audit, new Inflight(1, 1000))
+    .metrics()
+    .split('\n')
+    .filter((line) => /^sluice_audit_(log|signed|checkpoint)/.test(line))
+  expect(lines).toEqual([
+    'sluice_audit_log_segments 7',
+    `sluice_audit_signed_timestamp_seconds ${START / 1000}`,
+    'sluice_audit_checkpoint_problem{at="witness-w1"} 1',
+  ])
 })

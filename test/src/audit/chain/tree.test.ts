@@ -3,6 +3,7 @@ import { copyFile, readFile, rename, rm, truncate, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { filesIn } from '../../../../src/audit/files.node.ts'
+import { problemOf } from '../../../../src/audit/problem.ts'
 import { Failure } from '../../../../src/failure.ts'
 import { faulty, systemError, tempDir, type Faults } from '../stage.ts'
 import { chainIn, changed, extendBy, Kept, rootOver, segmentOf, segments, signedHead } from './stage.ts'
@@ -32,6 +33,7 @@ async function refused(work: Promise<unknown>, message: string): Promise<void> {
   )
   expect(error).toBeInstanceOf(Failure)
   expect(error).toMatchObject({ code: 'audit-unavailable', message: expect.stringContaining(message) })
+  if (!message.includes('`checkpoint`')) expect(problemOf(error)).toBe('TREE_REFUSED')
 }
 
 test('a tree that is opened again goes on where it was, and its root is that of the definition', async () => {
