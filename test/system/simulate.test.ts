@@ -134,6 +134,14 @@ describe('policy simulate', () => {
     expect(code).toBe(3)
   })
 
+  it('does not take for a yes what it could not decide again', async () => {
+    const rules = 'principals:\n'
+    const others = await policiesWith('others', [[rules, `plugins: { sql-risk: { weights: { bytes: 1 } } }\n${rules}`]])
+    const { code, out } = await sluice('policy', 'simulate', '--policies', others, '--principal', 'sandbox:agent')
+    expect(out).toContain('`sql-risk` has other options than it had, and would state other facts')
+    expect(code).toBe(5)
+  })
+
   it('reads only what it is asked for', async () => {
     const only = async (...args: string[]): Promise<number> => {
       const { out } = await sluice('policy', 'simulate', '--check', '--json', ...args)

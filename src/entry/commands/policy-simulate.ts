@@ -14,6 +14,8 @@ import { policiesOf, vocabularyOf } from './policies.ts'
 const LOOSENED = 3
 /** A record does not come out again as it is. */
 const DISAGREED = 1
+/** Nothing of the kind was found, and some records could not be decided again: who asks must not take it for a yes. */
+const UNDECIDED = 5
 
 const DEFAULT_LIMIT = 100_000
 const MOST = 10_000_000
@@ -64,14 +66,16 @@ async function simulated(
   const found = await simulate(decisionsOf(client, span, AbortSignal.timeout(MOST_MS)), next, inForce)
   console.log(json ? jsonOf(span, { policies: next.digest, ...found }) : renderSimulation(found))
   warnOfLimit(span, found.records)
-  return found.loosened > 0 ? LOOSENED : 0
+  if (found.loosened > 0) return LOOSENED
+  return found.undecided.length > 0 ? UNDECIDED : 0
 }
 
 async function checked(client: ClickHouse, span: Span, inForce: InForce, json: boolean): Promise<number> {
   const found = await check(decisionsOf(client, span, AbortSignal.timeout(MOST_MS)), inForce)
   console.log(json ? jsonOf(span, found) : renderCheck(found))
   warnOfLimit(span, found.records)
-  return found.disagreed > 0 ? DISAGREED : 0
+  if (found.disagreed > 0) return DISAGREED
+  return found.undecided.length > 0 ? UNDECIDED : 0
 }
 
 /** How long a whole run may take. */
