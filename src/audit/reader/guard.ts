@@ -11,6 +11,7 @@ const PARTS: ReadonlySet<string> = new Set([
   'ColumnsListMatcher',
   'ColumnsRegexpMatcher',
   'ColumnsReplaceTransformer',
+  'ColumnsReplaceTransformer::Replacement',
   'ColumnsTransformerList',
   'ExpressionList',
   'Function',

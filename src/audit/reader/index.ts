@@ -78,6 +78,8 @@ function plain(sql: string, scoped: boolean): void {
   if (sql.length > MOST_TEXT) {
     throw new Failure('statement-refused', `the statement is longer than ${MOST_TEXT} characters`)
   }
+  // Some readers stop there, others go on.
+  if (sql.includes('\0')) throw new Failure('statement-refused', 'the statement holds a NUL')
   if (/aggregatefunction/i.test(sql)) {
     throw new Failure('statement-refused', 'states of aggregate functions are not allowed in audit queries')
   }

@@ -23,10 +23,19 @@ const SQL = `SELECT t.name AS name, t.engine AS engine,
     t.name IN (SELECT table FROM system.columns WHERE database = {database:String} AND name = 'connection') AS scoped
   FROM system.tables AS t WHERE t.database = {database:String} LIMIT 10001`
 
+/**
+ * Optimizations that ask a condition of the auditor's of rows before the filter has been asked of them: its errors would tell
+ * what is in rows that are hidden. Not each server knows each; what it does not know, it does not do.
+ */
+const UNSAFE = ['query_plan_merge_filters', 'enable_join_runtime_filters'] as const
+
+const KNOWN_SQL = `SELECT name FROM system.settings WHERE name IN (${UNSAFE.map(quote).join(', ')})`
+
 const MOST_TABLES = 10_000
 const MOST_TEXT = 4 * 1024 * 1024
 
-const line = z.strictObject({ name: z.string(), engine: z.string(), scoped: z.number() })
+const table = z.strictObject({ name: z.string(), engine: z.string(), scoped: z.number() })
+const setting = z.strictObject({ name: z.enum(UNSAFE) })
 
 /** Reads what tables there are. Rejects as ClickHouse does. */
 export async function scopeOf(
@@ -35,22 +44,29 @@ export async function scopeOf(
   connections: readonly string[],
   signal: AbortSignal,
 ): Promise<Scope> {
-  const settings = { readonly: 1, max_execution_time: 10 }
-  const body = await client.query({ sql: SQL, params: { database }, format: 'JSONEachRow', settings }, signal)
-  const lines = (await textOf(body, MOST_TEXT)).split('\n').filter((text) => text !== '')
-  if (lines.length > MOST_TABLES) throw new Failure('upstream-failed', 'the audit database has too many tables')
+  const ask = async (sql: string, params: Readonly<Record<string, string>>): Promise<readonly unknown[]> => {
+    const settings = { readonly: 1, max_execution_time: 10 }
+    const body = await client.query({ sql, params, format: 'JSONEachRow', settings }, signal)
+    const lines = (await textOf(body, MOST_TEXT)).split('\n').filter((text) => text !== '')
+    return lines.map((text) => JSON.parse(text) as unknown)
+  }
+  const [tables, known] = await Promise.all([ask(SQL, { database }), ask(KNOWN_SQL, {})])
+  if (tables.length > MOST_TABLES) throw new Failure('upstream-failed', 'the audit database has too many tables')
+  const unsafe = known.map((row) => setting.parse(row).name)
   return scopeTo(
     connections,
     database,
-    lines.map((text) => line.parse(JSON.parse(text))),
+    tables.map((row) => table.parse(row)),
+    unsafe,
   )
 }
 
-/** The same of tables that are known. Pure. */
+/** The same of tables that are known, and of optimizations that must be off. Pure. */
 export function scopeTo(
   connections: readonly string[],
   database: string,
-  tables: readonly z.infer<typeof line>[],
+  tables: readonly z.infer<typeof table>[],
+  unsafe: readonly string[] = UNSAFE,
 ): Scope {
   const filter = onlyOf(connections)
   const hidden = new Set<string>()
@@ -68,9 +84,7 @@ export function scopeTo(
     hidden,
     settings: {
       additional_table_filters: `{${filters.join(', ')}}`,
-      // A condition of the auditor's must see no row before the filter has: its errors would tell what is in it.
-      optimize_move_to_prewhere: 0,
-      query_plan_merge_filters: 0,
+      ...Object.fromEntries(unsafe.map((name) => [name, 0])),
       // They count rows that are not theirs.
       output_format_write_statistics: 0,
     },

@@ -31,7 +31,7 @@ function node(reader: { readonly lines: readonly string[]; at: number }, depth: 
   const line = reader.lines[reader.at]
   reader.at += 1
   if (line === undefined || depth > DEEPEST) throw unreadable()
-  const [, indent = '', type = '', rest = ''] = /^( *)([A-Za-z]+)(?: (.*))?$/.exec(line) ?? []
+  const [, indent = '', type = '', rest = ''] = /^( *)([A-Za-z]+(?:::[A-Za-z]+)?)(?: (.*))?$/.exec(line) ?? []
   if (type === '' || indent.length !== depth) throw unreadable()
   if (LEAVES.has(type)) return { type, text: withoutAlias(rest), children: [] }
   const [, head = '', count = '0'] = /^(.*?)(?:(?:^| )\(children (\d+)\))?$/.exec(rest) ?? []

@@ -167,6 +167,95 @@ describe('attacks', () => {
     ['SELECT hostName()', 'the function `hostName`'],
     ['SELECT currentUser()', 'the function `currentUser`'],
     ['SELECT @@version', 'the function `globalVariable`'],
+    ['SELECT version(), uptime(), timezone()', 'the function `version`'],
+    ['SELECT queryID()', 'the function `queryID`'],
+    ['SELECT serverUUID()', 'the function `serverUUID`'],
+    ['SELECT tcpPort()', 'the function `tcpPort`'],
+    ['SELECT fqdn()', 'the function `fqdn`|`FQDN`'],
+    ['SELECT currentDatabase()', 'the function `currentDatabase`'],
+    ['SELECT currentRoles()', 'the function `currentRoles`'],
+    [`SELECT getMacro('shard')`, 'the function `getMacro`'],
+    [`SELECT getServerSetting('max_concurrent_queries')`, 'the function `getServerSetting`'],
+    [`SELECT getClientHTTPHeader('authorization')`, 'the function `getClientHTTPHeader`'],
+    [`SELECT getOSKernelVersion()`, 'the function `getOSKernelVersion`'],
+    [`SELECT filesystemAvailable()`, 'the function `filesystemAvailable`'],
+    [`SELECT addressToSymbol(1)`, 'the function `addressToSymbol`'],
+    [`SELECT demangle('x')`, 'the function `demangle`'],
+    ['SELECT sleepEachRow(1) FROM numbers(10)', 'the function `sleepEachRow`'],
+    [`SELECT initializeAggregation('countState')`, 'the function `initializeAggregation`'],
+    [`SELECT evalMLMethod(1)`, 'the function `evalMLMethod`'],
+    [`SELECT executable('x')`, 'the function `executable`'],
+    [`SELECT aes_decrypt_mysql('aes-128-ecb', 'x', 'y')`, 'the function'],
+    [`SELECT generateUUIDv4()`, 'the function `generateUUIDv4`'],
+    // whatever tells of tables without reading them
+    [`SELECT * FROM loop(records)`, 'the table function `loop`'],
+    [`SELECT * FROM loop('other', 'secrets')`, 'the table function `loop`'],
+    [`SELECT * FROM clusterAllReplicas('default', other.secrets)`, 'the table function `clusterAllReplicas`'],
+    [`SELECT * FROM remoteSecure('127.0.0.1', other.secrets)`, 'the table function `remoteSecure`'],
+    [`SELECT * FROM mergeTreeProjection('sluice', 'records', 'p')`, 'the table function `mergeTreeProjection`'],
+    [`SELECT * FROM mergeTreeAnalyzeIndexes('sluice', 'records')`, 'the table function'],
+    [
+      `SELECT * FROM viewIfPermitted(SELECT * FROM other.secrets ELSE null('id UInt64'))`,
+      'plain `SELECT`|the table function',
+    ],
+    [`SELECT * FROM viewExplain('EXPLAIN', '', (SELECT 1))`, 'the table function `viewExplain`'],
+    [`SELECT * FROM (EXPLAIN SELECT * FROM other.secrets)`, 'the table function `viewExplain`|`EXPLAIN`'],
+    [`SELECT * FROM (DESCRIBE other.secrets)`, 'SYNTAX_ERROR|not allowed'],
+    [`SELECT * FROM input('a String')`, 'the table function `input`'],
+    [`SELECT * FROM null('a String')`, 'the table function `null`'],
+    [`SELECT * FROM generateRandom('a String')`, 'the table function `generateRandom`'],
+    [`SELECT * FROM fuzzQuery('SELECT 1')`, 'the table function `fuzzQuery`'],
+    [`SELECT * FROM format(JSONEachRow, '{"a":1}')`, 'the table function `format`'],
+    [`SELECT * FROM sqlite('/etc/passwd', 't')`, 'the table function `sqlite`'],
+    [`SELECT * FROM postgresql('127.0.0.1:1', 'd', 't', 'u', 'p')`, 'the table function `postgresql`'],
+    [`SELECT * FROM mongodb('127.0.0.1:1', 'd', 't', 'u', 'p', 'a String')`, 'the table function `mongodb`'],
+    [`SELECT * FROM redis('127.0.0.1:1', 'k', 'k String')`, 'the table function `redis`'],
+    [`SELECT * FROM jdbc('x', 'y', 'z')`, 'the table function `jdbc`'],
+    [`SELECT * FROM odbc('x', 'y', 'z')`, 'the table function `odbc`'],
+    [`SELECT * FROM hdfs('hdfs://x/y', 'CSV')`, 'the table function `hdfs`'],
+    [`SELECT * FROM azureBlobStorage('x', 'y', 'z')`, 'the table function `azureBlobStorage`'],
+    [`SELECT * FROM gcs('http://127.0.0.1:1/b/k', 'CSV')`, 'the table function `gcs`'],
+    [`SELECT * FROM deltaLake('http://127.0.0.1:1/b')`, 'the table function `deltaLake`'],
+    [`SELECT * FROM iceberg('http://127.0.0.1:1/b')`, 'the table function `iceberg`'],
+    [`SELECT * FROM icebergLocal('/etc')`, 'the table function `icebergLocal`'],
+    [`SELECT * FROM urlCluster('default', 'http://127.0.0.1:1/', CSV, 'a String')`, 'the table function `urlCluster`'],
+    [`SELECT * FROM fileCluster('default', '/etc/passwd', CSV, 'a String')`, 'the table function `fileCluster`'],
+    [`SELECT * FROM timeSeriesData('sluice', 'x')`, 'the table function `timeSeriesData`'],
+    [`SELECT * FROM python('x')`, 'the table function|SYNTAX'],
+    [`SELECT * FROM INFORMATION_SCHEMA.COLUMNS`, 'the table `INFORMATION_SCHEMA.COLUMNS`'],
+    // tables by parameters, and parameters that are more than values
+    ['SELECT * FROM {db:Identifier}.{t:Identifier}', 'the table `other.secrets`'],
+    ['SELECT 42 IN {t:Identifier}.secrets', 'not allowed|SYNTAX|plain'],
+    ['SELECT {f:Identifier}(1)', 'SYNTAX_ERROR|not allowed|the function'],
+    // words of bytes that the engine would take for its own state
+    [`SELECT CAST('x', 'AggregateFunction(groupArray, String)')`, 'states of aggregate functions'],
+    [`SELECT unhex('ffff')::AggregateFunction(uniq, UInt64)`, 'states of aggregate functions'],
+    [`SELECT CAST('x', 'Aggregate\\x46unction(count)')`, 'a state of an aggregate function'],
+    [`SELECT CAST('x', concat('Aggregate', 'Function(count)'))`, 'a cast to a type that is computed'],
+    [`WITH concat('Aggregate', 'Function(count)') AS t SELECT CAST('x', t)`, 'a cast to a type that is computed'],
+    [`SELECT {state:AggregateFunction(groupArray, String)}`, 'states of aggregate functions'],
+    [`SELECT uniqMerge(x) FROM (SELECT uniqState(1) AS x)`, 'the function `uniqMerge`|`uniqState`'],
+    [`SELECT finalizeAggregation('x')`, 'the function `finalizeAggregation`'],
+    // comments and letters
+    [`SELECT 1 -- \n; DROP TABLE records\n; DROP TABLE records`, 'SYNTAX_ERROR'],
+    [`SELECT/**/*/**/FROM/**/system.one`, 'the table `system.one`'],
+    ['SELECT * FROM system . one', 'the table `system.one`'],
+    ['SELECT * FROM "system"."one"', 'the table `system.one`'],
+    ['SELECT * FROM \u0000system.one', 'holds a NUL'],
+    ['SELECT 1\u0000; DROP TABLE records', 'holds a NUL'],
+    ["SELECT 'x' INTO OUTFILE '/tmp/x' AND STDOUT", '`INTO OUTFILE`|plain `SELECT`|SYNTAX'],
+    ['FROM system.one SELECT 1', 'the table `system.one`'],
+    ['(SELECT 1) FORMAT JSON', '`FORMAT`|plain'],
+    ['graph = 1 SELECT 1', 'SYNTAX_ERROR|plain'],
+    ['BACKUP TABLE records TO File(1)', 'other than `SELECT`|plain|SYNTAX'],
+    ['GRANT SELECT ON *.* TO x', 'other than `SELECT`|plain|SYNTAX'],
+    ['CHECK TABLE records', 'other than `SELECT`|plain'],
+    ['EXISTS TABLE records', 'other than `SELECT`|plain'],
+    ['OPTIMIZE TABLE records FINAL', 'other than `SELECT`|plain'],
+    ['RENAME TABLE records TO x', 'other than `SELECT`|plain'],
+    ['ATTACH TABLE x', '`CREATE`|other than `SELECT`|plain'],
+    ['WATCH records', 'other than `SELECT`|plain|SYNTAX'],
+    ['BEGIN TRANSACTION', 'other than `SELECT`|plain'],
     ['SELECT sleep(3)', 'the function `sleep`'],
     [`SELECT throwIf(1, body) FROM records`, 'the function `throwIf`'],
     // names that look like trees
@@ -174,11 +263,71 @@ describe('attacks', () => {
     ["SELECT 1 AS `x) (children 1)\n     Identifier y (alias z`, file('/etc/passwd')", 'plain `SELECT`|`file`'],
     ['SELECT * FROM `other.secrets\n`', 'plain `SELECT`|the table'],
   ])('%s', async (sql, why) => {
-    await expect(ask(sql, { db: 'other' })).rejects.toMatchObject({
+    await expect(ask(sql, { db: 'other', t: 'secrets', f: 'file', state: 'x' })).rejects.toMatchObject({
       code: 'statement-refused',
       message: expect.stringMatching(new RegExp(why)),
     })
     expect(existsSync(file)).toBe(false)
+  })
+
+  test.each([
+    'SELECT §',
+    'SELECT DISTINCT ON (§) 1',
+    'SELECT 1 AS x FROM records WHERE § = 1',
+    'SELECT 1 FROM records PREWHERE § = 1',
+    'SELECT count() FROM records GROUP BY §',
+    'SELECT count() FROM records GROUP BY GROUPING SETS ((§), (id))',
+    'SELECT count() FROM records GROUP BY id WITH TOTALS HAVING § = 1',
+    'SELECT id FROM records ORDER BY §',
+    'SELECT id FROM records ORDER BY id WITH FILL FROM §',
+    'SELECT id FROM records ORDER BY id WITH FILL FROM 1 TO §',
+    'SELECT id FROM records ORDER BY id WITH FILL FROM 1 TO 9 STEP §',
+    'SELECT id FROM records ORDER BY id WITH FILL STALENESS §',
+    'SELECT id, kind FROM records ORDER BY id WITH FILL INTERPOLATE (kind AS §)',
+    'SELECT id FROM records LIMIT §',
+    'SELECT id FROM records LIMIT 1 OFFSET §',
+    'SELECT id FROM records LIMIT 1 BY §',
+    'SELECT id FROM records LIMIT § BY id',
+    'SELECT id FROM records LIMIT 1, § BY id',
+    'SELECT row_number() OVER (PARTITION BY §) FROM records',
+    'SELECT row_number() OVER (ORDER BY §) FROM records',
+    'SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN § PRECEDING AND CURRENT ROW) FROM records',
+    'SELECT sum(id) OVER w FROM records WINDOW w AS (PARTITION BY §)',
+    'SELECT id FROM records QUALIFY § = 1',
+    'SELECT * FROM records ARRAY JOIN [§] AS a',
+    'SELECT * FROM records a JOIN records b ON a.id = b.id AND § = 1',
+    'SELECT * FROM records a, (SELECT § AS f) b',
+    'SELECT * EXCEPT (id) REPLACE (§ AS kind) FROM records',
+    'SELECT COLUMNS(id, kind) REPLACE (§ AS kind) FROM records',
+    'SELECT quantile(§)(id) FROM records',
+    'SELECT sum(id) FILTER (WHERE § = 1) FROM records',
+    'SELECT CASE § WHEN 1 THEN 2 END',
+    'SELECT id BETWEEN § AND 2 FROM records',
+    'SELECT [1, 2][§]',
+    'SELECT (1, 2).1 + §',
+    'SELECT INTERVAL § DAY + now()',
+    'SELECT x -> §',
+    'SELECT arrayMap(x -> §, [1])',
+    "SELECT * FROM values('a String', §)",
+    'SELECT * FROM numbers(§)',
+    'WITH § AS x SELECT x',
+    'WITH x AS (SELECT §) SELECT * FROM x',
+    'WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT § FROM x) SELECT * FROM x',
+    'SELECT 1 UNION DISTINCT SELECT §',
+    'SELECT 1 INTERSECT SELECT §',
+    'SELECT 1 IN (SELECT §)',
+    'SELECT 1 = ANY (SELECT §)',
+    'SELECT EXISTS (SELECT §)',
+    'SELECT {x:String} || §',
+  ])('a function that reads files is seen wherever it stands: %s', async (sql) => {
+    await expect(ask(sql.replace('§', `file('/etc/passwd')`), { x: 'x' })).rejects.toMatchObject({
+      code: 'statement-refused',
+      message: expect.stringMatching(/the function `file`|SYNTAX_ERROR|plain|is not allowed in audit queries/),
+    })
+    // With what may be called in its place, the guard is no hindrance.
+    const harmless = await ask(sql.replace('§', 'length(toString(1))'), { x: 'x' }).catch(String)
+    expect(harmless).not.toContain('not allowed in audit queries')
+    expect(harmless).not.toContain('plain `SELECT`')
   })
 
   test('the second lock holds on its own: read-only, and limits that stay', async () => {
@@ -241,6 +390,36 @@ describe('limits', () => {
     await expect.poll(() => running(), { timeout: 20_000 }).toBe('0\n')
   })
 
+  test.each([
+    ['a million numbers in memory', 'SELECT groupArray(repeat(toString(number), 1000)) FROM numbers(1000000)'],
+    ['a range that is too long', 'SELECT arraySum(range(2000000000))'],
+    ['text that doubles', `SELECT length(repeat(repeat(repeat('x', 100000), 10000), 10))`],
+    ['recursion without end', 'WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r'],
+    [
+      'names that double',
+      `WITH ${Array.from({ length: 30 }, (_, i) => `${i === 0 ? '1' : `x${i - 1} + x${i - 1}`} AS x${i}`).join(', ')} SELECT x29`,
+    ],
+    ['brackets without end', `SELECT ${'('.repeat(3000)}1${')'.repeat(3000)}`],
+    ['arrays without end', `SELECT ${'['.repeat(2000)}1${']'.repeat(2000)}`],
+    ['signs without end', `SELECT ${'-'.repeat(1)}${'(-'.repeat(900)}1${')'.repeat(900)}`],
+    [
+      'joins of everything',
+      'SELECT count() FROM numbers(100000) a, numbers(100000) b, numbers(1000) c WHERE sipHash64(a.number, b.number, c.number) = 1',
+    ],
+  ])('%s', async (_, sql) => {
+    const tight = createReader({
+      client,
+      database: 'sluice',
+      limits: { seconds: 2, memoryBytes: 128 * 1024 ** 2, rowsRead: 10 ** 15 },
+    })
+    const asked = tight.query({ sql, params: {}, format: 'ndjson' }, signal)
+    const answered = asked.then(({ body }) => new Response(body).text())
+    await expect(answered).rejects.toMatchObject({
+      code: expect.stringMatching(/^(?:statement|upstream)-(?:refused|failed)$/),
+    })
+    expect(await ask('SELECT 1 AS alive')).toBe('{"alive":1}\n')
+  })
+
   test('a text that is too long', async () => {
     await expect(ask(`SELECT '${'x'.repeat(100_000)}'`)).rejects.toMatchObject({ code: 'statement-refused' })
   })
@@ -249,6 +428,23 @@ describe('limits', () => {
     const sql = `SELECT count() FROM system.processes WHERE query LIKE '%numbers(1000000000)%' AND query NOT LIKE '%processes%'`
     return new Response(await client.query({ sql, format: 'TSVRaw' }, signal)).text()
   }
+})
+
+test('data with blank lines and SQL in it is data', async () => {
+  const text = `x\n\nDROP TABLE records\n\n; DROP TABLE records;\nSELECT file('/etc/passwd')\n\n`
+  const written = new TextEncoder().encode(text)
+  const row = Uint8Array.from([78, 0, 0, 0, 0, 0, 0, 0, 1, 120, 0, 0, 0, 0, 0, 0, 0, 0, 0, written.length, ...written])
+  await client.insertRowBinary(
+    'sluice.records',
+    ['id', 'kind', 'at', 'tables', 'body'],
+    row,
+    `w:\n\nDROP TABLE records`,
+    signal,
+  )
+  expect(JSON.parse(await ask('SELECT body FROM records WHERE id = 78'))).toEqual({ body: text })
+  expect(await ask('SELECT {body:String} AS body', { body: text })).toBe(
+    `${JSON.stringify({ body: text }).replaceAll('/', String.raw`\/`)}\n`,
+  )
 })
 
 test('rows go in as RowBinary, the same token once', async () => {

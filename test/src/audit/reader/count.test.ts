@@ -56,7 +56,7 @@ const FOOTER = [
   0x19,
   0xf3,
   16,
-  ...new Array<number>(16).fill(7),
+  ...Array.from({ length: 16 }, () => 7),
   0x1c,
   0x11,
   0,
@@ -79,7 +79,7 @@ test('a Parquet that is none, or is cut, has no rows that can be counted', () =>
     parquet([]),
     parquet(FOOTER.slice(0, 20)),
     parquet([0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
-    parquet(new Array<number>(5000).fill(0x1c)),
+    parquet(Array.from({ length: 5000 }, () => 0x1c)),
     parquet(FOOTER).subarray(0, -1),
     Uint8Array.from([80, 65, 82, 49, 255, 255, 255, 255, 80, 65, 82, 49]),
   ]) {
