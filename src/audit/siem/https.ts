@@ -101,8 +101,8 @@ class Sender {
       body: isLines ? `${batch.join('\n')}\n` : `[${batch.join(',')}]`,
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
-    // What it says is of no use, and may be without an end.
-    await response.body?.cancel()
+    // What it says is of no use, and may be without an end. Its status is what counts.
+    await response.body?.cancel().catch(() => {})
     if (response.status >= 200 && response.status < 300) return true
     if (response.status === 413) return false
     throw this.#refused(response)

@@ -74,6 +74,8 @@ function endOf(row: Row): { readonly status_id: number; readonly status: string 
       // It has not run yet: neither a success nor, where it is held, a failure.
       if (row.effect === 'deny') return FAILURE
       return { status_id: 99, status: row.effect === 'hold' ? 'Held' : 'Permitted' }
+    case 'audit-query':
+      return { status_id: 99, status: 'Permitted' }
     case 'completed':
       if (row.ending === 'cut') return { status_id: 99, status: 'Cut' }
       return row.status !== null && row.status >= 400 ? FAILURE : SUCCESS
@@ -136,6 +138,7 @@ function doneOf(row: Row) {
       return isUnauthenticated(row)
         ? { ...DENIED, disposition_id: 26, disposition: 'Unauthorized' }
         : { ...DENIED, disposition_id: 25, disposition: 'Rejected' }
+    case 'audit-query':
     case 'completed':
       return { ...ALLOWED, disposition_id: 1, disposition: 'Allowed' }
     case 'failed':

@@ -280,7 +280,7 @@ describe('what happened can be told', () => {
     ['nobody knows whether it ran', settled('unknown'), [600_500, 'Medium', 'Unknown', undefined, undefined]],
     ['another policy set', gateway('policy'), [300_403, 'Low', 'Success', undefined, undefined]],
     ['started', gateway('started'), [600_203, 'Informational', 'Success', undefined, undefined]],
-    ['an auditor asked', auditQuery, [600_504, 'Informational', 'Success', undefined, undefined]],
+    ['an auditor asked', auditQuery, [600_504, 'Informational', 'Permitted', 'Allowed', 'Allowed']],
   ] as const)('%s', (_, record, [type_uid, severity, status, action, disposition]) => {
     expect(told(record)).toEqual({ type_uid, severity, status, action, disposition })
   })
