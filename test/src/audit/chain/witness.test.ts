@@ -1,98 +1,16 @@
-/** Witnesses that keep to C2SP tlog-witness, and such that do not. The server is the test's own, and checks what it is sent. */
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
+/** Witnesses that keep to C2SP tlog-witness, and such that do not. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { sha256 } from '../../../../src/audit/chain/keys.node.ts'
 import { createWitness } from '../../../../src/audit/chain/witness.ts'
-import { parseCheckpoint } from '../../../../src/audit/proof/entry.ts'
-import { isConsistent } from '../../../../src/audit/proof/merkle.ts'
-import {
-  COSIGNATURE,
-  keyHash,
-  parseNote,
-  renderKey,
-  renderNote,
-  signerOf,
-  signersOf,
-  type VerifierKey,
-} from '../../../../src/audit/proof/note.ts'
+import { parseNote, renderKey, renderNote, signersOf } from '../../../../src/audit/proof/note.ts'
+import { cosigned, key, NAME, signingKey, TestWitness, type Answer } from '../../../support/witness.ts'
 import { tempDir } from '../stage.ts'
 import { chainIn, changed, extendBy, Kept, ORIGIN, segmentOf, segments, signer } from './stage.ts'
 
-const NAME = 'witness.example/w1'
-const secret = await signerOf(sha256, NAME, new Uint8Array(32).fill(9))
-const key: VerifierKey = {
-  ...secret.verifier,
-  kind: COSIGNATURE,
-  hash: keyHash(sha256, NAME, COSIGNATURE, secret.verifier.key),
-}
-
-interface Answer {
-  readonly status: number
-  readonly body: string
-  readonly type?: string
-}
-
-/** The protocol, from the witness's side. */
-class TestWitness {
-  readonly statuses: number[] = []
-  seen: { readonly size: number; readonly root: Uint8Array } = { size: 0, root: new Uint8Array(32) }
-  origin = ORIGIN
-  /** Instead of its answer. */
-  instead: ((answer: Answer, note: string) => Answer | Promise<Answer>) | undefined
-  url = ''
-
-  async listen(): Promise<this> {
-    const server = createServer((request, response) => void this.#answer(request, response))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/prefix/`
-    return this
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await text(request)
-    const isRight = request.method === 'POST' && request.url === '/prefix/add-checkpoint'
-    const right = isRight ? await this.#add(body) : { status: 405, body: '' }
-    const { status, body: said, type = 'text/plain' } = (await this.instead?.(right, body)) ?? right
-    this.statuses.push(status)
-    response.writeHead(status, { 'content-type': type }).end(said)
-  }
-
-  async #add(body: string): Promise<Answer> {
-    const [head = '', ...rest] = body.split('\n\n')
-    const [old = '', ...proof] = head.split('\n')
-    const note = parseNote(rest.join('\n\n'))
-    const { origin, size, root } = parseCheckpoint(note.text)
-    if (origin !== this.origin) return { status: 404, body: '' }
-    if ((await signersOf(note, [signer.verifier])).length === 0) return { status: 403, body: '' }
-    const from = Number(/^old (0|[1-9]\d*)$/.exec(old)?.[1] ?? Number.NaN)
-    if (!(from <= size)) return { status: 400, body: '' }
-    if (from !== this.seen.size) return this.#conflict()
-    const hashes = proof.map((hash) => new Uint8Array(Buffer.from(hash, 'base64')))
-    if (from === size && size > 0 && !Buffer.from(root).equals(this.seen.root)) return this.#conflict()
-    const grew = from === 0 ? hashes.length === 0 : isConsistent(sha256, from, this.seen.root, size, root, hashes)
-    if (!grew) return { status: 422, body: '' }
-    this.seen = { size, root }
-    return { status: 200, body: await cosigned(note.text) }
-  }
-
-  #conflict(): Answer {
-    return { status: 409, body: `${this.seen.size}\n`, type: 'text/x.tlog.size' }
-  }
-}
-
-async function cosigned(of: string, { name, hash }: Pick<VerifierKey, 'name' | 'hash'> = key): Promise<string> {
-  const time = Buffer.alloc(8)
-  time.writeBigUInt64BE(1_767_605_400n)
-  const made = await secret.sign(Buffer.from(`cosignature/v1\ntime 1767605400\n${of}`))
-  return `— ${name} ${Buffer.concat([hash, time, made]).toString('base64')}\n`
+async function listening(): Promise<TestWitness> {
+  const witness = await new TestWitness(ORIGIN, [signer.verifier]).listen()
+  onTestFinished(() => witness.close())
+  return witness
 }
 
 /** Signs and sends a head of what is in this folder, after these segments were added to it. */
@@ -111,7 +29,7 @@ async function headed(dir: string, server: TestWitness, added: ReturnType<typeof
 
 describe('a witness', () => {
   test('cosigns each head with proof that the tree only grew, over restarts of ours', async () => {
-    const [dir, server] = [await tempDir(), await new TestWitness().listen()]
+    const [dir, server] = [await tempDir(), await listening()]
     let to = 0
     for (const grow of [1, 0, 1, 5, 30, 0]) {
       const { by, problems } = await headed(dir, server, segments(to + 1, to + grow))
@@ -125,20 +43,20 @@ describe('a witness', () => {
   })
 
   test('is not asked about an empty tree', async () => {
-    const server = await new TestWitness().listen()
+    const server = await listening()
     expect(await headed(await tempDir(), server, [])).toMatchObject({ by: ['sluice'], problems: {} })
     expect(server.statuses).toEqual([])
   })
 
   test('that lost its state begins anew', async () => {
-    const [dir, server] = [await tempDir(), await new TestWitness().listen()]
+    const [dir, server] = [await tempDir(), await listening()]
     await headed(dir, server, segments(1, 5))
     server.seen = { size: 0, root: new Uint8Array(32) }
     expect(await headed(dir, server, segments(6, 7))).toMatchObject({ by: ['sluice', NAME], problems: {} })
   })
 
   test('that has seen a larger tree tells of one that was taken back', async () => {
-    const server = await new TestWitness().listen()
+    const server = await listening()
     await headed(await tempDir(), server, segments(1, 5))
     expect(await headed(await tempDir(), server, segments(1, 4))).toMatchObject({
       by: ['sluice'],
@@ -147,7 +65,7 @@ describe('a witness', () => {
   })
 
   test('that has seen another tree of that size, or one that ours did not grow out of, tells of two histories', async () => {
-    const server = await new TestWitness().listen()
+    const server = await listening()
     await headed(await tempDir(), server, segments(1, 5))
     const other = [...segments(1, 4), changed(segmentOf(5))]
     expect((await headed(await tempDir(), server, other)).problems).toEqual({ 'witness-w1': 'WITNESS_DIFFERS' })
@@ -157,7 +75,7 @@ describe('a witness', () => {
   })
 
   test('that does not know the log, or does not answer at all, holds nothing up', async () => {
-    const server = await new TestWitness().listen()
+    const server = await listening()
     server.origin = 'another'
     expect(await headed(await tempDir(), server, segments(1, 2))).toMatchObject({
       by: ['sluice'],
@@ -196,7 +114,7 @@ describe('a witness', () => {
     ['with a conflict that says nothing', 'HTTP_409', () => ({ status: 409, body: 'what?' }), 409],
     ['with a conflict for ever', 'WITNESS_DIFFERS', () => ({ status: 409, body: '0\n' }), 409],
   ])('whose answer is one %s is not on the note: %s', async (_, problem, instead, said = 200) => {
-    const server = await new TestWitness().listen()
+    const server = await listening()
     server.instead = (answer, note) => (answer.status === 409 && said === 200 ? answer : instead(answer, note))
     const { by, problems, kept } = await headed(await tempDir(), server, segments(1, 3))
     expect({ by, problems }).toEqual({ by: ['sluice'], problems: { 'witness-w1': problem } })
@@ -204,7 +122,7 @@ describe('a witness', () => {
   })
 
   test('whose signatures have those of others beside them: ours only are taken', async () => {
-    const server = await new TestWitness().listen()
+    const server = await listening()
     server.instead = (answer) => ({ ...answer, body: `— else AAAAAAA=\nnot a signature\n${answer.body}` })
     const { by, kept } = await headed(await tempDir(), server, segments(1, 3))
     expect(by).toEqual(['sluice', NAME])
@@ -214,7 +132,7 @@ describe('a witness', () => {
 
 test.each([
   ['that is none', 'nothing', 'not a verifier key'],
-  ['of another kind', renderKey(secret.verifier), 'is not one that cosigns'],
+  ['of another kind', renderKey(signingKey), 'is not one that cosigns'],
 ])('a witness whose key is one %s is refused at the start', (_, given, message) => {
   expect(() => createWitness({ name: 'w1', url: 'http://127.0.0.1:1', key: given }, sha256, fetch)).toThrow(message)
 })
