@@ -1,6 +1,7 @@
 /** `npm run bench -- <name>`: what we measure ourselves against. */
 import { parseArgs } from 'node:util'
 import { benchBodies } from './bodies.ts'
+import { benchAudit } from './audit.ts'
 import { measureCorpus } from './corpus.ts'
 import { startGateway } from './gateway.ts'
 import { benchJson } from './json.ts'
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     why: { type: 'string' },
     only: { type: 'string' },
     megabytes: { type: 'string', default: '1024' },
+    records: { type: 'string', default: '10000000' },
   },
 })
 const [name, file, ...more] = positionals
@@ -33,6 +35,8 @@ if (name === 'query' && file === undefined && isCounted) {
   await benchBodies(Math.min(200, Number(values.megabytes)))
 } else if (name === 'json' && file === undefined && isCounted) {
   await benchJson(rounds ?? 9)
+} else if (name === 'audit' && file === undefined && (isCounted || rounds === 0)) {
+  await benchAudit({ rounds: rounds ?? 3, seconds: 10, perSecond: 1000, records: Number(values.records) })
 } else if (name === 'corpus' && file !== undefined && more.length === 0) {
   const { why, only } = values
   measureCorpus({ file, ...(why !== undefined && { why }), ...(only !== undefined && { only }) })
@@ -45,6 +49,7 @@ if (name === 'query' && file === undefined && isCounted) {
   console.error('npm run bench -- proxy [--rounds 5] [--megabytes 1024]')
   console.error('npm run bench -- json [--rounds 9]')
   console.error('npm run bench -- bodies [--megabytes 200]')
+  console.error('npm run bench -- audit [--rounds 3] [--records 10000000]')
   console.error('npm run bench -- corpus FILE [--only GROUP] [--why CODE]')
   console.error('npm run bench -- risk FILE [--only GROUP]')
   process.exitCode = 1
