@@ -1,8 +1,9 @@
 /** `sluice audit key …`: the keys that sign checkpoints, and those that check them. */
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { newCheckpointKey, signerOfKey } from '../../audit/chain/keys.node.ts'
 import { renderKey } from '../../audit/proof/note.ts'
-import { checkpointSigners, loadConfig } from '../node.ts'
+import { checkpointSigners, loadConfig, Refusal } from '../node.ts'
 import { createRuntime } from '../runtime.ts'
 import { argumentsOf, type Command } from './command.ts'
 
@@ -29,6 +30,12 @@ export const showAuditKey: Command = {
   async run(args) {
     const loaded = await loadConfig(argumentsOf(args, {}).values.config)
     const data = resolve(loaded.base, loaded.config.data)
+    const path = join(data, 'checkpoint-key')
+    // Made by the gateway, as whoever it runs as; not by whoever looks.
+    if (loaded.config.audit.checkpoints.key === undefined && !existsSync(path)) {
+      throw new Refusal(`there is no key yet: start the gateway once, which makes ${path},
+or make one with \`sluice audit key new\` and name it in \`audit.checkpoints.key\``)
+    }
     const { secrets } = createRuntime({ base: loaded.base, level: 'error' })
     for (const { verifier } of await checkpointSigners(loaded, data, secrets)) console.log(renderKey(verifier))
     return 0
