@@ -9,6 +9,7 @@ import { openClickHouse } from '../../../src/audit/clickhouse.node.ts'
 import type { AuditLog, AuditRecord } from '../../../src/audit/contract.ts'
 import { openAuditLog } from '../../../src/audit/log.node.ts'
 import { createHabits, HABIT_LIMITS } from '../../../src/audit/history.ts'
+import { encodePayload, PAYLOAD_NAMES, type UnplacedPayload } from '../../../src/audit/payload.ts'
 import { COLUMN_NAMES, columnNames, decodeRows } from '../../../src/audit/record.ts'
 import type { ClickHouse } from '../../../src/audit/reader/contract.ts'
 import { createMigrator } from '../../../src/audit/schema.ts'
@@ -215,6 +216,110 @@ describe('what auditors read', () => {
     ).toEqual([
       { table: 'shop.customers', column: 'address.street', strategy: 'redact' },
       { table: 'shop.customers', column: 'email', strategy: 'partial' },
+    ])
+  })
+
+  test('exchanges that a crash left open: what was found out, and how long others took', async () => {
+    const client = connect()
+    const log = await open('settled', 'settled')
+    const settled = (n: number, outcome: 'ran' | 'not-run' | 'unknown'): AuditRecord => ({
+      kind: 'settled',
+      at: 0,
+      exchange: exchange(n),
+      surface: 'query',
+      settled: { outcome, detail: `the upstream says ${outcome}`, job: `job-${n}` },
+    })
+    const digest = 'd'.repeat(64)
+    const answer = {
+      mode: 'first',
+      type: 'application/x-ndjson',
+      bytes: 900,
+      digest,
+      kept: 512,
+      keptDigest: digest,
+    } as const
+    for (const record of [
+      { ...decidedFully, exchange: exchange(1) },
+      settled(1, 'ran'),
+      { ...decidedFully, exchange: exchange(2) },
+      settled(2, 'unknown'),
+      { ...decidedFully, exchange: exchange(3) },
+      {
+        ...completedFully,
+        exchange: exchange(3),
+        completion: { ...completedFully.completion!, timings: { firstByteMs: 12, totalMs: 40.5 }, bodies: { answer } },
+      },
+      {
+        kind: 'policy' as const,
+        at: 0,
+        exchange: exchange(4),
+        surface: 'gateway',
+        policy: 'sha256:1',
+        documents: { 'policies/a.yaml': 'policy: "a"\n', 'access.json': '{}' },
+      },
+    ]) {
+      await log.append(today(record))
+    }
+    await delivered(log)
+    await log.close()
+    expect(
+      await rowsOf(
+        `SELECT exchange_id, outcome, outcome_unknown, settled, settled_note, job, first_byte_ms, total_ms,
+          answer_recorded, answer_bytes, answer_kept, request_recorded FROM settled.exchanges ORDER BY exchange_id`,
+      ),
+    ).toEqual([
+      {
+        ...{ exchange_id: exchange(1), outcome: 'ran', outcome_unknown: false, settled: 'ran' },
+        ...{ settled_note: 'the upstream says ran', job: 'job-1', first_byte_ms: null, total_ms: null },
+        ...{ answer_recorded: '', answer_bytes: null, answer_kept: null, request_recorded: '' },
+      },
+      {
+        ...{ exchange_id: exchange(2), outcome: 'unknown', outcome_unknown: true, settled: 'unknown' },
+        ...{ settled_note: 'the upstream says unknown', job: 'job-2', first_byte_ms: null, total_ms: null },
+        ...{ answer_recorded: '', answer_bytes: null, answer_kept: null, request_recorded: '' },
+      },
+      {
+        ...{ exchange_id: exchange(3), outcome: 'answered', outcome_unknown: false, settled: '', settled_note: '' },
+        ...{ job: 'sluice_1', first_byte_ms: 12, total_ms: 40.5 },
+        ...{ answer_recorded: 'first', answer_bytes: 900, answer_kept: 512, request_recorded: '' },
+      },
+    ])
+    expect(await rowsOf('SELECT policy, path, document FROM settled.policies ORDER BY path')).toEqual([
+      { policy: 'sha256:1', path: 'access.json', document: '{}' },
+      { policy: 'sha256:1', path: 'policies/a.yaml', document: 'policy: "a"\n' },
+    ])
+    await client.close()
+  })
+
+  test('bodies: what is kept of each, without its content', async () => {
+    const piece = (chunk: number, content: string, last: boolean, mark: string): UnplacedPayload => ({
+      ts: Date.now() * 1000,
+      exchange_id: exchange(1),
+      direction: 'answer',
+      chunk,
+      offset: 0,
+      type: 'application/json',
+      content: new TextEncoder().encode(content),
+      is_last: last,
+      mark,
+      digests: last ? [] : ['a'.repeat(32), 'b'.repeat(32)],
+      connection: 'crm',
+      issuer: 'corp',
+      subject: 'agent-7',
+      writer: 'w',
+      epoch: exchange(99),
+      retain_until: 40_000,
+    })
+    const place = (seq: number): Uint8Array => new Uint8Array(new BigUint64Array([1n, BigInt(seq)]).buffer)
+    const rows = [piece(0, '{"a":1}\n\nDROP', false, ''), piece(1, 'xyz', true, 'cut at 17 bytes')]
+    const bytes = Buffer.concat(rows.flatMap((row, n) => [encodePayload(row), place(n + 1)]))
+    await reader.insertRowBinary('story.payloads', PAYLOAD_NAMES, bytes, 'p1', AbortSignal.timeout(10_000))
+    expect(await rowsOf('SELECT * EXCEPT (asked_at, begun_at, ended_at) FROM story.bodies')).toEqual([
+      {
+        ...{ exchange_id: exchange(1), direction: 'answer', type: 'application/json', pieces: 2, bytes: 16 },
+        ...{ ended: true, mark: 'cut at 17 bytes', digests: 2, issuer: 'corp', principal: 'agent-7' },
+        ...{ connection: 'crm', kept_until: '2079-07-08' },
+      },
     ])
   })
 
