@@ -36,7 +36,7 @@ export function createPainter(colours: boolean): Painter {
     const head = whose === direction ? '' : `${closed()}${line(at, `${whose} body`, heading(given))}`
     direction = whose
     const begun = open
-    open = content !== '' && !content.endsWith('\n')
+    if (content !== '') open = !content.endsWith('\n')
     const shown = safe(content)
       .replace(/\n$/, '')
       .split('\n')
