@@ -8,7 +8,7 @@ import { PACK_FORMAT, PACK_VERSION, type Manifest, type PackedFile } from './lay
 import { measure } from './measure.ts'
 import { json, listed, packed, text, type Member } from './pack.ts'
 import { approvalMembers, maskedMembers, policyMembers, type InForce } from './people.ts'
-import { proofMembers } from './proofs.ts'
+import { awaitHeads, proofMembers, type Head } from './proofs.ts'
 import { readableMembers } from './readable.ts'
 import { README } from './readme.ts'
 import { reportHtml } from './report/page.ts'
@@ -23,8 +23,13 @@ export interface ExporterOptions {
   /** For the report: how this gateway calls itself. */
   readonly version: string
   readonly now: () => number
+  /** How long after a record there is a head over it, in milliseconds; for a pack that ends just now. */
+  readonly headMs?: number
   readonly limits?: StoreLimits
 }
+
+/** A little more than the time between two heads where nothing else is configured. */
+const HEAD_MS = 90_000
 
 /** Longest span: what is older than this is in another pack. */
 const MOST_DAYS = 800
@@ -80,26 +85,33 @@ async function* membersOf(making: Making, signal: AbortSignal): AsyncGenerator<M
 }
 
 async function* contentOf(making: Making, signal: AbortSignal): AsyncGenerator<Member> {
-  const { store, logs, request, at, controls, version, sha256 } = making
+  const { store, request, at, controls, version } = making
   yield text('README.txt', README)
   const inForce: InForce[] = []
   const measures = await measure(store, signal)
-  if (wholeOf(making)) {
-    for (const log of logs) {
-      yield* recordMembers(store, log, signal)
-      yield* segmentMembers(store, log, signal)
-    }
-  }
-  const heads = wholeOf(making) ? yield* proofMembers(store, logs, sha256, signal) : []
   yield* readableMembers(store, request.format, signal)
   yield* approvalMembers(store, signal)
   yield* maskedMembers(store, signal)
   yield* policyMembers(store, signal, (one) => inForce.push(one))
+  const heads = wholeOf(making) ? yield* verifiableOf(making, signal) : []
   const { by, exchange, connections } = request
   yield text(
     'report.html',
     reportHtml({ span: store.span, at, by, exchange, version, controls, measures, inForce, heads, connections }),
   )
+}
+
+/** What a verifier hashes again. It comes late, so that there is a head over the newest records by then. */
+async function* verifiableOf(
+  { store, logs, sha256, now, headMs = HEAD_MS }: Making,
+  signal: AbortSignal,
+): AsyncGenerator<Member, readonly Head[]> {
+  await awaitHeads(store, logs, { now, mostMs: headMs }, signal)
+  for (const log of logs) {
+    yield* recordMembers(store, log, signal)
+    yield* segmentMembers(store, log, signal)
+  }
+  return yield* proofMembers(store, logs, sha256, signal)
 }
 
 /** Whole segments hold the records of every connection. */

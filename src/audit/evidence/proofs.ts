@@ -1,6 +1,7 @@
 /** What ties the segments of a pack to signed heads: the heads, that each grew out of the one before, and a proof for all. */
 import * as z from 'zod'
 import { base64, fromBase64 } from '../../bytes.ts'
+import { orAbort } from '../../runtime.ts'
 import { damagedBytes, entryBytes, parseCheckpoint, type CheckpointBody } from '../proof/entry.ts'
 import { CompactRange, leafHash, nodeHash, proveConsistency, rangeRoot, type Sha256 } from '../proof/merkle.ts'
 import { parseNote } from '../proof/note.ts'
@@ -27,6 +28,12 @@ export interface Head {
   readonly silence: number
 }
 
+/** For how long after a record a head that covers it is waited for: heads are signed now and then. */
+export interface Patience {
+  readonly now: () => number
+  readonly mostMs: number
+}
+
 /** The checkpoints and proofs of each log. What cannot be proven is left out of them, and the verifier says so. */
 export async function* proofMembers(
   store: Store,
@@ -39,7 +46,7 @@ export async function* proofMembers(
     const { writer, epoch, first, last } = log
     const checkpoints = await checkpointsOf(store, log, signal)
     const newest = checkpoints.at(-1)
-    const covered = newest !== undefined && last < newest.body.first + newest.body.size
+    const covered = isCovered(log, checkpoints)
     const silence = await silenceOf(store, log, signal)
     const head = { writer, epoch, first, last, checkpoints: checkpoints.length, covered, silence }
     heads.push(newest === undefined ? head : { ...head, size: newest.body.size, signedAt: newest.body.time })
@@ -49,6 +56,54 @@ export async function* proofMembers(
     yield json(`proofs/${folder}.json`, await proofsOf(store, log, checkpoints, sha256, signal))
   }
   return heads
+}
+
+/**
+ * Resolves once the last segment of each log is in `segments` and under a signed head, or once neither can be expected any
+ * more: records come into the store a moment before what is said of them.
+ */
+export async function awaitHeads(
+  store: Store,
+  logs: readonly Log[],
+  { now, mostMs }: Patience,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const log of logs) {
+    const until = (log.blocks.at(-1)?.to ?? 0) + mostMs
+    while (now() < until) {
+      const known = isCovered(log, await checkpointsOf(store, log, signal)) && (await isHashed(store, log, signal))
+      if (known) break
+      await pause(ASK_AGAIN_MS, signal)
+    }
+  }
+}
+
+const hashedRow = z.object({ hashed: z.number() })
+
+async function isHashed(store: Store, { writer, epoch, last }: Log, signal: AbortSignal): Promise<boolean> {
+  const [row] = await store.rows(
+    hashedRow,
+    `SELECT count() AS hashed FROM segments
+    WHERE writer = {writer:String} AND epoch = {epoch:UUID} AND segment = {last:UInt64}`,
+    { writer, epoch, last },
+    signal,
+  )
+  return (row?.hashed ?? 0) > 0
+}
+const ASK_AGAIN_MS = 1000
+
+function isCovered({ last }: Log, checkpoints: readonly Signed[]): boolean {
+  const newest = checkpoints.at(-1)?.body
+  return newest !== undefined && last < newest.first + newest.size
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  try {
+    await orAbort(new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))), signal)
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 interface Signed {

@@ -157,11 +157,13 @@ const EVERYWHERE: Parameters = { near_from: 0, near_to: 4_000_000_000_000 }
 /** The batches of a block, and where in time all their rows are. */
 async function batchesOf(
   store: Store,
-  { writer, epoch }: Log,
+  { writer, epoch, first, last }: Log,
   block: Block,
   signal: AbortSignal,
 ): Promise<{ batches: readonly Batch[]; where: Parameters }> {
-  const params = { writer, epoch, low: block.block * BLOCK, high: (block.block + 1) * BLOCK - 1 }
+  // What came in since the log was looked at is not of this pack: `segments/` does not have it either.
+  const high = Math.min(last, (block.block + 1) * BLOCK - 1)
+  const params = { writer, epoch, low: Math.max(first, block.block * BLOCK), high }
   const rows = await store.rows(
     schemaRow,
     `SELECT segment, schema, records FROM segments FINAL
