@@ -31,6 +31,13 @@ function split(size: number): number {
   return power
 }
 
+/** Whether it is a power of two; a logarithm cannot tell where numbers are large. */
+function isPower(size: number): boolean {
+  let rest = size
+  while (rest > 1 && rest % 2 === 0) rest /= 2
+  return rest === 1
+}
+
 /** As much of a tree as is needed to add to it and to know its root: the complete subtrees that it is made of. */
 export class CompactRange {
   readonly #sha256: Sha256
@@ -121,8 +128,7 @@ export type ReadNode = (level: number, index: number) => Promise<Uint8Array> | U
 export async function rangeRoot(sha256: Sha256, read: ReadNode, start: number, end: number): Promise<Uint8Array> {
   const size = end - start
   if (size === 0) return sha256()
-  const level = Math.log2(size)
-  if (Number.isInteger(level) && start % size === 0) return read(level, start / size)
+  if (isPower(size) && start % size === 0) return read(Math.round(Math.log2(size)), start / size)
   const middle = start + split(size)
   const left = await rangeRoot(sha256, read, start, middle)
   return nodeHash(sha256, left, await rangeRoot(sha256, read, middle, end))
@@ -197,7 +203,7 @@ export function isConsistent(
   if (!(from >= 1 && from <= size)) return false
   if (from === size) return proof.length === 0 && equalBytes(old, root)
   // A tree of 2^n leaves is itself the first of the hashes.
-  const [first, ...rest] = Number.isInteger(Math.log2(from)) ? [old, ...proof] : proof
+  const [first, ...rest] = isPower(from) ? [old, ...proof] : proof
   if (first === undefined) return false
   let [at, last] = [from - 1, size - 1]
   while (at % 2 === 1) [at, last] = [Math.floor(at / 2), Math.floor(last / 2)]

@@ -69,6 +69,67 @@ test('the known answers', () => {
   expect(ROOTS.map((_, n) => hex(rootOf(sha256, leaves.slice(0, n))))).toEqual(ROOTS)
 })
 
+/** Roots of ranges of those leaves. */
+const OF = {
+  leaf0: '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
+  leaf1: '96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7',
+  leaf4: 'bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b',
+  leaves01: 'fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125',
+  leaves23: '5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e',
+  leaves45: '0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a',
+  leaves67: 'ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0',
+  leaves0123: 'd37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7',
+  leaves4567: '6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4',
+}
+
+describe('the known proofs', () => {
+  const leaves = LEAVES.map((text) => leafHash(sha256, Buffer.from(text, 'hex')))
+  const read = (level: number, index: number): Uint8Array =>
+    defined(leaves.slice(index * 2 ** level, (index + 1) * 2 ** level))
+
+  test.each<[number, number, readonly (keyof typeof OF)[]]>([
+    [0, 1, []],
+    [0, 8, ['leaf1', 'leaves23', 'leaves4567']],
+    [5, 8, ['leaf4', 'leaves67', 'leaves0123']],
+    [2, 3, ['leaves01']],
+    [1, 5, ['leaf0', 'leaves23', 'leaf4']],
+  ])('of leaf %i in a tree of %i', async (index, size, path) => {
+    const proof = await proveInclusion(sha256, read, size, index)
+    expect(proof.map(hex)).toEqual(path.map((name) => OF[name]))
+    expect(hex(inclusionRoot(sha256, leaves[index]!, index, size, proof)!)).toBe(ROOTS[size])
+  })
+
+  test.each<[number, number, readonly (keyof typeof OF)[]]>([
+    [1, 1, []],
+    [1, 8, ['leaf1', 'leaves23', 'leaves4567']],
+    [6, 8, ['leaves45', 'leaves67', 'leaves0123']],
+    [2, 5, ['leaves23', 'leaf4']],
+  ])('that the tree of %i became that of %i', async (from, size, path) => {
+    const proof = await proveConsistency(sha256, read, from, size)
+    expect(proof.map(hex)).toEqual(path.map((name) => OF[name]))
+    const [old, root] = [from, size].map((n) => Buffer.from(ROOTS[n]!, 'hex'))
+    expect(isConsistent(sha256, from, old!, size, root!, proof)).toBe(true)
+  })
+})
+
+test('hashes are kept in the order of sumdb/tlog: a leaf, then each subtree that it completes', () => {
+  const order = [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [0, 2],
+    [0, 3],
+    [1, 1],
+    [2, 0],
+    [0, 4],
+  ] as const
+  expect(order.map(([level, index]) => storedIndex(level, index))).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  const all = Array.from({ length: 8 }, (_, level) =>
+    Array.from({ length: Math.floor(128 / 2 ** level) }, (__, index) => storedIndex(level, index)),
+  ).flat()
+  expect(all.toSorted((a, b) => a - b)).toEqual(Array.from({ length: storedCount(128) }, (_, place) => place))
+})
+
 describe('a tree of any size', () => {
   test('has the root of the definition, of any of its earlier sizes too', async () => {
     const { kept, read } = grown(70)
