@@ -269,19 +269,46 @@ describe('what auditors read', () => {
       ),
     ).toEqual([
       {
-        ...{ exchange_id: exchange(1), outcome: 'ran', outcome_unknown: false, settled: 'ran' },
-        ...{ settled_note: 'the upstream says ran', job: 'job-1', first_byte_ms: null, total_ms: null },
-        ...{ answer_recorded: '', answer_bytes: null, answer_kept: null, request_recorded: '' },
+        exchange_id: exchange(1),
+        outcome: 'ran',
+        outcome_unknown: false,
+        settled: 'ran',
+        settled_note: 'the upstream says ran',
+        job: 'job-1',
+        first_byte_ms: null,
+        total_ms: null,
+        answer_recorded: '',
+        answer_bytes: null,
+        answer_kept: null,
+        request_recorded: '',
       },
       {
-        ...{ exchange_id: exchange(2), outcome: 'unknown', outcome_unknown: true, settled: 'unknown' },
-        ...{ settled_note: 'the upstream says unknown', job: 'job-2', first_byte_ms: null, total_ms: null },
-        ...{ answer_recorded: '', answer_bytes: null, answer_kept: null, request_recorded: '' },
+        exchange_id: exchange(2),
+        outcome: 'unknown',
+        outcome_unknown: true,
+        settled: 'unknown',
+        settled_note: 'the upstream says unknown',
+        job: 'job-2',
+        first_byte_ms: null,
+        total_ms: null,
+        answer_recorded: '',
+        answer_bytes: null,
+        answer_kept: null,
+        request_recorded: '',
       },
       {
-        ...{ exchange_id: exchange(3), outcome: 'answered', outcome_unknown: false, settled: '', settled_note: '' },
-        ...{ job: 'sluice_1', first_byte_ms: 12, total_ms: 40.5 },
-        ...{ answer_recorded: 'first', answer_bytes: 900, answer_kept: 512, request_recorded: '' },
+        exchange_id: exchange(3),
+        outcome: 'answered',
+        outcome_unknown: false,
+        settled: '',
+        settled_note: '',
+        job: 'sluice_1',
+        first_byte_ms: 12,
+        total_ms: 40.5,
+        answer_recorded: 'first',
+        answer_bytes: 900,
+        answer_kept: 512,
+        request_recorded: '',
       },
     ])
     expect(await rowsOf('SELECT policy, path, document FROM settled.policies ORDER BY path')).toEqual([
@@ -316,11 +343,35 @@ describe('what auditors read', () => {
     await reader.insertRowBinary('story.payloads', PAYLOAD_NAMES, bytes, 'p1', AbortSignal.timeout(10_000))
     expect(await rowsOf('SELECT * EXCEPT (asked_at, begun_at, ended_at) FROM story.bodies')).toEqual([
       {
-        ...{ exchange_id: exchange(1), direction: 'answer', type: 'application/json', pieces: 2, bytes: 16 },
-        ...{ ended: true, mark: 'cut at 17 bytes', digests: 2, issuer: 'corp', principal: 'agent-7' },
-        ...{ connection: 'crm', kept_until: '2079-07-08' },
+        exchange_id: exchange(1),
+        direction: 'answer',
+        type: 'application/json',
+        pieces: 2,
+        bytes: 16,
+        ended: true,
+        mark: 'cut at 17 bytes',
+        digests: 2,
+        issuer: 'corp',
+        principal: 'agent-7',
+        connection: 'crm',
+        kept_until: '2079-07-08',
       },
     ])
+  })
+
+  test.each([
+    ['the time it was asked', 'exchanges WHERE asked_at >= now() - INTERVAL 1 DAY', 'ix_asked'],
+    ['the id of an exchange', `exchanges WHERE exchange_id = '${exchange(1)}'`, 'ix_asked'],
+    ['the id of an exchange, in a table', `events WHERE exchange_id = '${exchange(1)}'`, 'ix_exchange'],
+    ['a word of a statement', "decisions WHERE hasToken(statement, 'email')", 'ix_statement'],
+    ['a table', "decisions WHERE has(tables, 'shop.orders')", 'ix_touched'],
+    ['a principal', "decisions WHERE principal = 'agent-7'", 'ix_subject'],
+    ['a segment', 'events WHERE segment BETWEEN 1 AND 2', 'ix_segment'],
+  ])('a filter by %s is served by an index', async (_, from, index) => {
+    const plan = new TextDecoder().decode(
+      await bytesOf(`EXPLAIN indexes = 1 SELECT count() FROM story.${from}`, 'TSVRaw'),
+    )
+    expect(plan).toContain(`Name: ${index}`)
   })
 
   test('every column of every view says what it means', async () => {

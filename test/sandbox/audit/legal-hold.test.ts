@@ -1,9 +1,11 @@
 /** Legal holds on the sandbox's ClickHouse: what fits is copied once, whole, and outlives what is held of it. */
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startPart, type Part } from '../../../sandbox/parts.ts'
 import { openClickHouse } from '../../../src/audit/clickhouse.node.ts'
 import type { AuditRecord } from '../../../src/audit/contract.ts'
@@ -140,4 +142,72 @@ test('a hold of everything, and one whose name is none, are refused', async () =
     'a legal hold has a name of small letters, digits and dashes',
   )
   expect(await holds.list(signal)).toHaveLength(2)
+})
+
+describe('from the command line', () => {
+  const CLI = join(import.meta.dirname, '../../../src/entry/cli.ts')
+
+  async function sluice(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+    const config = join(data, 'sluice.yaml')
+    const connection = 'type: bigquery, project: shop-prod, location: US, credentials: { type: none }'
+    await writeFile(
+      config,
+      [
+        `data: ${join(data, 'gateway')}`,
+        'issuers: [{ name: corp, issuer: https://login.example.com, algorithms: [ES256], audiences: { agents: a } }]',
+        `connections: { warehouse: { ${connection}, apiEndpoint: 'http://127.0.0.1:1' } }`,
+        `audit: { clickhouse: { url: '${part.url}', database: held } }`,
+      ].join('\n'),
+    )
+    try {
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [CLI, ...args, '--config', config])
+      return { code: 0, out: stdout, err: stderr }
+    } catch (error) {
+      const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
+      return { code, out: stdout, err: stderr }
+    }
+  }
+
+  test('a hold is added, listed and released, and all of it is in the record', async () => {
+    await write(at(decidedFully, now, 10))
+    const added = await sluice('audit', 'hold', 'add', 'case-10', '--principal', 'ada', '--reason', 'a dispute')
+    expect(added).toMatchObject({ code: 0, err: expect.stringContaining('`audit.legalHolds`') as string })
+    expect(JSON.parse(added.out)).toMatchObject({ hold: 'case-10', state: 'held', scope: { principals: ['ada'] } })
+    const listed = await sluice('audit', 'hold', 'list')
+    expect(listed.out.split('\n').filter((line) => line.includes('case-10'))).toEqual([added.out.trim()])
+    const released = await sluice('audit', 'hold', 'release', 'case-10', '--reason', 'it is settled')
+    expect(JSON.parse(released.out)).toMatchObject({ hold: 'case-10', state: 'released', records: 0 })
+    const notes = await text(
+      "SELECT note FROM held.events WHERE surface = 'audit' AND issuer = 'os' AND note LIKE '%case-10%' ORDER BY ts",
+    )
+    expect(notes.trim().split('\n')).toEqual([
+      'legal hold case-10 of principals ada: begun. a dispute',
+      'legal hold case-10: 1 records and 0 pieces of bodies are kept',
+      'legal hold case-10 of principals ada, 1 records: released. it is settled',
+      'legal hold case-10: its copies are gone',
+    ])
+    expect(await text("SELECT count() FROM held.segments WHERE endsWith(writer, '-holds')")).not.toBe('0\n')
+  })
+
+  test('another scope under a name that is taken is refused', async () => {
+    const scope = { principals: ['ada'] }
+    await holds.keep({ hold: 'case-13', actor: 'lea', reason: 'so', at: now }, scope, signal)
+    expect(await sluice('audit', 'hold', 'add', 'case-13', '--principal', 'bob', '--reason', 'so')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there is a hold `case-13` of principals ada') as string,
+    })
+  })
+
+  test.each([
+    ['no name', ['add', '--principal', 'ada', '--reason', 'so'], 'a legal hold has one name'],
+    ['no reason', ['add', 'case-11', '--principal', 'ada'], 'why?'],
+    ['a hold of everything', ['add', 'case-11', '--reason', 'so'], 'what is held?'],
+    ['a time that is none', ['add', 'case-11', '--from', 'soon', '--reason', 'so'], '--from is `soon`'],
+    ['a release of what is not held', ['release', 'case-12', '--reason', 'so'], 'there is no legal hold `case-12`'],
+  ])('%s is refused', async (_, args, words) => {
+    expect(await sluice('audit', 'hold', ...args)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(words) as string,
+    })
+  })
 })
