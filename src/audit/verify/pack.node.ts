@@ -100,7 +100,7 @@ async function unpack(path: string, folder: string): Promise<ReadonlyMap<string,
         done(null, chunk)
       },
     })
-    await pipeline(Readable.fromWeb(body as never), through, createWriteStream(to, { mode: 0o600 }))
+    await pipeline(body, through, createWriteStream(to, { mode: 0o600 }))
     digests.set(header.name, hash.digest('hex'))
   }
   return digests

@@ -70,6 +70,10 @@ export const auditVerify: Command = {
         return 1
       }
       return whole.problems.length === 0 && whole.logs.length > 0 ? 0 : 1
+    } catch (cause) {
+      // What is in a pack is anyone's: that it cannot be read to its end is said in words.
+      if (path === undefined) throw cause
+      throw new Refusal(`not verified: ${path} cannot be read as an evidence pack`, { cause })
     } finally {
       await opened.close()
     }
