@@ -123,10 +123,10 @@ CREATE TABLE IF NOT EXISTS `sluice`.`segments` ON CLUSTER `audit` (
   `schema` UInt8 COMMENT 'the version of the schema that its rows have',
   `first_seq` UInt64 COMMENT 'the `writer_seq` of its first record',
   `records` UInt64 COMMENT 'how many records it has',
-  `root` String COMMENT 'the Merkle root over its rows (RFC 6962, SHA-256), 64 hex digits',
+  `root` String COMMENT 'the Merkle root over its rows (RFC 6962, SHA-256), 64 hex digits; empty: it was damaged before it was shipped',
   `leaves` String COMMENT 'the leaf hash of each row, 32 bytes each, in order',
   `days` String COMMENT 'the day of `retain_until` of each row, 2 bytes each, little-endian, in order',
-  `sealed_at` DateTime64(3, 'UTC') COMMENT 'when it was sealed'
+  `sealed_at` DateTime64(3, 'UTC') COMMENT 'when its last record was written; 1970 where it has none that can be read'
 ) ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/sluice/segments', '{replica}') ORDER BY (writer, epoch, segment)
 SETTINGS replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000
 COMMENT 'what each sealed segment of the journal hashes to';

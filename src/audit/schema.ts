@@ -148,10 +148,14 @@ export const SEGMENT_COLUMNS = [
   ['schema', 'UInt8', 'the version of the schema that its rows have'],
   ['first_seq', 'UInt64', 'the `writer_seq` of its first record'],
   ['records', 'UInt64', 'how many records it has'],
-  ['root', 'String', 'the Merkle root over its rows (RFC 6962, SHA-256), 64 hex digits'],
+  [
+    'root',
+    'String',
+    'the Merkle root over its rows (RFC 6962, SHA-256), 64 hex digits; empty: it was damaged before it was shipped',
+  ],
   ['leaves', 'String', 'the leaf hash of each row, 32 bytes each, in order'],
   ['days', 'String', 'the day of `retain_until` of each row, 2 bytes each, little-endian, in order'],
-  ['sealed_at', "DateTime64(3, 'UTC')", 'when it was sealed'],
+  ['sealed_at', "DateTime64(3, 'UTC')", 'when its last record was written; 1970 where it has none that can be read'],
 ] as const
 
 /** Signed tree heads, as they were exported. */
