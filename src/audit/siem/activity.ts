@@ -103,7 +103,7 @@ function userOf(row: Row, cut: Cutter): Json {
     type: isPerson ? 'User' : row.principal_kind === 'service' ? 'Service' : 'Agent',
     groups: cut.items(
       'user.groups',
-      row.groups.map((name) => ({ name })),
+      row.groups.map((name) => ({ name: cut.text('user.groups', name) })),
     ),
   })
 }
@@ -146,7 +146,7 @@ function datastore(row: Row, cut: Cutter) {
     type_id: 1,
     type: 'Database',
     database: { name: databaseOf(row), type_id: 1, type: 'Relational' },
-    ...(table !== undefined && { table: { name: table } }),
+    ...(table !== undefined && { table: { name: cut.text('table.name', table) } }),
     ...(row.statement !== '' && {
       query_info: present({
         uid: row.exchange_id,
@@ -219,7 +219,9 @@ function resourcesOf(row: Row, cut: Cutter): Readonly<Record<string, Json>> {
   return {
     resources: cut.items(
       'resources',
-      row.tables.map((name) => present({ name, type: 'operation', namespace: row.connection })),
+      row.tables.map((name) =>
+        present({ name: cut.text('resources', name), type: 'operation', namespace: row.connection }),
+      ),
     ),
   }
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../../runtime.ts'
 import type { SealedRows } from '../ship.ts'
 import { ocsfOf, type OcsfEvent } from './ocsf.ts'
+import type { Bounds } from './parts.ts'
 
 /** Who sends. */
 export interface Source {
@@ -12,19 +13,19 @@ export interface Source {
   readonly clock: Clock
 }
 
-/** The event of the row at `at`; `mostChars` of each text. */
+/** The event of the row at `at`. */
 export function eventAt(
   sealed: SealedRows,
   rows: readonly Uint8Array[],
   at: number,
   { writer, version, clock }: Source,
-  mostChars: number,
+  bounds: Bounds,
 ): OcsfEvent {
   const { segment, firstSeq, records } = sealed
   // Fewer rows than records: the segment is damaged, and its one row stands for all.
   const lost = rows.length < records ? records : 1
   const place = { writer, segment, sequence: firstSeq + at, lost, now: clock.now() }
-  return ocsfOf(rows[at] ?? new Uint8Array(0), sealed.schema, place, { version, mostChars })
+  return ocsfOf(rows[at] ?? new Uint8Array(0), sealed.schema, place, { version, bounds })
 }
 
 /** So many are made, in about a millisecond, before others have their turn: an exchange may be waiting. */

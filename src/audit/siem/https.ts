@@ -6,6 +6,7 @@
  */
 import type { Deliver, SealedRows } from '../ship.ts'
 import { eventAt, partOf, Progress, type Source } from './events.ts'
+import type { Bounds } from './parts.ts'
 import { Undelivered } from './undelivered.ts'
 
 export interface HttpsOptions extends Source {
@@ -23,9 +24,9 @@ export interface HttpsOptions extends Source {
 const BATCH_EVENTS = 1000
 const BATCH_CHARS = 1024 * 1024
 
-/** Most characters of a text in an event, and in one that was too large for the receiver. */
-const MOST_CHARS = 16_384
-const FEWEST_CHARS = 256
+/** Of an event, and of one that was too large for the receiver. */
+const USUAL: Bounds = { chars: 16_384, items: 100 }
+const SMALLEST: Bounds = { chars: 256, items: 5 }
 
 /** Longest that `Retry-After` is heeded. */
 const LONGEST_PAUSE_MS = 3_600_000
@@ -70,7 +71,7 @@ class Sender {
     let batch = await this.#batch(sealed, rows, from)
     while (!(await this.#isTaken(batch, proof, signal))) {
       if (batch.length === 1) {
-        const smallest = JSON.stringify(eventAt(sealed, rows, from, this.#options, FEWEST_CHARS))
+        const smallest = JSON.stringify(eventAt(sealed, rows, from, this.#options, SMALLEST))
         if (await this.#isTaken([smallest], proof, signal)) return 1
         throw new Undelivered('http_413', 'the SIEM does not take an event of this size')
       }
@@ -81,7 +82,7 @@ class Sender {
   }
 
   #batch(sealed: SealedRows, rows: readonly Uint8Array[], from: number): Promise<readonly string[]> {
-    const make = (at: number): string => JSON.stringify(eventAt(sealed, rows, at, this.#options, MOST_CHARS))
+    const make = (at: number): string => JSON.stringify(eventAt(sealed, rows, at, this.#options, USUAL))
     return partOf(rows, from, make, { most: BATCH_EVENTS, length: this.#batchChars })
   }
 

@@ -8,7 +8,7 @@
 import { decodeRow, type Row } from '../record.ts'
 import { activityOf, type Activity } from './activity.ts'
 import { actionOf, riskOf, severityOf, statusOf, SEVERITIES } from './outcome.ts'
-import { Cutter, present, type Json } from './parts.ts'
+import { Cutter, present, type Bounds, type Json } from './parts.ts'
 
 /** The version of the schema. */
 export const OCSF_VERSION = '1.5.0'
@@ -31,12 +31,8 @@ export interface OcsfEvent {
 export interface OcsfOptions {
   /** Of the gateway. */
   readonly version: string
-  /** Most characters of a text. */
-  readonly mostChars: number
+  readonly bounds: Bounds
 }
-
-/** Of a list. */
-const MOST_ITEMS = 100
 
 /** Where a row was written; known though the row itself cannot be read. */
 export interface Place {
@@ -64,8 +60,8 @@ export function ocsfOf(bytes: Uint8Array, schema: number, place: Place, options:
 }
 
 /** The event of a row. */
-export function eventOf(row: Row, { version, mostChars }: OcsfOptions): OcsfEvent {
-  const cut = new Cutter(mostChars, MOST_ITEMS)
+export function eventOf(row: Row, { version, bounds }: OcsfOptions): OcsfEvent {
+  const cut = new Cutter(bounds)
   const activity = activityOf(row)
   const severity = severityOf(row)
   const event = {
@@ -143,11 +139,13 @@ function unmapped(row: Row, cut: Cutter): Json {
         because: cut.text('unmapped.reasons', row.reason_texts[at] ?? ''),
       })),
     ),
-    findings: cut.items('unmapped.findings', findingsOf(row.findings)),
+    findings: cut.items('unmapped.findings', findingsOf(row.findings, cut)),
     policy: row.policy,
     resources: cut.items(
       'unmapped.resources',
-      row.tables.map((name, at) => present({ name, action: row.actions[at] ?? '', via: row.vias[at] ?? '' })),
+      row.tables.map((name, at) =>
+        present({ name: cut.text('unmapped.resources', name), action: row.actions[at] ?? '', via: row.vias[at] ?? '' }),
+      ),
     ),
     ...(row.hold_id !== '' && {
       hold: present({
@@ -160,8 +158,8 @@ function unmapped(row: Row, cut: Cutter): Json {
     masked: cut.items(
       'unmapped.masked',
       row.masked_columns.map((column, at) => ({
-        resource: row.masked_tables[at] ?? '',
-        column,
+        resource: cut.text('unmapped.masked', row.masked_tables[at] ?? ''),
+        column: cut.text('unmapped.masked', column),
         strategy: row.masked_strategies[at] ?? '',
         count: row.masked_counts[at] ?? 0,
       })),
@@ -192,14 +190,14 @@ function outcome(row: Row, cut: Cutter): Readonly<Record<string, Json | undefine
 }
 
 /** Kinds, places and counts; the facts behind them stay in the record. */
-function findingsOf(findings: string): readonly Json[] {
+function findingsOf(findings: string, cut: Cutter): readonly Json[] {
   const all: unknown = jsonOf(findings)
   if (!Array.isArray(all)) return []
   return all.map((finding: unknown) => {
     const { kind, where, count } = (finding ?? {}) as Readonly<Record<string, unknown>>
     return present({
       kind: typeof kind === 'string' ? kind : undefined,
-      where: typeof where === 'string' ? where : undefined,
+      where: typeof where === 'string' ? cut.text('unmapped.findings', where) : undefined,
       count: typeof count === 'number' ? count : undefined,
     })
   })

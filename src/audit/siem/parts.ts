@@ -12,15 +12,21 @@ export function present<F extends Fields>(fields: F): F {
   return Object.fromEntries(said) as F
 }
 
+/** How large an event may become. */
+export interface Bounds {
+  /** Characters of a text. */
+  readonly chars: number
+  /** Entries of a list. */
+  readonly items: number
+}
+
 /** Cuts what is too long and remembers what it cut. One per event. */
 export class Cutter {
-  readonly #mostChars: number
-  readonly #mostItems: number
+  readonly #bounds: Bounds
   readonly #said = new Set<string>()
 
-  constructor(mostChars: number, mostItems: number) {
-    this.#mostChars = mostChars
-    this.#mostItems = mostItems
+  constructor(bounds: Bounds) {
+    this.#bounds = bounds
   }
 
   /** What was cut, a line each. */
@@ -30,16 +36,18 @@ export class Cutter {
 
   /** `attribute` names it where it is cut. */
   text(attribute: string, text: string): string {
-    if (text.length <= this.#mostChars) return text
-    this.#said.add(`${attribute} is cut to ${this.#mostChars} characters`)
-    const kept = text.slice(0, this.#mostChars)
+    const { chars } = this.#bounds
+    if (text.length <= chars) return text
+    this.#said.add(`${attribute} is cut to ${chars} characters`)
+    const kept = text.slice(0, chars)
     // Not amid a pair of surrogates.
     return /[\uD800-\uDBFF]$/.test(kept) ? kept.slice(0, -1) : kept
   }
 
   items<T>(attribute: string, items: readonly T[]): readonly T[] {
-    if (items.length <= this.#mostItems) return items
-    this.#said.add(`${attribute} is cut to ${this.#mostItems} of ${items.length} items`)
-    return items.slice(0, this.#mostItems)
+    const most = this.#bounds.items
+    if (items.length <= most) return items
+    this.#said.add(`${attribute} is cut to ${most} of ${items.length} items`)
+    return items.slice(0, most)
   }
 }

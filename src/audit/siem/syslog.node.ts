@@ -11,6 +11,7 @@ import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { Deliver, SealedRows } from '../ship.ts'
 import { eventAt, partOf, Progress, type Source } from './events.ts'
+import type { Bounds } from './parts.ts'
 import { frameOf } from './syslog.ts'
 import { Undelivered } from './undelivered.ts'
 
@@ -23,8 +24,8 @@ export interface SyslogOptions extends Source {
   readonly timeoutMs: number
 }
 
-/** Most characters of a text in an event: many receivers cut messages of more than 8 KiB. */
-const MOST_CHARS = 4096
+/** Of an event: many receivers cut messages of more than 8 KiB. */
+const USUAL: Bounds = { chars: 4096, items: 50 }
 
 /** What one connection carries, and is sent again where it breaks. */
 const PART_MESSAGES = 1000
@@ -35,7 +36,7 @@ export function createSyslog(options: SyslogOptions): Deliver<SealedRows> {
   const progress = new Progress()
   return async (sealed, rows, signal) => {
     for (let from = progress.rowsOf(sealed); from < rows.length; from = progress.rowsOf(sealed)) {
-      const make = (at: number): Uint8Array => frameOf(eventAt(sealed, rows, at, options, MOST_CHARS), options)
+      const make = (at: number): Uint8Array => frameOf(eventAt(sealed, rows, at, options, USUAL), options)
       const frames = await partOf(rows, from, make, { most: PART_MESSAGES, length: PART_BYTES })
       await carry(Buffer.concat(frames), options, signal)
       progress.took(sealed, from + frames.length)

@@ -2,13 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AuditRecord } from '../../../../src/audit/contract.ts'
 import { COLUMNS, decodeRow, encodeRow, toRow, type Row } from '../../../../src/audit/record.ts'
+import { ByteWriter } from '../../../../src/audit/rowbinary.ts'
 import { eventOf, ocsfOf } from '../../../../src/audit/siem/ocsf.ts'
 import { completedFully, decidedFully, exchange, noted } from '../stage.ts'
 import { faultsOf } from './ocsf-schema.ts'
 
 const EPOCH = '01920000-0000-7000-8000-000000000001'
 const RECORD = '01930000-0000-7000-8000-000000000009'
-const options = { version: '0.1.0', mostChars: 2000 }
+const options = { version: '0.1.0', bounds: { chars: 2000, items: 100 } }
 
 function rowOf(record: AuditRecord): Row {
   const stamp = { recordId: RECORD, writer: 'gateway-1', epoch: EPOCH, retainDays: 400 }
@@ -340,12 +341,45 @@ test('what is too long is cut, and the event says so', () => {
   expect(faultsOf(cut)).toEqual([])
 })
 
+test('the largest of records is a small event, where that is asked for', () => {
+  const long = (of: string): string => of.repeat(4000)
+  const many = <T>(of: (n: number) => T): T[] => Array.from({ length: 1000 }, (_, n) => of(n))
+  const huge: AuditRecord = {
+    ...completedFully,
+    purpose: long('p'),
+    principal: { ...person, subject: long('s'), groups: many((n) => long(`g${n}`)) },
+    statement: {
+      ...decidedFully.statement!,
+      text: long('S'),
+      uses: many((n) => ({ action: 'read', resource: long(`t${n}`) })),
+    },
+    findings: many((n) => ({ kind: `sql-risk/${n}`, where: long('w') })),
+    decision: { effect: 'deny', reasons: many((n) => ({ code: `r/${n}`, because: long('b') })) },
+    completion: {
+      ...completedFully.completion!,
+      masked: many((n) => ({ resource: long('r'), column: long(`c${n}`), strategy: 'redact' })),
+    },
+  }
+  const small = eventOf(rowOf(huge), { version: '0.1.0', bounds: { chars: 256, items: 5 } })
+  expect(JSON.stringify(small).length).toBeLessThan(24_000)
+  expect(faultsOf(small)).toEqual([])
+})
+
 describe('a row in the journal', () => {
   const place = { writer: 'gateway-1', segment: 7, sequence: 99, lost: 1, now: at }
 
   test('is read by the version of its schema', () => {
     const row = rowOf(decidedFully)
     expect(ocsfOf(encodeRow(row), 4, place, options)).toEqual(eventOf(decodeRow(encodeRow(row)), options))
+  })
+
+  test.each([1, 2, 3])('that an older gateway left, of version %i, is an event', (version) => {
+    const old = new ByteWriter()
+    const row = rowOf(decidedFully) as unknown as Readonly<Record<string, never>>
+    for (const { name, codec, since } of COLUMNS) if (since <= version) codec.write(old, row[name] as never)
+    const read = ocsfOf(old.done(), version, place, options)
+    expect(faultsOf(read)).toEqual([])
+    expect(read).toMatchObject({ class_uid: 6005, metadata: { uid: RECORD } })
   })
 
   test('that cannot be read is an event that says where it is', () => {

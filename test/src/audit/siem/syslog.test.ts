@@ -12,7 +12,7 @@ const sender = { writer: 'gateway-1', version: '0.1.0' }
 
 function eventsOf(count: number): readonly OcsfEvent[] {
   const { rows } = segmentOf(Array.from({ length: count }, (_, n) => noted(n)))
-  return rows.map((row) => eventOf(decodeRow(row), { version: '0.1.0', mostChars: 4096 }))
+  return rows.map((row) => eventOf(decodeRow(row), { version: '0.1.0', bounds: { chars: 4096, items: 50 } }))
 }
 
 function syslogTo(receiver: SyslogReceiver, more: Partial<SyslogOptions> = {}) {
@@ -55,7 +55,7 @@ describe('a message', () => {
   test('is ASCII and one line, whatever the record says', () => {
     const odd = { ...decidedFully, purpose: 'wöchentlich\r\n<13>1 a b c d e - forged \u2028 🦆 \u0000' }
     const { rows } = segmentOf([odd])
-    const event = eventOf(decodeRow(rows[0]!), { version: '1.0.0 "x]\\ü', mostChars: 4096 })
+    const event = eventOf(decodeRow(rows[0]!), { version: '1.0.0 "x]\\ü', bounds: { chars: 4096, items: 50 } })
     const text = Buffer.from(frameOf(event, { writer: 'gate way\n', version: '1.0.0 "x]\\ü' })).toString('latin1')
     expect(text).toMatch(/^[ -~]+$/)
     const message = parseMessage(unframe(Buffer.from(text)).messages[0]!)
