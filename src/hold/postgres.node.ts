@@ -90,8 +90,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
 }
 
 /** One gateway at a time: the others find it done. */
-function migrate(sql: Db, schema: string): Promise<void> {
-  return sql.begin(async (tx) => {
+async function migrate(sql: Db, schema: string): Promise<void> {
+  await sql.begin(async (tx) => {
     await tx`SELECT pg_advisory_xact_lock(${MIGRATING})`
     const [there] = await tx`SELECT 1 FROM information_schema.schemata WHERE schema_name = ${schema}`
     if (there === undefined) await tx`CREATE SCHEMA ${tx(schema)}`
@@ -108,7 +108,7 @@ function migrate(sql: Db, schema: string): Promise<void> {
       await tx.unsafe(step)
       await tx`INSERT INTO migrations (version) VALUES (${i + 1})`
     }
-  }) as Promise<void>
+  })
 }
 
 class PostgresStore implements Store {
@@ -239,7 +239,7 @@ class PostgresStore implements Store {
     // Registered first: a change after the look finds the waiter, one before it is seen by the look.
     const remove = this.#waiters.add(id, look)
     this.#poll ??= setInterval(() => this.#waiters.wakeAll(), POLL_MS)
-    const timer = setTimeout(resolve, Math.max(waitMs, 0))
+    const timer = setTimeout(() => resolve(), Math.max(waitMs, 0))
     const abort = (): void => resolve()
     signal.addEventListener('abort', abort, { once: true })
     try {

@@ -195,8 +195,9 @@ test('killed between the tree and the cursor, or with the cursor lost: no segmen
     const log = await open(dir, tables, [kept], { lastDeliveryMs: 20 })
     for (let n = 0; n < 5; n++) await log.append(noted(n))
     await vi.waitFor(async () => expect(kept.last?.size).toBeGreaterThan(0))
-    await log.close()
     const cursor = join(dir, 'cursor-chain')
+    await vi.waitFor(() => readFile(cursor))
+    await log.close()
     if (lost === 'the cursor') await rm(cursor)
     if (lost === 'all but the epoch') await writeFile(cursor, (await readFile(cursor, 'utf8')).split(' ')[0]!)
   }
