@@ -171,6 +171,8 @@ export function rootOfInclusion(
 }
 
 function hashesOf(encoded: readonly string[], ranges: readonly Leaves[]) {
-  if (encoded.length !== ranges.length) return undefined
+  if (encoded.length !== ranges.length || !encoded.every((hash) => HASH.test(hash))) return undefined
   return ranges.map(({ start, end }, i) => ({ level: Math.log2(end - start), hash: fromBase64(encoded[i] ?? '') }))
 }
+/** 32 bytes in base64. */
+const HASH = /^[A-Za-z0-9+/]{43}=$/
