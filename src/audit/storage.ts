@@ -1,5 +1,6 @@
-/** What ClickHouse is handed of each sealed segment, under a token that never changes: sent twice, it is kept once. */
+/** What ClickHouse is handed of each sealed segment, under a token of its bytes: sent twice, it is kept once. */
 import { concatenated } from '../bytes.ts'
+import { sha256HexOf } from '../digest.ts'
 import type { SegmentRow } from './chain/segment-row.ts'
 import type { ClickHouse } from './reader/contract.ts'
 import { SEGMENT_COLUMNS, type Migrator } from './schema.ts'
@@ -26,12 +27,21 @@ export function createStorage(parts: StorageParts): Deliver<SealedRows> {
   const migrated = onceMigrated(parts.migrator)
   return async ({ segment, schema, records }, rows, signal) => {
     if (records === 0) return
-    // Tokens of the records' own table are as they were before there was another.
-    const token = table === 'events' ? `${epoch}:${segment}` : `${epoch}:${segment}:${table}`
+    const bytes = concatenated(rows)
+    const token = await tokenOf(epoch, segment, table, bytes)
     await migrated(signal, () =>
-      inserter.insertRowBinary(`${database}.${table}`, columns(schema), concatenated(rows), token, signal),
+      inserter.insertRowBinary(`${database}.${table}`, columns(schema), bytes, token, signal),
     )
   }
+}
+
+/**
+ * The same for the same bytes alone. A journal that was put back from a backup, or copied with its machine, writes other
+ * records under numbers that were used: those must not be taken for what was sent before, or they would be lost unseen.
+ */
+async function tokenOf(epoch: string, segment: number, table: string, bytes: Uint8Array): Promise<string> {
+  const digest = await sha256HexOf(bytes)
+  return `${digest.slice(0, 32)}:${epoch}:${segment}:${table}`
 }
 
 export interface SegmentStorageParts extends Pick<StorageParts, 'inserter' | 'database' | 'migrator' | 'epoch'> {
@@ -45,7 +55,7 @@ export function createSegmentStorage(parts: SegmentStorageParts) {
   const migrated = onceMigrated(parts.migrator)
   return async (sealed: SealedRows, rows: readonly Uint8Array[] | undefined, signal: AbortSignal): Promise<void> => {
     const row = await segmentRow(sealed, rows)
-    const token = `${epoch}:${sealed.segment}:segments`
+    const token = await tokenOf(epoch, sealed.segment, 'segments', row)
     await migrated(signal, () => inserter.insertRowBinary(`${database}.segments`, names, row, token, signal))
   }
 }

@@ -1,6 +1,6 @@
 /** The audit log with its chain: whatever happens to the process, the table, the tree and the heads tell one story. */
 import { spawn } from 'node:child_process'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { openChain } from '../../../../src/audit/chain/chain.node.ts'
@@ -259,6 +259,26 @@ test('rows that are changed in the journal after they are in the tree are not sh
   ])
   const { size, root } = parseCheckpoint(parseNote(kept.last!.note).text)
   expect([size, Buffer.from(root).toString('base64') === rootsOf(tables)[2]]).toEqual([2, false])
+})
+
+test('a journal that was put back from a backup loses nothing: what it writes under used numbers is there beside', async () => {
+  const [dir, tables] = [await tempDir(), new Tables()]
+  const write = async (in_: string, from: number): Promise<void> => {
+    const log = await open(in_, tables, [])
+    for (let n = from; n < from + 3; n++) await log.append(noted(n))
+    await vi.waitFor(() => expect(log.status().backlogRecords).toBe(0))
+    await log.close()
+  }
+  await write(dir, 0)
+  const backup = await tempDir()
+  await cp(dir, backup, { recursive: true })
+  await write(dir, 10)
+  await write(backup, 20)
+  const notes = tables.events.map(({ note }) => Number(note.slice('note '.length)))
+  expect(notes.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 10, 11, 12, 20, 21, 22])
+  // And the numbers tell: each of the second three is there twice.
+  const numbers = tables.events.map(({ writer_seq }) => writer_seq)
+  expect(numbers.length - new Set(numbers).size).toBe(3)
 })
 
 test('gateways killed under load: every head that was exported before, at any time, is of the tree at the end', async () => {
