@@ -57,7 +57,7 @@ export function mountAudit(app: OpenAPIHono, { runtime, auditor, maxBodyBytes }:
     path: '/v1/audit/exchanges/{id}/replay',
     summary: 'An exchange as it happened, event by event, at the pace at which it happened; for auditors',
     query: { speed: 'so many times as fast: `1` as it was (the default), `10`, `0.5`; `0` or `max`: without waiting' },
-    answers: { 200: { description: 'a JSON object in each line', shape: z.string() } },
+    answers: { 200: { description: 'a JSON object in each line', shape: z.object({}).loose(), ndjson: true } },
   })
   app.get(
     '/v1/audit/exchanges/:id/replay',

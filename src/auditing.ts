@@ -42,7 +42,7 @@ export function scopeOf(
 export interface Admitted {
   readonly knock: Knock
   readonly principal: Principal
-  readonly statement: RecordedStatement
+  readonly statement: RecordedStatement & { readonly language: 'clickhouse' | 'audit' }
 }
 
 /** The bytes of an answer on their way, and how many rows they are. */
@@ -169,18 +169,6 @@ function endOf(error: unknown, client: AbortSignal): Failure {
   if (client.aborted) return asFailure(error, 'client-gone')
   const isLate = error instanceof DOMException && error.name === 'TimeoutError'
   return isLate ? asFailure(error, 'upstream-late', 'the answer took longer than it may') : asFailure(error)
-}
-
-/** Aborts as `signal` does, but not because the time of an ordinary request is up. */
-export function patient(signal: AbortSignal): AbortSignal {
-  const own = new AbortController()
-  const heed = (): void => {
-    const { reason } = signal as { reason: unknown }
-    if (!(reason instanceof Failure && reason.code === 'upstream-late')) own.abort(reason)
-  }
-  if (signal.aborted) heed()
-  else signal.addEventListener('abort', heed, { once: true })
-  return own.signal
 }
 
 /** Leaves the room, and does `leave`. */

@@ -15,7 +15,6 @@ import {
   askedRecord,
   both,
   endedRecord,
-  patient,
   recordedBody,
   scopeOf,
   type Admitted,
@@ -63,7 +62,8 @@ export class Auditor {
       const { principal, scope } = await this.#admit(knock, seen, signal)
       const asked = await read(signal)
       const { sql: text, params } = asked
-      const statement = { language: 'clickhouse', kind: 'SELECT', text, uses: [], parameters: Object.keys(params) }
+      const parameters = Object.keys(params)
+      const statement = { language: 'clickhouse', kind: 'SELECT', text, uses: [], parameters } as const
       const admitted = { knock, principal, statement }
       const reader = await this.#record(admitted, seen)
       const answer = await reader.query({ ...asked, ...scope }, signal)
@@ -94,7 +94,7 @@ export class Auditor {
       const leave = this.#begin()
       try {
         const own = new AbortController()
-        const until = AbortSignal.any([patient(signal), knock.signal, own.signal, AbortSignal.timeout(MOST_REPLAY_MS)])
+        const until = AbortSignal.any([room.patient, own.signal, AbortSignal.timeout(MOST_REPLAY_MS)])
         const events = await reader.replay(asked, until)
         if (events === undefined) throw nothingOf(asked.exchange)
         const outgoing = linesOf(paced(events, speed, this.#parts.runtime, until), () => own.abort())
@@ -110,7 +110,8 @@ export class Auditor {
   async #one(kind: string, knock: Knock, seen: Seen, signal: AbortSignal, read: () => string) {
     const { principal, scope } = await this.#admit(knock, seen, signal)
     const exchange = read()
-    const statement = { language: 'audit', kind, text: `${kind.toLowerCase()} ${exchange}`, uses: [], parameters: [] }
+    const text = `${kind.toLowerCase()} ${exchange}`
+    const statement = { language: 'audit', kind, text, uses: [], parameters: [] } as const
     const admitted: Admitted = { knock, principal, statement }
     const asked: ExchangeAsked = { exchange, ...scope }
     return { admitted, asked, reader: await this.#record(admitted, seen) }
@@ -127,7 +128,7 @@ export class Auditor {
   async #record(admitted: Admitted, seen: Seen): Promise<AuditReader> {
     const { audit, reader } = this.#parts
     seen.text = admitted.statement.text
-    seen.language = 'clickhouse'
+    seen.language = admitted.statement.language
     if (reader === undefined) {
       throw new Failure('upstream-failed', 'no ClickHouse is configured, so there is nothing to query', {
         fix: 'set `audit.clickhouse` in sluice.yaml',

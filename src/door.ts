@@ -31,7 +31,7 @@ export interface Seen {
   purpose?: string
   text?: string
   /** Of `text`. */
-  language?: Language | 'clickhouse'
+  language?: Language | 'clickhouse' | 'audit'
 }
 
 /** What work may do with its place: keep it beyond its own end, and leave it to others while a person is waited for. */
@@ -39,6 +39,8 @@ export interface Room {
   /** Keeps it; the answer leaves it. */
   readonly stay: () => () => void
   readonly aside: Place['aside']
+  /** Aborts when the client leaves or the gateway shuts down, and not when the time of an ordinary request is up. */
+  readonly patient: AbortSignal
 }
 
 export interface DoorParts {
@@ -100,7 +102,7 @@ export class Door {
    */
   async enter<T>(knock: Knock, work: (seen: Seen, signal: AbortSignal, room: Room) => Promise<T>): Promise<T> {
     const place = this.#enter(knock)
-    const { signal, leave, aside } = place
+    const { signal, patient, leave, aside } = place
     this.#places.set(knock, place)
     const seen: Seen = {}
     let stays = false
@@ -109,7 +111,7 @@ export class Door {
         stays = true
         return leave
       }
-      return await work(seen, signal, { stay, aside })
+      return await work(seen, signal, { stay, aside, patient })
     } catch (error) {
       stays = false
       throw await this.#refuse(knock, seen, error)

@@ -3,7 +3,6 @@ import type { EvidenceExporter, EvidencePack, EvidenceRequest } from './audit/co
 import {
   askedRecord,
   both,
-  patient,
   recordedBody,
   scopeOf,
   type Admitted,
@@ -45,18 +44,18 @@ export class Exporter {
       const wanted = { ...asked() }
       const connections = narrowed(scope.connections, wanted.connections)
       const text = (seen.text = described(wanted, connections))
-      seen.language = 'clickhouse'
+      seen.language = 'audit'
       if (evidence === undefined) {
         throw new Failure('upstream-failed', 'no ClickHouse is configured, so there is nothing to export', {
           fix: 'set `audit.clickhouse` in sluice.yaml',
         })
       }
-      const statement = { language: 'audit', kind: 'EXPORT', text, uses: [], parameters: [] }
+      const statement = { language: 'audit', kind: 'EXPORT', text, uses: [], parameters: [] } as const
       const admitted: Admitted = { knock, principal, statement }
       const done = this.#begin()
       try {
         await audit.append(askedRecord(this.#parts, admitted))
-        const until = AbortSignal.any([patient(signal), knock.signal, AbortSignal.timeout(MOST_MS)])
+        const until = AbortSignal.any([room.patient, AbortSignal.timeout(MOST_MS)])
         const by = { issuer: principal.issuer, subject: principal.subject }
         const request = { ...wanted, by, exchange: knock.id, ...(connections !== undefined && { connections }) }
         const pack = await evidence.export(request, until)

@@ -12,6 +12,8 @@ const WITH_WAITING = 16
 export interface Place {
   /** Aborts when the request must end. */
   readonly signal: AbortSignal
+  /** The same, but for the time that a request may take: of an answer that is long by its nature, and has bounds of its own. */
+  readonly patient: AbortSignal
   /** Counts it as this principal's from now on. Throws `too-many-requests` where it has as many as it may. */
   readonly claim: (principal: Subject) => void
   readonly leave: () => void
@@ -56,15 +58,18 @@ export class Inflight {
     if (size - this.#aside >= this.#limit || size >= this.#limit * WITH_WAITING) {
       throw new Failure('overloaded', `the gateway already handles ${this.#limit} requests`, { retryAfter: 1 })
     }
-    const controller = new AbortController()
-    this.#running.add(controller)
+    const closing = new AbortController()
+    const late = new AbortController()
+    this.#running.add(closing)
     const timer = setTimeout(() => {
-      controller.abort(new Failure('upstream-late', `the request took longer than ${this.#mostMs / 1000} s`))
+      late.abort(new Failure('upstream-late', `the request took longer than ${this.#mostMs / 1000} s`))
     }, this.#mostMs)
     let own: Count | undefined
     let forget = (): void => {}
+    const patient = AbortSignal.any([signal, closing.signal])
     return {
-      signal: AbortSignal.any([signal, controller.signal]),
+      signal: AbortSignal.any([patient, late.signal]),
+      patient,
       claim: (principal) => {
         if (own !== undefined) throw new Failure('internal', 'a place has one principal')
         const name = JSON.stringify([principal.issuer, principal.subject])
@@ -78,7 +83,7 @@ export class Inflight {
       leave: () => {
         clearTimeout(timer)
         forget()
-        this.#running.delete(controller)
+        this.#running.delete(closing)
         if (this.#running.size === 0) this.#idle?.()
       },
       aside: async (wait) => {
@@ -117,8 +122,8 @@ export class Inflight {
     let last: ReturnType<typeof setTimeout> | undefined
     const timer = setTimeout(() => {
       last = setTimeout(() => this.#idle?.(), LEAVE_MS)
-      for (const controller of this.#running) {
-        controller.abort(new Failure('shutting-down', 'the gateway is shutting down', { retryAfter: 5 }))
+      for (const closing of this.#running) {
+        closing.abort(new Failure('shutting-down', 'the gateway is shutting down', { retryAfter: 5 }))
       }
     }, graceMs)
     await idle

@@ -25,7 +25,7 @@ export interface Refused {
   /** The text as it was sent: a refused statement is evidence too. */
   readonly text?: string
   /** Of the text; GoogleSQL where nothing is said. */
-  readonly language?: Language | 'clickhouse'
+  readonly language?: Language | 'clickhouse' | 'audit'
 }
 
 /** Not proven, or not understood. */
