@@ -1,6 +1,6 @@
 /** Evidence packs over a month of records: what is in them, and that all of it leads to a signed head. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -73,6 +73,7 @@ beforeAll(async () => {
 afterAll(() => client.close())
 
 interface Pack {
+  readonly tar: Uint8Array
   readonly files: ReadonlyMap<string, Uint8Array>
   readonly manifest: Manifest
   readonly records: number
@@ -100,12 +101,13 @@ function packOf(more?: Partial<EvidenceRequest>): Promise<Pack> {
 async function makePack(more: Partial<EvidenceRequest>): Promise<Pack> {
   const exporter = createExporter({ client, verifierKeys: ['the key'], version: '0.1.0', sha256, now: () => NOW })
   const pack = await exporter.export({ ...REQUEST, ...more }, AbortSignal.timeout(60_000))
-  const entries = await unpackTar(pack.body, { strict: true })
+  const tar = await new Response(pack.body).bytes()
+  const entries = await unpackTar(tar, { strict: true })
   const files = new Map(entries.map(({ header, data }) => [header.name, data ?? new Uint8Array()]))
   expect(files.size).toBe(entries.length)
   const text = (path: string): string => new TextDecoder('utf-8', { fatal: true }).decode(files.get(path))
   expect([...files.keys()].at(-1)).toBe('manifest.json')
-  return { files, manifest: JSON.parse(text('manifest.json')) as Manifest, records: pack.records, text }
+  return { tar, files, manifest: JSON.parse(text('manifest.json')) as Manifest, records: pack.records, text }
 }
 
 const lines = <T>(text: string): T[] =>
@@ -205,16 +207,22 @@ function leafOf({ segment, schema, first_seq: firstSeq, records, root, days }: P
   )
 }
 
-test('the verifier, which knows nothing of the writer, finds it in order', async () => {
-  const exporter = createExporter({ client, verifierKeys: [], version: '0.1.0', sha256, now: () => NOW })
-  const { body } = await exporter.export({ ...REQUEST, exchange: 'x' }, AbortSignal.timeout(60_000))
-  const path = join(mkdtempSync(join(tmpdir(), 'sluice-evidence-')), 'pack.tar')
-  writeFileSync(path, await new Response(body).bytes())
-  const pack = await openPack(path, sha256)
-  onTestFinished(() => pack.close())
+/** What the verifier, which knows nothing of the writer, says of a pack. */
+async function verified(pack: Uint8Array) {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-evidence-'))
+  writeFileSync(join(folder, 'pack.tar'), pack)
+  const opened = await openPack(join(folder, 'pack.tar'), sha256)
+  onTestFinished(async () => {
+    await opened.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
   const { verifier } = await signer()
-  const { problems } = await verify(pack.evidence, { sha256, keys: [verifier], now: NOW, graceMs: 0 })
-  expect([pack.problems, problems]).toEqual([[], []])
+  const { problems } = await verify(opened.evidence, { sha256, keys: [verifier], now: NOW, graceMs: 0 })
+  return [...opened.problems, ...problems].map(({ code, segment }) => [code, segment])
+}
+
+test('the verifier finds it in order', async () => {
+  expect(await verified((await packOf()).tar)).toEqual([])
 })
 
 test('each checkpoint is signed, and grew out of the one before', async () => {
@@ -397,9 +405,10 @@ async function packOfOwn(database: string, records: readonly AuditRecord[], how:
   const own = openClickHouse({ ...options, database })
   onTestFinished(() => own.close())
   const exporter = createExporter({ client: own, verifierKeys: [], version: '0.1.0', sha256, now: () => NOW })
-  const pack = await exporter.export(REQUEST, AbortSignal.timeout(60_000))
-  const entries = await unpackTar(pack.body, { strict: true })
-  return { rows, files: new Map(entries.map(({ header, data }) => [header.name, data ?? new Uint8Array()])) }
+  const { body } = await exporter.export(REQUEST, AbortSignal.timeout(60_000))
+  const tar = await new Response(body).bytes()
+  const entries = await unpackTar(tar, { strict: true })
+  return { tar, rows, files: new Map(entries.map(({ header, data }) => [header.name, data ?? new Uint8Array()])) }
 }
 
 const note = (i: number, bytes: number): AuditRecord => {
@@ -409,7 +418,7 @@ const note = (i: number, bytes: number): AuditRecord => {
 
 test('a segment that was damaged before it was delivered has its place in the log, and no records', async () => {
   const records = Array.from({ length: 60 }, (_, i) => note(i * 60_000, 5))
-  const { files } = await packOfOwn('audit_evidence_damaged', records, { ...PLAIN, each: 6, damaged: [4] })
+  const { tar, files } = await packOfOwn('audit_evidence_damaged', records, { ...PLAIN, each: 6, damaged: [4] })
   const folder = `${PLAIN.writer}/${PLAIN.epoch}`
   const decoded = (path: string): string => new TextDecoder().decode(files.get(path))
   const segments = lines<PackedSegment>(decoded(`segments/${folder}/1-10.ndjson`))
@@ -421,6 +430,7 @@ test('a segment that was damaged before it was delivered has its place in the lo
   ])
   const proofs = JSON.parse(decoded(`proofs/${folder}.json`)) as PackProofs
   expect(Buffer.from(rootOfInclusion(sha256, proofs, segments.map(leafOf)) ?? []).toString('base64')).toBe(proofs.root)
+  expect(await verified(tar)).toEqual([['segment-damaged', 4]])
 })
 
 test('a segment and a record that are larger than a member may be are in it whole', async () => {

@@ -2,13 +2,14 @@
  * An evidence pack: a tar whose members these are. Pure; what writes packs and what reads them agree here.
  *
  *     README.txt                                                   what this is, in words
+ *     readable/<day>-<part>.ndjson.gz | .parquet                    the records, for people and their tools
+ *     approvals.ndjson · masked-columns.ndjson · policies/<digest>/<path> · access.json
  *     records/<writer>/<epoch>/segments-<a>-<b>.rowbinary.gz        whole rows of the segments a to b, as they were written
  *     records/<writer>/<epoch>/segments-<a>-<a>.<piece>.rowbinary.gz  of one segment that is too large for one member
  *     segments/<writer>/<epoch>/<a>-<b>.ndjson                      rows of `segments`, every one from the first to the last
  *     checkpoints/<writer>/<epoch>.txt                              signed notes, oldest first, a line `---` between them
  *     proofs/<writer>/<epoch>.json                                  `PackProofs`
- *     readable/<day>-<part>.ndjson.gz | .parquet                    the records again, for people and their tools
- *     approvals.ndjson · masked-columns.ndjson · access.json · policies/<digest>/<path> · report.html
+ *     report.html
  *     manifest.json                                                 the last: `Manifest`
  *
  * A member is at most `MEMBER_BYTES` before compression but for a single row that is larger. Members of one folder come in
