@@ -3,7 +3,7 @@
  * disk, and how long auditors wait. Over generated records of 90 days.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPart } from '../sandbox/parts.ts'
 import { openClickHouse } from '../src/audit/clickhouse.node.ts'
@@ -25,6 +25,7 @@ const ASKED = 7
 /** Measures and prints. */
 export async function benchAudit(options: AuditBenchOptions): Promise<void> {
   const { rounds, seconds, perSecond, records } = options
+  console.log(machine())
   if (rounds > 0) {
     const [off, on] = await measureCost(options)
     console.log(`recording: ${perSecond} exchanges a second, ${rounds} rounds of ${seconds} s each way`)
@@ -121,6 +122,12 @@ async function aboutOf(client: ClickHouse): Promise<Parameters<typeof auditorQue
 async function cells(client: ClickHouse, sql: string): Promise<readonly string[]> {
   const answer = await client.query({ sql, format: 'TSVRaw' }, AbortSignal.timeout(120_000))
   return (await new Response(answer).text()).trim().split('\t')
+}
+
+/** Latencies on a machine that does something else too are those of that. */
+function machine(): string {
+  const [load = 0] = loadavg()
+  return `${availableParallelism()} cores, load before this ${load.toFixed(1)}`
 }
 
 function ms(value: number): string {
