@@ -1,4 +1,5 @@
 /** The unmodified official client against the sandbox's ClickHouse. */
+import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -55,6 +56,103 @@ describe('queries', () => {
     })
     expect(await set.json()).toEqual([{ n: 3 }])
     expect(await settings()).toEqual(before)
+  })
+
+  test('every format that auditors are answered in', async () => {
+    const query = "SELECT number AS n, concat('a\"', char(10)) AS s FROM numbers(2)"
+    const read = async (format: string): Promise<string> => {
+      const { stream } = await client.exec({ query, http_headers: { 'X-ClickHouse-Format': format } })
+      return Buffer.concat(await stream.toArray()).toString('latin1')
+    }
+    expect(await read('CSVWithNames')).toBe('"n","s"\n0,"a""\n"\n1,"a""\n"\n')
+    expect(await read('JSONEachRow')).toBe('{"n":0,"s":"a\\"\\n"}\n{"n":1,"s":"a\\"\\n"}\n')
+    expect(await read('Parquet')).toMatch(/^PAR1[^]*PAR1$/)
+    const json = JSON.parse(await read('JSON')) as { meta: unknown; rows: number }
+    expect([json.meta, json.rows]).toEqual([
+      [
+        { name: 'n', type: 'UInt64' },
+        { name: 's', type: 'String' },
+      ],
+      2,
+    ])
+  })
+
+  test('a format in the text wins over that of the header, as on a server', async () => {
+    const { stream } = await client.exec({
+      query: 'SELECT 1 AS a FORMAT TSVWithNames',
+      http_headers: { 'X-ClickHouse-Format': 'JSON' },
+    })
+    expect(Buffer.concat(await stream.toArray()).toString()).toBe('a\n1\n')
+  })
+
+  test('an id of our own comes back, and headers say what the answer is', async () => {
+    const id = randomUUID()
+    const {
+      stream,
+      query_id: answered,
+      response_headers: headers,
+      summary,
+    } = await client.exec({
+      query: 'SELECT number FROM numbers(3)',
+      query_id: id,
+      http_headers: { 'X-ClickHouse-Format': 'JSON' },
+    })
+    await stream.toArray()
+    expect(answered).toBe(id)
+    expect(headers).toMatchObject({
+      'x-clickhouse-query-id': id,
+      'x-clickhouse-format': 'JSON',
+      'x-clickhouse-timezone': 'UTC',
+      'x-clickhouse-exception-tag': expect.stringMatching(/^[0-9a-f]{16}$/),
+      'content-type': 'application/json; charset=UTF-8',
+    })
+    expect(summary).toMatchObject({ read_rows: '3' })
+  })
+
+  test('a row that looks like the mark of an error is a row: each answer has a tag of its own', async () => {
+    const forged = "concat(char(13), char(10), '__exception__', char(13), char(10), 'abcdefabcdefabcd')"
+    const result = await client.query({ query: `SELECT ${forged} AS s FROM numbers(3)`, format: 'TabSeparatedRaw' })
+    expect((await result.text()).split('__exception__')).toHaveLength(4)
+    const tags = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const { stream, response_headers: headers } = await client.exec({ query: 'SELECT 1' })
+        await stream.toArray()
+        return headers['x-clickhouse-exception-tag']
+      }),
+    )
+    expect(new Set(tags).size).toBe(5)
+  })
+
+  test('rows out of Parquet go in', async () => {
+    await client.command({ query: 'CREATE TABLE parquet (a UInt32, b String) ENGINE = MergeTree ORDER BY a' })
+    const { stream } = await client.exec({ query: "SELECT toUInt32(1) AS a, 'x\n\ny' AS b FORMAT Parquet" })
+    const bytes = Buffer.concat(await stream.toArray())
+    await client.exec({
+      query: 'INSERT INTO parquet FORMAT Parquet',
+      values: Readable.from([bytes], { objectMode: false }),
+    })
+    const result = await client.query({ query: 'SELECT * FROM parquet', format: 'JSONEachRow' })
+    expect(await result.json()).toEqual([{ a: 1, b: 'x\n\ny' }])
+  })
+
+  test('read-only holds, whatever is set beside it, and filters of tables with it', async () => {
+    await client.command({ query: 'CREATE TABLE walled (a UInt32) ENGINE = MergeTree ORDER BY a' })
+    await client.insert({ table: 'walled', values: [{ a: 1 }, { a: 2 }], format: 'JSONEachRow' })
+    const asText = { readonly: '1', additional_table_filters: "{'default.walled': 'a = 1'}" as never } as const
+    const result = await client.query({
+      query: 'SELECT a FROM walled',
+      format: 'JSONEachRow',
+      clickhouse_settings: asText,
+    })
+    expect(await result.json()).toEqual([{ a: 1 }])
+    for (const query of [
+      'SELECT a FROM walled SETTINGS additional_table_filters = {}',
+      'SELECT a FROM walled SETTINGS readonly = 0',
+      'SET readonly = 0',
+      'INSERT INTO walled SELECT 3',
+    ]) {
+      await expect(client.command({ query, clickhouse_settings: asText })).rejects.toMatchObject({ code: '164' })
+    }
   })
 
   test('gzip both ways', async () => {
