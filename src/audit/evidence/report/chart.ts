@@ -46,17 +46,20 @@ export function columns(title: string, series: readonly Series[], data: readonly
             <text class="tick" x="${LEFT - 7}" y="${fixed(y(step) + 3.5)}" text-anchor="end">${short(step)}</text>`,
       )}
       ${data.map((column, i) => stack(column, series, LEFT + i * slot + gap / 2, slot - gap, y))}
-      ${data.map(({ label }, i) =>
-        i % every === 0
-          ? html`<text class="tick" x="${fixed(LEFT + i * slot + slot / 2)}" y="${HEIGHT - 7}" text-anchor="middle"
-              >${label}</text
-            >`
-          : undefined,
-      )}
+      ${data.map(({ label }, i) => (i % every === 0 ? tick(label, LEFT + i * slot + slot / 2) : undefined))}
     </svg>
     ${numbers(title, series, data)}
   </figure>`
 }
+
+/** A label under the middle of its column; the last ones end with the chart. */
+function tick(words: string, x: number): Html {
+  const room = words.length * HALF_CHARACTER
+  const [anchor, at] = x + room > WIDTH ? (['end', WIDTH] as const) : (['middle', x] as const)
+  return html`<text class="tick" x="${fixed(at)}" y="${HEIGHT - 7}" text-anchor="${anchor}">${words}</text>`
+}
+/** Half the width of a digit of a tick. */
+const HALF_CHARACTER = 3.2
 
 function stack(
   { label, values }: Column,

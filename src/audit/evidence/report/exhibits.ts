@@ -100,12 +100,7 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
       meter(row.times, holds[0]?.times ?? 0, 'hold'),
       number(row.times),
     ])}${waiting.map(({ decided, median, longest }) =>
-      decided === 0
-        ? undefined
-        : html`<p>
-            A person decided ${count(decided)} times, half of them within ${waited(median)}, the slowest after
-            ${waited(longest)}.
-          </p>`,
+      decided === 0 ? undefined : html`<p>${spoken(decided, median, longest)}</p>`,
     )}`,
   approvers: ({ measures: { approvers, own, waiting } }) =>
     html`${table(
@@ -164,7 +159,7 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
             (row) => [
               html`<td class="t">${time(row.at)}</td>`,
               html`<td>
-                ${row.kind === 'policy' ? 'policies changed' : row.kind}${row.note === '' ? '' : html`<br /><small>${row.note}</small>`}
+                ${row.kind === 'policy' ? 'policies changed' : row.kind}${row.note === '' ? '' : html`<br /><small>${noteOf(row)}</small>`}
               </td>`,
               html`<td><code>${digest(row.policy)}</code></td>`,
               html`<td><code>${row.writer.slice(0, 8)}</code></td>`,
@@ -254,6 +249,11 @@ const EXHIBITS: Readonly<Record<Exhibit, (matter: Matter) => Html>> = {
           number(row.documents),
           number(row.writers),
         ]),
+}
+
+/** The note of a record, without the digest that stands beside it. */
+function noteOf({ note, policy }: Matter['measures']['changes'][number]): string {
+  return policy === '' ? note : note.replace(policy, digest(policy))
 }
 
 const LEFT_OUT = html`<p class="none">Not in a pack for an auditor of some connections alone.</p>`
@@ -407,6 +407,12 @@ function number(value: number): Html {
 
 function meter(value: number, most: number, tone: string): Html {
   return html`<td class="w">${bar(value, most, tone)}</td>`
+}
+
+/** How long people took. */
+function spoken(decided: number, median: number, longest: number): string {
+  if (decided === 1) return `A person decided once, after ${waited(longest)}.`
+  return `People decided ${count(decided)} times, half of them within ${waited(median)}, the slowest after ${waited(longest)}.`
 }
 
 /** `3 starts, 1 change of policies, 2 stops`, each also where it is none. */

@@ -108,7 +108,7 @@ function look({ measures, heads, connections }: Report): Html {
       : undefined,
   ].filter((point) => point !== undefined)
   if (points.length === 0) {
-    return html`<div class="look">
+    return html`<div class="not">
       <p>
         Nothing stands out: nobody decided on a request of their own, and everything that was permitted has a whole end
         on record.

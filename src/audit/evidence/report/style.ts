@@ -32,7 +32,7 @@ th:last-child,td:last-child{padding-right:0}
 td.w{width:7rem}td.t{white-space:nowrap}
 table.samples{table-layout:fixed}table.samples th:nth-child(1){width:11.2rem}table.samples th:nth-child(2){width:9.5rem}
 table.samples td:first-child code{font-size:.74rem}
-td code{font-size:.8rem}
+td code{font-size:.8rem}td.t code{overflow-wrap:normal}
 .soft,small{color:var(--soft)}
 figure{margin:1.2rem 0 1.6rem}
 figcaption{display:flex;flex-wrap:wrap;justify-content:space-between;gap:.2rem 1.2rem;font-size:.88rem;font-weight:600;margin-bottom:.5rem}
