@@ -508,6 +508,14 @@ function siem({ duration, url, text, path }: Values) {
           ca: path()
             .exactOptional()
             .describe('A PEM file with the certificates that vouch for it; absent: those of the system.'),
+          cert: path()
+            .exactOptional()
+            .describe('A PEM file with the certificate by which the gateway is known to it; needs `key`.'),
+          key: secret().exactOptional().describe('Its private key, in PEM.'),
+        })
+        .refine((it) => (it.cert === undefined) === (it.key === undefined), {
+          path: ['key'],
+          error: '`cert` and `key`, or neither',
         })
         .refine((it) => it.tls || isLoopbackUrl(`http://${it.address}`), {
           path: ['tls'],

@@ -22,8 +22,13 @@ export async function openSiem({ siem, base, runtime, writer, version }: SiemOpt
   const { secrets, fetch, clock } = runtime
   const destinations = await Promise.all(
     siem.map(async (destination) => {
-      if (destination.type === 'https' || destination.ca === undefined) return destination
-      return { ...destination, ca: await certificatesIn(resolve(base, destination.ca)) }
+      if (destination.type === 'https') return destination
+      const { ca, cert, ...rest } = destination
+      return {
+        ...rest,
+        ...(ca !== undefined && { ca: await certificatesIn(resolve(base, ca)) }),
+        ...(cert !== undefined && { cert: await certificatesIn(resolve(base, cert)) }),
+      }
     }),
   )
   return createSiem(destinations, { secrets, fetch, clock, writer, version })

@@ -31,6 +31,10 @@ export interface SyslogDestination {
   readonly timeout: number
   /** Certificates that vouch for it, in PEM. */
   readonly ca?: string
+  /** The certificate by which it knows us, in PEM. */
+  readonly cert?: string
+  /** A reference to its private key. */
+  readonly key?: string
 }
 
 export interface SiemParts {
@@ -52,7 +56,7 @@ export async function createSiem(
 }
 
 async function followerOf(destination: SiemDestination, parts: SiemParts): Promise<Follower> {
-  const deliver = destination.type === 'https' ? await httpsOf(destination, parts) : syslogOf(destination, parts)
+  const deliver = destination.type === 'https' ? await httpsOf(destination, parts) : await syslogOf(destination, parts)
   return {
     // Of its own, so that none can stand for another destination of the journal.
     name: `siem-${destination.name}`,
@@ -81,12 +85,14 @@ async function httpsOf({ url, format, timeout, authorization }: HttpsDestination
   })
 }
 
-function syslogOf({ address, tls, timeout, ca }: SyslogDestination, { clock, writer, version }: SiemParts) {
+async function syslogOf({ address, tls, timeout, ca, cert, key }: SyslogDestination, parts: SiemParts) {
+  const { secrets, clock, writer, version } = parts
+  const own = cert === undefined || key === undefined ? undefined : { cert, key: await secrets.read(key) }
   const at = address.lastIndexOf(':')
   return createSyslog({
     host: address.slice(0, at),
     port: Number(address.slice(at + 1)),
-    tls: tls && { ...(ca !== undefined && { ca }) },
+    tls: tls && { ...(ca !== undefined && { ca }), ...(own !== undefined && { own }) },
     timeoutMs: timeout,
     clock,
     writer,

@@ -18,10 +18,18 @@ import { Undelivered } from './undelivered.ts'
 export interface SyslogOptions extends Source {
   readonly host: string
   readonly port: number
-  /** False: on loopback only. `ca`: certificates in PEM that vouch for it; absent: the system's. */
-  readonly tls: false | { readonly ca?: string }
+  /** False: on loopback only. */
+  readonly tls: false | SyslogKeys
   /** Longest that connecting, each wait for room, and the receiver's close may take, in milliseconds. */
   readonly timeoutMs: number
+}
+
+/** All in PEM. */
+export interface SyslogKeys {
+  /** Certificates that vouch for the receiver; absent: the system's. */
+  readonly ca?: string
+  /** By which it knows us. */
+  readonly own?: { readonly cert: string; readonly key: string }
 }
 
 /** Of an event: many receivers cut messages of more than 8 KiB. */
@@ -55,7 +63,7 @@ async function carry(bytes: Uint8Array, options: SyslogOptions, signal: AbortSig
   let socket: Socket = line
   try {
     await within(timeoutMs, 'the connection', broken, once(line, 'connect'))
-    if (tls !== false) socket = await securely(line, host, tls.ca, timeoutMs, broken)
+    if (tls !== false) socket = await securely(line, host, tls, timeoutMs, broken)
     const read = new Promise<void>((resolve) => line.once('end', resolve))
     // What it says, if anything, is of no use; it is read so that its end is seen.
     socket.resume()
@@ -74,7 +82,7 @@ async function carry(bytes: Uint8Array, options: SyslogOptions, signal: AbortSig
 async function securely(
   line: Socket,
   host: string,
-  ca: string | undefined,
+  { ca, own }: SyslogKeys,
   timeoutMs: number,
   broken: Promise<never>,
 ): Promise<Socket> {
@@ -87,6 +95,7 @@ async function securely(
     // Whatever the environment says.
     rejectUnauthorized: true,
     ...(ca !== undefined && { ca }),
+    ...own,
   })
   socket.on('error', (error) => line.destroy(error))
   try {

@@ -56,6 +56,14 @@ describe('a SIEM in the configuration', () => {
       /audit\.siem\[0\]\.authorization/,
     ],
     ['{ name: soc, type: https, url: https://s.example/, timeout: 5m }', /audit\.siem\[0\]\.timeout/],
+    [
+      '{ name: soc, type: syslog, address: "siem.example.com:6514", cert: own.pem }',
+      /audit\.siem\[0\]\.key: .*`cert` and `key`/,
+    ],
+    [
+      '{ name: soc, type: syslog, address: "siem.example.com:6514", cert: own.pem, key: own.key }',
+      /audit\.siem\[0\]\.key/,
+    ],
     ['{ name: soc, type: kafka }', /`https` or `syslog`/],
     [
       '{ name: soc, type: https, url: https://a.example/ }, { name: soc, type: https, url: https://b.example/ }',

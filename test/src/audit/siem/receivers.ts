@@ -15,6 +15,8 @@ import type { OcsfEvent } from '../../../../src/audit/siem/ocsf.ts'
 const pem = (name: string): string => readFileSync(join(import.meta.dirname, 'tls', name), 'utf8')
 
 export const CA = pem('ca.pem')
+/** By which a receiver may know the gateway. */
+export const CLIENT = { cert: pem('sluice.pem'), key: pem('sluice.key') }
 const keys = { key: pem('siem.key'), cert: pem('siem.pem') }
 
 /** One syslog message, taken apart as RFC 5424 writes it. */
@@ -74,13 +76,16 @@ export class SyslogReceiver {
   #server: Server | undefined
   readonly #sockets = new Set<Socket>()
   readonly #secure: boolean
+  readonly #asking: boolean
 
-  private constructor(secure: boolean) {
+  private constructor(secure: boolean, asking: boolean) {
     this.#secure = secure
+    this.#asking = asking
   }
 
-  static async open({ secure = true, port = 0 } = {}): Promise<SyslogReceiver> {
-    const receiver = new SyslogReceiver(secure)
+  /** `asking`: whoever cannot prove who it is is told nothing. */
+  static async open({ secure = true, asking = false, port = 0 } = {}): Promise<SyslogReceiver> {
+    const receiver = new SyslogReceiver(secure, asking)
     await receiver.listen(port)
     onTestFinished(() => receiver.close())
     return receiver
@@ -97,7 +102,10 @@ export class SyslogReceiver {
   async listen(port = this.port): Promise<void> {
     const take = (socket: Socket): void => this.#take(socket)
     this.#server = this.#secure
-      ? createTlsServer({ ...keys, allowHalfOpen: true }, take).on('tlsClientError', () => {})
+      ? createTlsServer({ ...keys, ...(this.#asking && { ca: CA, requestCert: true }), allowHalfOpen: true }, take).on(
+          'tlsClientError',
+          () => {},
+        )
       : createTcpServer({ allowHalfOpen: true }, take)
     // Also those that never come to be secure.
     this.#server.on('connection', (socket: Socket) => {

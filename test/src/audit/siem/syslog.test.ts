@@ -5,7 +5,7 @@ import { frameOf } from '../../../../src/audit/siem/syslog.ts'
 import { createSyslog, type SyslogOptions } from '../../../../src/audit/siem/syslog.node.ts'
 import { decodeRow } from '../../../../src/audit/record.ts'
 import { clock, decidedFully, noted } from '../stage.ts'
-import { CA, parseMessage, SyslogReceiver, unframe } from './receivers.ts'
+import { CA, CLIENT, parseMessage, SyslogReceiver, unframe } from './receivers.ts'
 import { segmentOf } from './segment.ts'
 
 const sender = { writer: 'gateway-1', version: '0.1.0' }
@@ -109,6 +109,16 @@ describe('a receiver over TLS', () => {
       else process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = before
     }
     expect(receiver.messages).toEqual([])
+  })
+
+  test('that asks who we are is told by a certificate, and else told nothing', async () => {
+    const receiver = await SyslogReceiver.open({ asking: true })
+    const { sealed, rows } = segmentOf([noted(1)])
+    const stranger = await codeOf(syslogTo(receiver)(sealed, rows, patient()))
+    expect(stranger).toEqual(expect.stringMatching(/^(ERR_SSL_\w+|ECONNRESET|EPIPE|closed_early)$/))
+    expect(receiver.sequences).toEqual([])
+    await syslogTo(receiver, { tls: { ca: CA, own: CLIENT } })(sealed, rows, patient())
+    expect(receiver.sequences).toEqual([1])
   })
 
   test('on loopback may do without TLS, where that is said', async () => {
