@@ -1,5 +1,6 @@
 /** Single exchanges from the store: their records, and the bodies that are kept of them, page by page. */
 import * as z from 'zod'
+import { Failure } from '../../failure.ts'
 import type { AuditReader, ExchangeAsked, StoredBody } from '../contract.ts'
 import { PAYLOAD_COLUMNS, PAYLOAD_NAMES, type PayloadRow } from '../payload.ts'
 import { COLUMN_NAMES, decodeRows, type Row } from '../record.ts'
@@ -52,10 +53,22 @@ async function recordsOf(
   signal: AbortSignal,
 ): Promise<readonly Row[]> {
   const since = sinceOf(exchange)
-  const sql = `SELECT ${COLUMN_NAMES.join(', ')} FROM events WHERE exchange_id = {exchange:UUID}${scoped(connections)}
-    AND ts >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') ORDER BY events.ts, writer_seq LIMIT ${MOST_RECORDS}`
+  const where = `exchange_id = {exchange:UUID}${scoped(connections)} AND ts >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')`
+  const sql = `${unionOf('events', COLUMN_NAMES, where)}
+    ORDER BY ts, writer_seq LIMIT 1 BY record_id LIMIT ${MOST_RECORDS + 1}`
   const request = { sql, params: { exchange, since }, format: 'RowBinary', settings: SETTINGS }
-  return decodeRows(await bytesOf(await client.query(request, signal), MOST_BYTES))
+  const rows = decodeRows(await bytesOf(await client.query(request, signal), MOST_BYTES))
+  if (rows.length <= MOST_RECORDS) return rows
+  throw new Failure('upstream-refused', `the exchange has more than ${MOST_RECORDS} records`, {
+    fix: 'ask for them with `POST /v1/audit/query`',
+  })
+}
+
+/** Rows of a table and of its copies under legal holds, which stay when the others have expired. */
+function unionOf(table: 'events' | 'payloads', columns: readonly string[], where: string): string {
+  const names = columns.join(', ')
+  const from = [table, `held_${table}`].map((name) => `SELECT ${names} FROM ${name} WHERE ${where}`)
+  return `SELECT ${names} FROM (${from.join(' UNION ALL ')})`
 }
 
 /** From when on there may be records: of a UUIDv7, a while before its own time, so that the rest need not be read. */
@@ -82,9 +95,10 @@ async function bodiesOf(
   { exchange, connections }: ExchangeAsked,
   signal: AbortSignal,
 ): Promise<readonly StoredBody[]> {
+  const where = `exchange_id = {exchange:UUID}${scoped(connections)}`
   const sql = `SELECT direction, any(p.type) AS type, count() AS pieces, sum(length(content)) AS bytes,
       toUInt8(max(is_last)) AS ended, argMax(p.mark, chunk) AS mark
-    FROM payloads AS p WHERE exchange_id = {exchange:UUID}${scoped(connections)}
+    FROM (${unionOf('payloads', PAYLOAD_NAMES, where)} LIMIT 1 BY direction, chunk) AS p
     GROUP BY direction ORDER BY direction = 'request' DESC, direction LIMIT 100`
   const settings = { ...SETTINGS, output_format_json_quote_64bit_integers: 0 }
   const bodies = await client.query({ sql, params: { exchange }, format: 'JSONEachRow', settings }, signal)
@@ -104,10 +118,9 @@ async function* piecesOf(
   { exchange, connections }: ExchangeAsked,
   signal: AbortSignal,
 ): AsyncGenerator<PayloadRow> {
-  const sql = `SELECT ${PAYLOAD_NAMES.map((name) => `p.${name}`).join(', ')} FROM payloads AS p
-    WHERE exchange_id = {exchange:UUID}${scoped(connections)} AND
-      (toUnixTimestamp64Micro(p.ts), direction, chunk) > ({ts:Int64}, {direction:String}, {chunk:UInt64})
-    ORDER BY p.ts, direction, chunk LIMIT ${PAGE}`
+  const where = `exchange_id = {exchange:UUID}${scoped(connections)} AND
+    (toUnixTimestamp64Micro(ts), direction, chunk) > ({ts:Int64}, {direction:String}, {chunk:UInt64})`
+  const sql = `${unionOf('payloads', PAYLOAD_NAMES, where)} ORDER BY ts, direction, chunk LIMIT 1 BY direction, chunk LIMIT ${PAGE}`
   let after = { ts: -1, direction: '', chunk: 0 }
   for (;;) {
     const request = { sql, params: { exchange, ...after }, format: 'RowBinary', settings: SETTINGS }

@@ -257,6 +257,36 @@ describe('single exchanges', () => {
     expect(await reader.exchange({ exchange: own, connections: [] }, signal)).toBeUndefined()
   })
 
+  test('that have expired are told from their copies under a legal hold, once', async () => {
+    const admin = openClickHouse({ url: it.url, database: 'evidence', requestTimeoutMs: 30_000 })
+    const whole = await reader.exchange({ exchange: exchange(3) }, signal)
+    for (const [hold, kind] of [
+      ['h1', '%'],
+      ['h2', 'decided'],
+    ]) {
+      const events = COLUMN_NAMES.join(', ')
+      await admin.command(
+        `INSERT INTO held_events (hold, ${events}) SELECT '${hold}', ${events} FROM events WHERE exchange_id = '${exchange(3)}' AND kind LIKE '${kind}'`,
+      )
+      const payloads = PAYLOAD_NAMES.join(', ')
+      await admin.command(
+        `INSERT INTO held_payloads (hold, ${payloads}) SELECT '${hold}', ${payloads} FROM payloads WHERE exchange_id = '${exchange(3)}'`,
+      )
+    }
+    expect(await reader.exchange({ exchange: exchange(3) }, signal)).toEqual(whole)
+    for (const table of ['events', 'payloads']) {
+      await admin.command(
+        `ALTER TABLE ${table} DELETE WHERE exchange_id = '${exchange(3)}' SETTINGS mutations_sync = 2`,
+      )
+    }
+    await admin.close()
+    expect(await reader.exchange({ exchange: exchange(3), connections: ['venus'] }, signal)).toEqual(whole)
+    expect(await reader.exchange({ exchange: exchange(3), connections: ['mars'] }, signal)).toBeUndefined()
+    const replayed: string[] = []
+    for await (const { event } of (await reader.replay({ exchange: exchange(3) }, signal)) ?? []) replayed.push(event)
+    expect(replayed.filter((event) => event === 'chunk')).toHaveLength(1)
+  })
+
   test('of many pieces are replayed page by page, in order and whole', async () => {
     const admin = openClickHouse({ url: it.url, database: 'default', requestTimeoutMs: 30_000 })
     const begin = decidedFully.at * 1000
