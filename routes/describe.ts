@@ -14,7 +14,16 @@ export interface Call {
   /** Absent: anyone may call. */
   readonly open?: boolean
   readonly answers: Readonly<
-    Record<number, { readonly description: string; readonly shape: z.ZodType; readonly ndjson?: boolean }>
+    Record<
+      number,
+      {
+        readonly description: string
+        readonly shape: z.ZodType
+        readonly ndjson?: boolean
+        /** Of an answer that is not JSON. */
+        readonly type?: string
+      }
+    >
   >
 }
 
@@ -30,12 +39,12 @@ export function describe(app: OpenAPIHono, call: Call): void {
     })),
   ]
   const responses = Object.fromEntries(
-    Object.entries(call.answers).map(([status, { description, shape, ndjson }]) => [
+    Object.entries(call.answers).map(([status, { description, shape, ndjson, type = 'application/json' }]) => [
       status,
       {
         description,
         content: {
-          'application/json': { schema: shape },
+          [type]: { schema: shape },
           ...(ndjson === true && { 'application/x-ndjson': { schema: { type: 'string' as const } } }),
         },
       },

@@ -12,7 +12,7 @@ export interface EvidenceRoutes {
 }
 
 const QUERY = {
-  from: 'the first moment: `2026-09-01` or `2026-09-01T00:00:00Z`',
+  from: 'required; the first moment: `2026-09-01` or `2026-09-01T00:00:00Z`',
   to: 'the moment behind the last; now where it is left out',
   format: 'of the records for people: `ndjson` (the default) or `parquet`',
   controls: 'Trust Services Criteria that the report is about, with commas: `CC6.1,CC7.2`; all where it is left out',
@@ -25,7 +25,9 @@ export function mountEvidence(app: OpenAPIHono, { runtime, exporter }: EvidenceR
     path: '/v1/audit/export',
     summary: 'An evidence pack of a span of time, for auditors: a tar, streamed',
     query: QUERY,
-    answers: { 200: { description: 'a tar whose last member is `manifest.json`', shape: z.string() } },
+    answers: {
+      200: { description: 'a tar whose last member is `manifest.json`', shape: z.string(), type: 'application/x-tar' },
+    },
   })
   app.get(
     '/v1/audit/export',
