@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createClient, type ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { openClickHouse } from '../../src/audit/clickhouse.node.ts'
@@ -13,9 +13,30 @@ import { columnNames, SCHEMA_VERSION } from '../../src/audit/record.ts'
 import { sha256 } from '../../src/audit/verify/hash.node.ts'
 import { storedEvidence } from '../../src/audit/verify/store.ts'
 import { verify, type VerifyOptions } from '../../src/audit/verify/verify.ts'
+import { configured, tidy } from '../support/attack.ts'
 import { startGateway, type GatewayProcess } from '../support/gateway.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
+const RECORDED = `
+policy: recorded
+description: what is recorded of what analyst agents ask
+principals: { groups: [analyst-agents] }
+connections: [warehouse]
+rules:
+  - id: shop
+    effect: permit
+    actions: [read]
+    resources: ['shop.*']
+    because: the answers of the shop are evidence
+    obligations:
+      record-bodies: { request: full, answer: full }
+`
+/** That a configuration elsewhere names. */
+const SECRETS = {
+  SLUICE_MASK_KEY: 'a-mask-key-of-the-tests-0123456789',
+  SLUICE_CRM_KEY: 'crm-sandbox-key',
+  SLUICE_CRM_OPENAPI: join(ROOT, 'sandbox/crm/openapi.json'),
+}
 const data = mkdtempSync(join(tmpdir(), 'sluice-tamper-'))
 const copies: string[] = []
 let client: ClickHouseClient
@@ -72,12 +93,11 @@ afterAll(async () => {
 
 /** The command, as an auditor runs it. */
 function sluice(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const env = {
-    ...process.env,
-    SLUICE_DATA: data,
-    SLUICE_SANDBOX_CLICKHOUSE: inject('sandbox').clickhouse,
-    SLUICE_AUDIT_DATABASE: database,
-  }
+  return sluiceOf({ SLUICE_DATA: data, SLUICE_AUDIT_DATABASE: database }, ...args)
+}
+
+function sluiceOf(of: Record<string, string>, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const env = { ...process.env, SLUICE_SANDBOX_CLICKHOUSE: inject('sandbox').clickhouse, ...of }
   return new Promise((resolve) => {
     execFile(process.execPath, [join(ROOT, 'src/entry/cli.ts'), ...args], { cwd: ROOT, env }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err })
@@ -138,7 +158,20 @@ describe('evidence that nobody has touched', () => {
     const other = (await sluice('audit', 'key', 'new')).err.trim().split('\n').at(-1)!.trim()
     const { code, out } = await sluice('audit', 'verify', '--key', other)
     expect([code, out.includes('not-signed'), out.endsWith('NOT VERIFIED\n')]).toEqual([1, true, true])
-    expect(await sluice('audit', 'verify')).toMatchObject({ code: 1, err: expect.stringContaining('--key VKEY') })
+    for (const none of [[], ['--key', '']]) {
+      const refused = await sluice('audit', 'verify', ...none)
+      expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('--key VKEY') })
+    }
+  })
+
+  it('is verified of a span alone, which signed heads bound', async () => {
+    const span = await sluice('audit', 'verify', '--key', vkey, '--from', '2100-01-01', '--json')
+    const { logs, problems } = JSON.parse(span.out)
+    expect([span.code, problems, logs[0].records, logs[0].segments]).toEqual([0, [], 0, logs[0].signedSize])
+    expect(await sluice('audit', 'verify', '--key', vkey, '--to', 'soon')).toMatchObject({
+      code: 1,
+      err: '--to is `soon`; it is a time, such as 2026-10-01T12:00:00Z\n',
+    })
   })
 
   it('allows what is gone because its time was over, and nothing else', async () => {
@@ -359,6 +392,42 @@ describe('the proof of one exchange', () => {
       out: 'not proven: record 1: it does not lead to the root of its segment\n',
     })
     rmSync(folder, { recursive: true, force: true })
+  })
+})
+
+describe('recorded bodies', () => {
+  it('are held against their records, which bind them', async () => {
+    const config = configured()
+    writeFileSync(join(dirname(config), 'policies/recorded.yaml'), RECORDED)
+    const own = mkdtempSync(join(tmpdir(), 'sluice-bodies-'))
+    const gateway = await startGateway({ config, data: own })
+    const { exchange } = (await gateway.query('agent', 'SELECT status FROM shop.orders LIMIT 3')).body
+    await gateway.audit(
+      `SELECT 1 AS x FROM payloads WHERE exchange_id = '${exchange}' AND is_last`,
+      (pieces) => pieces.length === 2,
+    )
+    await gateway.stop()
+    const env = { SLUICE_DATA: own, SLUICE_AUDIT_DATABASE: gateway.database, ...SECRETS }
+    const trusted = (await sluiceOf(env, 'audit', 'key', 'show', '--config', config)).out.trim()
+    const check = (...more: string[]) =>
+      sluiceOf(env, 'audit', 'verify', '--key', trusted, '--bodies', '--config', config, ...more)
+    expect(await check()).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('\n  2 bodies are what was recorded\n'),
+    })
+    // A body is row data of one exchange: its owner could change it, and its record would not fit it any more.
+    await run(
+      `ALTER TABLE ${gateway.database}.payloads UPDATE content = replaceOne(content, '"', '_') WHERE direction = 'answer'`,
+    )
+    expect(await check()).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/\nbody-changed: \S+ segment \d+ record \d+: its answer is not what was recorded\n/),
+    })
+    await run(`TRUNCATE TABLE ${gateway.database}.payloads`)
+    expect((await check('--grace', '0')).out.match(/^body-missing/gm)).toHaveLength(2)
+    await run(`DROP DATABASE ${gateway.database}`)
+    rmSync(own, { recursive: true, force: true })
+    tidy()
   })
 })
 

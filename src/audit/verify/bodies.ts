@@ -46,6 +46,7 @@ export class BodyCheck {
   #bound: Bound[] = []
   whole = 0
   expired = 0
+  pending = 0
 
   constructor(
     evidence: Required<Pick<Evidence, 'bodies'>>,
@@ -94,8 +95,8 @@ export class BodyCheck {
     const place = { segment: row.segment, seq: row.writer_seq }
     if (body === undefined ? kept === 0 : body.bytes === kept && body.hasher.hex() === digest) this.whole++
     else if (this.#isOver(row)) this.expired++
-    // Bodies have a log of their own, which may be later than that of the records.
-    else if (now - row.ts / 1000 <= graceMs) return
+    // Bodies have a log of their own, which may be later than that of the records: then there is too little of one.
+    else if (now - row.ts / 1000 <= graceMs && (body?.bytes ?? 0) < kept) this.pending++
     else if (body === undefined) {
       this.#say({ code: 'body-missing', words: `its ${direction} is gone before its time`, ...place })
     } else {

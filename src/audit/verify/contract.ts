@@ -118,8 +118,11 @@ export interface LogReport extends LogId {
   readonly signedSize: number
   readonly signedAt?: number
   readonly checkpoints: number
-  /** Bodies that are as their records say, and those that are gone because their time was over. Absent: not looked at. */
-  readonly bodies?: { readonly whole: number; readonly expired: number }
+  /**
+   * Bodies that are as their records say, those that are gone because their time was over, and those that are on their way.
+   * Absent: not looked at.
+   */
+  readonly bodies?: { readonly whole: number; readonly expired: number; readonly pending: number }
   /** Of a part of a log: whatever was sealed between these times is in it, milliseconds since 1970 UTC. */
   readonly complete?: { readonly from: number; readonly to: number }
 }

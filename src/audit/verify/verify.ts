@@ -154,7 +154,9 @@ class LogCheck {
       expired: records.expired,
       pending,
       checkpoints: heads.length,
-      ...(bodies !== undefined && { bodies: { whole: bodies.whole, expired: bodies.expired } }),
+      ...(bodies !== undefined && {
+        bodies: { whole: bodies.whole, expired: bodies.expired, pending: bodies.pending },
+      }),
     }
   }
 

@@ -104,20 +104,19 @@ export const auditProve: Command = {
   },
 }
 
-function keysOf(texts: readonly string[] | undefined): readonly VerifierKey[] {
-  if (texts === undefined || texts.length === 0) {
+function keysOf(texts: readonly string[] = []): readonly VerifierKey[] {
+  const named = texts.flatMap((text) => text.split(/\s+/)).filter((each) => each !== '')
+  if (named.length === 0) {
     throw new Refusal('name the key that you trust: --key VKEY, as `sluice audit key show` prints it on the gateway')
   }
-  return texts
-    .flatMap((text) => text.split(/\s+/).filter((each) => each !== ''))
-    .map((text) => {
-      try {
-        return parseKey(sha256, text)
-      } catch (cause) {
-        if (cause instanceof MalformedNote) throw new Refusal(`--key: ${cause.message}`, { cause })
-        throw cause
-      }
-    })
+  return named.map((text) => {
+    try {
+      return parseKey(sha256, text)
+    } catch (cause) {
+      if (cause instanceof MalformedNote) throw new Refusal(`--key: ${cause.message}`, { cause })
+      throw cause
+    }
+  })
 }
 
 function minutes(text: string, name: string): number {
@@ -268,7 +267,11 @@ function rendered({ logs, problems }: VerifyReport): string {
         ]),
     ...(log.bodies === undefined
       ? []
-      : [`  ${log.bodies.whole} bodies are what was recorded, ${log.bodies.expired} expired as they were to`]),
+      : [
+          `  ${log.bodies.whole} bodies are what was recorded` +
+            (log.bodies.expired === 0 ? '' : `, ${log.bodies.expired} more expired as they were to`) +
+            (log.bodies.pending === 0 ? '' : `; ${log.bodies.pending} are on their way`),
+        ]),
   ])
   const wrong = problems.map(({ code, log, segment, seq, words }) => {
     const where = [

@@ -302,7 +302,7 @@ describe('bodies', () => {
 
   it('are what their records say', async () => {
     const { logs, problems } = await verified(await recorded(), options)
-    expect([logs[0]!.bodies, problems]).toEqual([{ whole: 3, expired: 0 }, []])
+    expect([logs[0]!.bodies, problems]).toEqual([{ whole: 3, expired: 0, pending: 0 }, []])
   })
 
   it('that were changed, cut, put into another order or deleted', async () => {
@@ -318,10 +318,19 @@ describe('bodies', () => {
     expect(await of(first)).toEqual(['body-changed 1 1', 'body-missing 1 2'])
   })
 
+  it('may be late for a while, and then are short of what is to come', async () => {
+    const store = await recorded()
+    const now = { ...options, now: BEGIN + 2 * MINUTE, graceMs: 5 * MINUTE }
+    const { logs, problems } = await verified({ ...store, bodies: store.bodies.slice(0, 3) }, now)
+    expect([logs[0]!.bodies, problems]).toEqual([{ whole: 1, expired: 0, pending: 2 }, []])
+    store.bodies[0] = { ...store.bodies[0]!, content: Buffer.from('ID,na') }
+    expect(await codes(store, now)).toEqual(['body-changed 1 1'])
+  })
+
   it('may be gone when their time is over', async () => {
     const store = await recorded()
     const { logs, problems } = await verified({ ...store, bodies: [] }, { ...options, now: BEGIN + 7 * DAY })
-    expect([logs[0]!.bodies, problems]).toEqual([{ whole: 0, expired: 3 }, []])
+    expect([logs[0]!.bodies, problems]).toEqual([{ whole: 0, expired: 3, pending: 0 }, []])
   })
 
   it('of a record that is not as it was written are not looked at: it binds nothing', async () => {
