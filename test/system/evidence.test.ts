@@ -366,6 +366,8 @@ test('an auditor of one connection gets its records alone: no whole segment, no 
 
 test('a name of a connection that could end a list is refused, and so is a span that is none', async () => {
   await expect(packOf({ connections: ["crm','warehouse"] })).rejects.toMatchObject({ code: 'bad-request' })
+  await expect(packOf({ connections: [] })).rejects.toMatchObject({ code: 'bad-request' })
+  await expect(packOf({ connections: [''] })).rejects.toMatchObject({ code: 'bad-request' })
   await expect(packOf({ from: UNTIL, to: UNTIL })).rejects.toMatchObject({
     code: 'bad-request',
     message: '`from` must be before `to`',

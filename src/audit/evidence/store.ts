@@ -39,8 +39,13 @@ export class Store {
 
   /** `client`'s own database MUST be the audit database. */
   constructor(client: Pick<ClickHouse, 'query'>, span: Span, limits: StoreLimits = STORE_LIMITS) {
-    if (span.connections?.some((name) => !CONNECTION.test(name)) === true) {
-      throw new Failure('bad-request', 'a connection has no plain name')
+    const { connections } = span
+    // An empty list would be taken for the name of what has no connection.
+    if (
+      connections !== undefined &&
+      (connections.length === 0 || !connections.every((name) => CONNECTION.test(name)))
+    ) {
+      throw new Failure('bad-request', 'a connection has no plain name, or there is none')
     }
     this.#client = client
     this.span = span
