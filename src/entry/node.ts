@@ -67,6 +67,9 @@ const RECEIVE_MS = 30_000
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
+/** What a head takes, once it is due, until it is in the store. */
+const HEAD_MARGIN_MS = 30_000
+
 /** How long after the last change of a policy file the set is loaded anew. */
 const SETTLE_MS = 200
 
@@ -262,6 +265,8 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
         sha256,
         version,
         now: () => runtime.clock.now(),
+        // The next head covers what is newest now.
+        headMs: config.audit.checkpoints.every + HEAD_MARGIN_MS,
       })
       return { ...reader, ...createHabits(client), ...createUnfinished(client), evidence, close: () => client.close() }
     },
