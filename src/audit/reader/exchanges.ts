@@ -35,9 +35,8 @@ const EARLIER_MS = 3_600_000
 export function createExchanges(client: Pick<ClickHouse, 'query'>): Pick<AuditReader, 'exchange' | 'replay'> {
   return {
     async exchange(asked, signal) {
-      const rows = await recordsOf(client, asked, signal)
+      const [rows, bodies] = await Promise.all([recordsOf(client, asked, signal), bodiesOf(client, asked, signal)])
       if (rows.length === 0) return undefined
-      const bodies = await bodiesOf(client, asked, signal)
       return { exchange: asked.exchange, records: rows.map(plainRecord), bodies }
     },
     async replay(asked, signal) {

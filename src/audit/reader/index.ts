@@ -56,9 +56,11 @@ export function createReader({ client, database, limits }: ReaderOptions): Audit
     async query(request: AuditQuery, signal: AbortSignal): Promise<AuditAnswer> {
       const { sql, params, connections } = request
       plain(sql, connections !== undefined)
-      const scope = connections && (await scopeOf(client, database, connections, signal))
-      const tree = parseTree(await explained(client, request, settings, signal))
-      guard(tree, database, scope?.hidden)
+      const [tree, scope] = await Promise.all([
+        explained(client, request, settings, signal),
+        connections && scopeOf(client, database, connections, signal),
+      ])
+      guard(parseTree(tree), database, scope?.hidden)
       const { name, contentType } = FORMATS[request.format]
       const all = { ...settings, ...scope?.settings }
       const body = await client.query({ sql, params, format: name, settings: all }, signal)
