@@ -31,8 +31,8 @@ export function entryOf(sha256: Sha256, place: SegmentPlace, rows: readonly Uint
   return entryFrom(sha256, place, leaves, days)
 }
 
-/** Rows that are hashed in one go: about a millisecond's worth. */
-const AT_ONCE = 256
+/** Rows that are hashed in one go: what waits behind them waits for a fraction of a millisecond. */
+const AT_ONCE = 64
 
 /** The same of a segment of any size, without holding up whatever else is to be done: `pause` lets that go first. */
 export async function entryInPieces(
