@@ -55,6 +55,8 @@ export class Server {
     try {
       for (const preparation of asked.preparations) await session.run(preparation)
       if (!response.destroyed) await answer(asked, session, sql, response)
+    } catch (error) {
+      throw untagged(error, asked.id)
     } finally {
       response.off('close', gone)
       await session.close()
@@ -121,7 +123,7 @@ async function answer(asked: Asked, session: Session, sql: string, response: Ser
   // The first piece before the headers, so that an early error still has its status.
   const first = await pieces.next()
   begin(response, asked, format, tag, summary(false, 0, 0, (performance.now() - begun) / 1000))
-  const body = Readable.from(brokenOff(first, pieces, tag), { objectMode: false })
+  const body = Readable.from(brokenOff(first, pieces, tag, asked.id), { objectMode: false })
   await pipeline([body, ...outward(asked, response)])
 }
 
@@ -130,13 +132,14 @@ async function* brokenOff(
   first: IteratorResult<Buffer, void>,
   pieces: AsyncGenerator<Buffer>,
   tag: string,
+  id: string,
 ): AsyncGenerator<Buffer> {
   if (first.done === true) return
   yield first.value
   try {
     yield* pieces
   } catch (error) {
-    const message = `${messageOf(error)}\n`
+    const message = `${messageOf(untagged(error, id))}\n`
     yield Buffer.from(
       `\r\n__exception__\r\n${tag}\r\n${message}${Buffer.byteLength(message)} ${tag}\r\n__exception__\r\n`,
     )
@@ -181,6 +184,18 @@ function statusOf(code: number): number {
   if (code === 159) return 408
   if (code === 48) return 501
   return 500
+}
+
+/** The engine's words as though our tag did not stand before the statement. */
+function untagged(error: unknown, id: string): unknown {
+  if (!(error instanceof EngineError)) return error
+  const tag = queryTag(id)
+  const back = (words: string, at: string): string => `${words}${Math.max(1, Number(at) - tag.length)}`
+  const message = error.message
+    .replaceAll(/(position )(\d+)/g, (_, words: string, at: string) => back(words, at))
+    .replaceAll(/(line 1, col )(\d+)/g, (_, words: string, at: string) => back(words, at))
+    .replaceAll(tag, '')
+  return new EngineError(error.code, message)
 }
 
 function messageOf(error: unknown): string {

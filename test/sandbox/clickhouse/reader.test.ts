@@ -79,11 +79,20 @@ describe('what auditors ask for', () => {
   test('an unknown name is told with its name', async () => {
     await expect(ask('SELECT nope FROM records')).rejects.toMatchObject({
       code: 'upstream-refused',
-      message: /^ClickHouse refused it with `UNKNOWN_IDENTIFIER`: .*nope/,
+      message: expect.stringMatching(/^ClickHouse refused it with `UNKNOWN_IDENTIFIER`: .*nope/),
     })
-    await expect(ask('SELECT * FROM nowhere')).rejects.toMatchObject({ code: 'upstream-refused', message: /nowhere/ })
-    await expect(ask('SELECT {p:String}')).rejects.toMatchObject({ code: 'statement-refused', message: /`p`/ })
-    await expect(ask('SELEC 1')).rejects.toMatchObject({ code: 'statement-refused', message: /position 1 / })
+    await expect(ask('SELECT * FROM nowhere')).rejects.toMatchObject({
+      code: 'upstream-refused',
+      message: expect.stringMatching(/nowhere/),
+    })
+    await expect(ask('SELECT {p:String}')).rejects.toMatchObject({
+      code: 'statement-refused',
+      message: expect.stringMatching(/`p`/),
+    })
+    await expect(ask('SELEC 1')).rejects.toMatchObject({
+      code: 'statement-refused',
+      message: expect.stringMatching(/position 7 /),
+    })
   })
 })
 
