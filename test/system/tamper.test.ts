@@ -293,6 +293,17 @@ describe('tampering with segments and heads', () => {
     expect(codes[1]).toMatch(/^checkpoint-mismatch /)
   })
 
+  it('records in a segment from before the log began, with a row that vouches for them', async () => {
+    const copy = await copied()
+    await run(
+      `INSERT INTO ${copy}.events SELECT * REPLACE (toUInt64(0) AS segment) FROM ${copy}.events AS e WHERE e.segment = 1`,
+    )
+    await run(
+      `INSERT INTO ${copy}.segments SELECT * REPLACE (toUInt64(0) AS segment) FROM ${copy}.segments AS s WHERE s.segment = 1`,
+    )
+    expect((await found(copy)).map(({ code, segment: at }) => `${code} ${at}`)).toContain('segment-changed 0')
+  })
+
   it('a segment of which nothing is left', async () => {
     const copy = await copied()
     const { segment } = await middle(copy)

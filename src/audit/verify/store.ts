@@ -7,6 +7,9 @@ import type { Evidence, LogId, StoredSegment, Surplus } from './contract.ts'
 /** How far from its neighbours, in milliseconds, a record is looked for before it is looked for everywhere. */
 const NEAR_MS = 3_600_000
 
+/** Segments that are read at once. */
+const PAGE = 512
+
 const OF_LOG = 'writer = {writer:String} AND epoch = {epoch:UUID}'
 const SETTINGS = { readonly: 1, max_memory_usage: 8 * 1024 ** 3, max_bytes_before_external_sort: 1024 ** 3 }
 
@@ -50,18 +53,17 @@ export function storedEvidence(client: Pick<ClickHouse, 'query'>, signal: AbortS
     },
 
     async *segments(log) {
+      // By pages: an answer that is left half read while records are hashed would hold the server up.
       const sql = `SELECT segment, schema, first_seq, records, unhex(root), leaves, days, toUnixTimestamp64Milli(sealed_at)
-        FROM segments FINAL WHERE ${OF_LOG} ORDER BY segment`
-      yield* records(await ask(sql, of(log)), (from) => ({
-        segment: Number(from.u64()),
-        schema: from.byte(),
-        firstSeq: Number(from.u64()),
-        records: Number(from.u64()),
-        root: from.bytes(),
-        leaves: from.bytes(),
-        days: from.bytes(),
-        sealedAt: Number(from.i64()),
-      }))
+        FROM segments FINAL WHERE ${OF_LOG} AND segment >= {next:UInt64} ORDER BY segment LIMIT ${PAGE}`
+      for (let next = 0; ;) {
+        const page: StoredSegment[] = []
+        for await (const segment of records(await ask(sql, { ...of(log), next }), segmentFrom)) page.push(segment)
+        yield* page
+        const last = page.at(-1)
+        if (last === undefined || page.length < PAGE) return
+        next = last.segment + 1
+      }
     },
 
     async *rows(log, segments) {
@@ -102,6 +104,19 @@ export function storedEvidence(client: Pick<ClickHouse, 'query'>, signal: AbortS
         content: from.bytes(),
       }))
     },
+  }
+}
+
+function segmentFrom(from: ByteReader): StoredSegment {
+  return {
+    segment: Number(from.u64()),
+    schema: from.byte(),
+    firstSeq: Number(from.u64()),
+    records: Number(from.u64()),
+    root: from.bytes(),
+    leaves: from.bytes(),
+    days: from.bytes(),
+    sealedAt: Number(from.i64()),
   }
 }
 
