@@ -117,8 +117,12 @@ async function portFor(name: PartName): Promise<number> {
 }
 
 function welcome(url: string): string {
-  // `npm run token` finds the issuer by the data folder.
-  const token = `${process.env['SLUICE_DATA'] === undefined ? '' : `SLUICE_DATA='${data}' `}npm run -s token --`
+  // `npm run token` finds the issuer by the data folder; other commands must be told what is not where it usually is.
+  const where = process.env['SLUICE_DATA'] === undefined ? '' : `SLUICE_DATA='${data}' `
+  const token = `${where}npm run -s token --`
+  const clickhouse = parts.find(({ name }) => name === 'clickhouse')?.url ?? ''
+  const isUsual = clickhouse.endsWith(`:${PORTS.clickhouse}`)
+  const sluice = `${where}${isUsual ? '' : `SLUICE_SANDBOX_CLICKHOUSE='${clickhouse}' `}npm run -s sluice --`
   return `
 Sluice is ready at ${url}      stop: Ctrl-C      data: ${data}
 
@@ -139,6 +143,7 @@ In another terminal, try:
   curl -s ${url}/v1/audit/query -H "Authorization: Bearer $AUDITOR" -H 'Content-Type: application/json' \\
     -H 'Accept: application/x-ndjson' \\
     -d '{"sql": "SELECT asked_at, principal, effect, outcome, statement FROM exchanges ORDER BY asked_at DESC LIMIT 5"}'
+  ${sluice} audit verify --key "$(${where}npm run -s sluice -- audit key show)"
 
 README.md takes you further: approving what the writer asked, streaming, policies, your own BigQuery.`
 }

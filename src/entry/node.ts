@@ -300,7 +300,7 @@ export async function chainOf(
 ): Promise<(journal: ChainedJournal) => Promise<Chain>> {
   const { origin, every, files, stdout, witnesses } = config.audit.checkpoints
   const signers = await checkpointSigners({ config, base }, data, runtime.secrets)
-  runtime.log('info', 'checkpoints are signed', { keys: signers.map(({ verifier }) => renderKey(verifier)).join(' ') })
+  runtime.log('debug', 'checkpoints are signed', { keys: signers.map(({ verifier }) => renderKey(verifier)).join(' ') })
   const sinks = [
     ...(files === undefined ? [] : [fileSink(resolve(base, files))]),
     ...(stdout ? [lineSink((line) => process.stdout.write(`${line}\n`))] : []),
