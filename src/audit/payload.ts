@@ -37,7 +37,7 @@ export const PAYLOAD_COLUMNS = [
   ['digests', list(text), 'keyed digests of the secret values in this piece, 32 hex digits each'],
   ['connection', word, 'the upstream by its configured name'],
   ['issuer', word, 'who vouched for the principal'],
-  ['subject', text, 'the principal'],
+  ['subject', word, 'the principal'],
   ['writer', word, 'the gateway that wrote it'],
   ['epoch', uuid, 'of its payload log'],
   ['retain_until', day, 'kept until then'],

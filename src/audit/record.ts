@@ -53,7 +53,7 @@ export const COLUMNS = [
   column('surface', word, 'the door: query, preflight, holds, audit, connections, gateway'),
   column('plane', word, 'agents or people; empty where nobody was proven'),
   column('issuer', word, 'who vouched for the principal; keys for API keys'),
-  column('subject', text, 'the principal, as its issuer names it'),
+  column('subject', word, 'the principal, as its issuer names it'),
   column('principal_kind', word, 'agent, service or person'),
   column('groups', list(word), 'the groups of the principal'),
   column('acts_for_issuer', word, 'who vouched for the person for whom the agent acts'),

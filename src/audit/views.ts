@@ -43,6 +43,8 @@ const STATEMENT: readonly ViewColumn[] = [
 /** The last, or first, value among an exchange's records of some kinds. */
 const last = (column: string, condition: string): string => `argMaxIf(e.${column}, (e.ts, e.writer_seq), ${condition})`
 const first = (column: string, condition: string): string => `argMinIf(e.${column}, (e.ts, e.writer_seq), ${condition})`
+/** Of what is the same in every record that tells it: who asked and what never change, and there is one end. Cheaper than the first. */
+const same = (column: string, condition: string): string => `anyIf(e.${column}, ${condition})`
 const DECIDED = "e.kind = 'decided'"
 const COMPLETED = "e.kind = 'completed'"
 const SETTLED = "e.kind = 'settled'"
@@ -136,22 +138,22 @@ const EXCHANGES: View = {
     ['answer_digest', 'String', 'the SHA-256 of the whole', 'x_answer_digest'],
   ],
   from: `(SELECT e.exchange_id AS exchange_id, max(e.ts) AS x_ended_at,
-    ${first('surface', ASKED)} AS x_surface, ${first('issuer', ASKED)} AS x_issuer,
-    ${first('subject', ASKED)} AS x_subject, ${first('principal_kind', ASKED)} AS x_principal_kind,
-    ${first('groups', ASKED)} AS x_groups, ${first('acts_for_subject', ASKED)} AS x_acts_for,
-    ${first('connection', ASKED)} AS x_connection, ${first('purpose', ASKED)} AS x_purpose,
-    ${first('statement_kind', ASKED)} AS x_statement_kind, ${first('statement', ASKED)} AS x_statement,
+    ${first('surface', ASKED)} AS x_surface, ${same('issuer', ASKED)} AS x_issuer,
+    ${same('subject', ASKED)} AS x_subject, ${same('principal_kind', ASKED)} AS x_principal_kind,
+    ${first('groups', ASKED)} AS x_groups, ${same('acts_for_subject', ASKED)} AS x_acts_for,
+    ${same('connection', ASKED)} AS x_connection, ${same('purpose', ASKED)} AS x_purpose,
+    ${same('statement_kind', ASKED)} AS x_statement_kind, ${first('statement', ASKED)} AS x_statement,
     ${last('shape', ASKED)} AS x_shape, ${first('tables', ASKED)} AS x_tables,
     ${last('effect', DECIDED)} AS x_effect, ${last('reason_codes', DECIDED)} AS x_reason_codes,
     ${last('reason_texts', DECIDED)} AS x_reason_texts, ${last('policy', ASKED)} AS x_policy,
     countIf(${COMPLETED}) AS x_completed, countIf(e.kind = 'failed') AS x_failed,
-    ${last('row_count', COMPLETED)} AS x_row_count, ${last('byte_count', COMPLETED)} AS x_byte_count,
-    ${last('status', COMPLETED)} AS x_status, ${last('request_type', ASKED)} AS x_request_type,
+    ${same('row_count', COMPLETED)} AS x_row_count, ${same('byte_count', COMPLETED)} AS x_byte_count,
+    ${same('status', COMPLETED)} AS x_status, ${last('request_type', ASKED)} AS x_request_type,
     ${last('request_bytes', ASKED)} AS x_request_bytes, ${last('request_digest', ASKED)} AS x_request_digest,
-    ${first('request_body', ASKED)} AS x_request_body,
-    arrayMap((t, c, s) -> concat(t, '.', c, ' ', s), ${last('masked_tables', COMPLETED)},
-      ${last('masked_columns', COMPLETED)}, ${last('masked_strategies', COMPLETED)}) AS x_masked,
-    ${last('ending', COMPLETED)} AS x_ending, ${last('cut', COMPLETED)} AS x_cut,
+    ${same('request_body', ASKED)} AS x_request_body,
+    arrayMap((t, c, s) -> concat(t, '.', c, ' ', s), ${same('masked_tables', COMPLETED)},
+      ${same('masked_columns', COMPLETED)}, ${same('masked_strategies', COMPLETED)}) AS x_masked,
+    ${same('ending', COMPLETED)} AS x_ending, ${same('cut', COMPLETED)} AS x_cut,
     ${last('failure_code', BROKE)} AS x_failure_code, ${last('failure_message', BROKE)} AS x_failure_message,
     ${last('hold_state', "e.kind = 'hold'")} AS x_hold_state,
     ${last('outcome', SETTLED)} AS x_settled, ${last('note', SETTLED)} AS x_settled_note,
