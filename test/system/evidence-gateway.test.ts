@@ -54,7 +54,7 @@ test('what was asked, held, approved and denied is in a pack that verifies with 
   )
 
   const out = join(folder, 'pack.tar')
-  const asked = ['audit', 'export', '--gateway', gateway.url, '--from', '1d', '--control', 'CC6.1,CC8.1', '--out', out]
+  const asked = ['audit', 'export', '--url', gateway.url, '--from', '1d', '--control', 'CC6.1,CC8.1', '--out', out]
   expect(await sluice(asked, await tokenOf('auditor'))).toMatchObject({
     code: 0,
     out: expect.stringContaining('in order by its manifest'),
@@ -100,7 +100,7 @@ test('what was asked, held, approved and denied is in a pack that verifies with 
 
 test('nobody but an auditor gets one', async () => {
   const out = join(folder, 'none.tar')
-  const asked = ['audit', 'export', '--gateway', gateway.url, '--from', '1d', '--out', out]
+  const asked = ['audit', 'export', '--url', gateway.url, '--from', '1d', '--out', out]
   expect(await sluice(asked, await tokenOf('owner'))).toMatchObject({
     code: 1,
     err: expect.stringContaining('may see the audit log'),

@@ -21,7 +21,7 @@ export const auditExport: Command = {
       format: { type: 'string' },
       connections: { type: 'string' },
       out: { type: 'string' },
-      gateway: { type: 'string' },
+      url: { type: 'string' },
       'token-file': { type: 'string' },
     })
     const { out, from } = values
@@ -29,7 +29,7 @@ export const auditExport: Command = {
     if (from === undefined) throw new Refusal('say from when on with --from: a day, `2026-09-01`, or days back, `30d`')
     if (await exists(out)) throw new Refusal(`there is a file ${out} already`)
     const query = queryOf({ ...values, from })
-    const url = new URL(`/v1/audit/export?${query}`, values.gateway ?? (await gatewayOf(values.config)))
+    const url = new URL(`/v1/audit/export?${query}`, values.url ?? (await gatewayOf(values.config)))
     const answer = await ask(url, await tokenOf(values['token-file']))
     const { pack, digest, bytes } = await save(answer, out)
     console.log(
@@ -67,7 +67,7 @@ function queryOf(values: {
 /** Where the configured gateway listens, as seen from its own machine. */
 async function gatewayOf(config: string): Promise<string> {
   const { host, port } = (await loadConfig(config)).config.listeners.gateway
-  if (port === 0) throw new Refusal('the gateway listens on a port of its choice: name it with --gateway')
+  if (port === 0) throw new Refusal('the gateway listens on a port of its choice: name it with --url')
   const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
