@@ -331,6 +331,7 @@ SELECT `exchange_id` AS `exchange_id`, UUIDv7ToDateTime(exchange_id, 'UTC') AS `
     argMaxIf(e.answer_bytes, (e.ts, e.writer_seq), e.kind IN ('completed', 'failed', 'settled')) AS x_answer_bytes, argMaxIf(e.answer_kept, (e.ts, e.writer_seq), e.kind IN ('completed', 'failed', 'settled')) AS x_answer_kept,
     argMaxIf(e.answer_digest, (e.ts, e.writer_seq), e.kind IN ('completed', 'failed', 'settled')) AS x_answer_digest
     FROM `sluice`.events AS e WHERE e.kind IN ('decided', 'refused', 'completed', 'failed', 'settled', 'hold')
+      AND NOT (e.kind = 'completed' AND e.surface = 'audit')
     GROUP BY e.exchange_id HAVING countIf(e.kind IN ('decided', 'refused', 'completed', 'failed')) > 0)
 COMMENT 'one row per exchange: who asked what, what was decided and why, and how it ended';
 

@@ -164,6 +164,7 @@ const EXCHANGES: View = {
     ${last('answer_bytes', ENDED)} AS x_answer_bytes, ${last('answer_kept', ENDED)} AS x_answer_kept,
     ${last('answer_digest', ENDED)} AS x_answer_digest
     FROM {events} AS e WHERE e.kind IN ('decided', 'refused', 'completed', 'failed', 'settled', 'hold')
+      AND NOT (e.kind = 'completed' AND e.surface = 'audit')
     GROUP BY e.exchange_id HAVING countIf(${ASKED}) > 0)`,
 }
 

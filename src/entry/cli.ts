@@ -4,7 +4,7 @@ import { auditDdl, auditSchema } from './commands/audit-ddl.ts'
 import { auditDigest, auditorKeyNew, auditUnseal } from './commands/audit-digest.ts'
 import { auditExport } from './commands/audit-export.ts'
 import { auditHoldAdd, auditHoldList, auditHoldRelease } from './commands/audit-hold.ts'
-import type { Command } from './commands/command.ts'
+import { Misused, type Command } from './commands/command.ts'
 import { newAuditKey, showAuditKey } from './commands/audit-keys.ts'
 import { auditProve, auditVerify } from './commands/audit-verify.ts'
 import { newKey, schemas } from './commands/make.ts'
@@ -58,7 +58,8 @@ if (called === undefined || args.includes('--help') || args.includes('-h')) {
   } catch (error) {
     // What the operator has to mend is said in words; only what is our own mistake shows where.
     console.error(error instanceof Refusal || error instanceof Failure ? messageOf(error) : error)
-    process.exit(1)
+    if (error instanceof Misused) console.error(`\n${usage()}`)
+    process.exit(error instanceof Misused ? 2 : 1)
   }
 }
 

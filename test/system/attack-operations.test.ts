@@ -41,7 +41,7 @@ describe('a start that cannot be', () => {
     [
       'an address that is not ours',
       () => ({ SLUICE_HOST: '192.0.2.1' }),
-      /^cannot listen on 192\.0\.2\.1:0.*SLUICE_HOST/,
+      /^cannot listen on 192\.0\.2\.1:0.*SLUICE_HOST/m,
     ],
     [
       'a file in the data folder’s place',

@@ -156,6 +156,9 @@ describe('the operators’ doors', () => {
     expect(Object.keys(document.paths).toSorted()).toEqual([
       '/healthz',
       '/readyz',
+      '/v1/audit/exchanges/{id}',
+      '/v1/audit/exchanges/{id}/replay',
+      '/v1/audit/export',
       '/v1/audit/query',
       '/v1/connections',
       '/v1/connections/{connection}/resources',

@@ -13,7 +13,7 @@ import { checkProof, exchangeProof, prove, type FoundRow } from '../../audit/ver
 import { storedEvidence } from '../../audit/verify/store.ts'
 import { verify, type VerifyOptions } from '../../audit/verify/verify.ts'
 import type { Principal } from '../../exchange.ts'
-import { loadConfig, Refusal } from '../node.ts'
+import { loadConfig, Refusal, readerOf } from '../node.ts'
 import { createRuntime } from '../runtime.ts'
 import { argumentsOf, type Command } from './command.ts'
 
@@ -157,6 +157,7 @@ async function openStore(config: string): Promise<Opened & { readonly client: Cl
     database: clickhouse.database,
     requestTimeoutMs: VERIFY_MS,
     ...(clickhouse.password !== undefined && { password: await secrets.read(clickhouse.password) }),
+    ...(await readerOf(loaded, secrets)),
   })
   const evidence = storedEvidence(client, AbortSignal.timeout(VERIFY_MS))
   const days = bodyRetentionOf(loaded.audit)

@@ -13,10 +13,13 @@ export interface Command {
   run(args: readonly string[]): Promise<number>
 }
 
+/** A command line that is not understood: whoever wrote it is shown what there is. */
+export class Misused extends Refusal {}
+
 /** Options that every command understands. */
 const COMMON = { config: { type: 'string', default: 'sluice.yaml' } } as const
 
-/** The options and the words of a command's arguments. Throws a Refusal where an option is not known. */
+/** The options and the words of a command's arguments. Throws `Misused` where an option is not known. */
 export function argumentsOf<const Options extends NonNullable<ParseArgsConfig['options']>>(
   args: readonly string[],
   options: Options,
@@ -24,6 +27,6 @@ export function argumentsOf<const Options extends NonNullable<ParseArgsConfig['o
   try {
     return parseArgs({ args: [...args], allowPositionals: true, options: { ...COMMON, ...options } })
   } catch (cause) {
-    throw new Refusal(cause instanceof Error ? cause.message : 'the command line is not understood', { cause })
+    throw new Misused(cause instanceof Error ? cause.message : 'the command line is not understood', { cause })
   }
 }
