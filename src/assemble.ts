@@ -5,6 +5,7 @@
 import { Approvals } from './approvals.ts'
 import type {
   AuditLog,
+  AuditRecord,
   AuditReader,
   EvidenceExporter,
   HabitReader,
@@ -142,7 +143,7 @@ export async function assemble(config: Config, machine: Machine): Promise<Assemb
   const approvals = new Approvals(shared)
   let documents = await documentsOf(config, files, apiKeys)
   const started = gatewayRecord(runtime, 'started', `sluice ${machine.version} with policies ${force.policies.digest}`)
-  await audit.append({ ...started, policy: force.policies.digest, documents })
+  await appendInTime(audit, runtime, { ...started, policy: force.policies.digest, documents })
   await approvals.recover(writer)
   const settler =
     reader && new Settler({ ...shared, unfinished: reader, writer, started: { id: started.exchange, at: started.at } })
@@ -366,6 +367,24 @@ function probes(
     }),
     ...(reader === undefined ? [] : [{ name: 'clickhouse', ready: (signal: AbortSignal) => reader.ready(signal) }]),
   ]
+}
+
+/** Longest that a start waits for room in a journal that an earlier life has filled. */
+const ROOM_MS = 300_000
+
+/** Nothing is served before the start is on record. A full journal empties as ClickHouse takes what waits: that is waited for. */
+async function appendInTime(audit: AuditLog, runtime: Runtime, record: AuditRecord): Promise<void> {
+  const until = runtime.clock.monotonic() + ROOM_MS
+  for (;;) {
+    try {
+      return await audit.append(record)
+    } catch (error) {
+      const { backlogRecords } = audit.status()
+      if (backlogRecords === 0 || runtime.clock.monotonic() > until) throw error
+      runtime.log('warn', 'the start waits for room in the audit journal', { backlogRecords })
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+    }
+  }
 }
 
 /** The policies, and who may do what: names, groups and hashes that were never secret. */

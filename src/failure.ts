@@ -57,6 +57,8 @@ export interface FailureDetail {
   readonly retryAfter?: number
   /** Where in a statement, document or body: `line 3, column 7`, `rows[2].name`. Never a value. */
   readonly where?: string
+  /** What the record says in the place of the message, where the upstream's own words in it may quote a value. */
+  readonly recorded?: string
 }
 
 /**

@@ -28,8 +28,15 @@ export interface Refused {
   readonly language?: Language | 'clickhouse' | 'audit'
 }
 
+/** A failure as its record tells it. */
+interface Told {
+  readonly code: string
+  readonly message: string
+  readonly detail?: { readonly recorded?: string }
+}
+
 /** Not proven, or not understood. */
-export function refused(asked: Refused, failure: { code: string; message: string }): AuditRecord {
+export function refused(asked: Refused, failure: Told): AuditRecord {
   const { text, language = 'googlesql', ...rest } = asked
   return {
     kind: 'refused',
@@ -38,7 +45,7 @@ export function refused(asked: Refused, failure: { code: string; message: string
     ...(text !== undefined && {
       statement: { language, kind: 'UNKNOWN', text, uses: [], parameters: [] },
     }),
-    failure: { code: failure.code, message: failure.message },
+    failure: { code: failure.code, message: failure.detail?.recorded ?? failure.message },
   }
 }
 
@@ -89,12 +96,7 @@ export function completed(exchange: Completed, at: number, how: Close = {}): Aud
 }
 
 /** Permitted, then broke before anything was answered. */
-export function failed(
-  exchange: Decided,
-  at: number,
-  failure: { code: string; message: string },
-  broken?: Close,
-): AuditRecord {
+export function failed(exchange: Decided, at: number, failure: Told, broken?: Close): AuditRecord {
   return {
     kind: 'failed',
     at,
@@ -103,7 +105,7 @@ export function failed(
     ...common(exchange),
     statement: recorded(exchange.statement),
     policy: exchange.policy,
-    failure: { code: failure.code, message: failure.message },
+    failure: { code: failure.code, message: failure.detail?.recorded ?? failure.message },
   }
 }
 

@@ -81,7 +81,15 @@ const CHAIN = 'chain'
 const CLICKHOUSE = 'clickhouse'
 
 /** Records that end what another began may use the last of each bound. */
-const FINISHING: ReadonlySet<RecordKind> = new Set(['completed', 'failed', 'settled', 'hold', 'stopped'])
+const FINISHING: ReadonlySet<RecordKind> = new Set([
+  'completed',
+  'failed',
+  'settled',
+  'hold',
+  'policy',
+  'started',
+  'stopped',
+])
 
 /**
  * Opens the journal, recovers what an earlier process left, and begins to ship. Rejects with `audit-unavailable` where

@@ -295,14 +295,15 @@ const CLI = join(import.meta.dirname, '../../src/entry/commands/audit-export.ts'
 
 /** `sluice audit export` against this app, in a process of its own. */
 async function command(app: OpenAPIHono, args: readonly string[], token = 'token') {
-  const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }))
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
+  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
   const gateway = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const code = `import { auditExport } from ${JSON.stringify(CLI)}
     try { process.exitCode = await auditExport.run(process.argv.slice(1)) }
     catch (error) { console.error(error.message); process.exitCode = 1 }`
-  const all = ['--input-type=module', '-e', code, '--', '--gateway', gateway, ...args]
+  const all = ['--input-type=module', '-e', code, '--', '--url', gateway, ...args]
   const child = spawn(process.execPath, all, { env: { ...process.env, SLUICE_TOKEN: token } })
   const said = { out: '', err: '' }
   child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()))

@@ -112,10 +112,15 @@ function refused(error: UpstreamError, kept: string | undefined): Failure {
   const position = /\[(\d{1,7}):(\d{1,7})\]/.exec(error.words)
   const where = position === null ? {} : { where: `line ${position[1]}, column ${position[2]}` }
   const reason = /^\w{1,40}$/.test(error.reason ?? '') ? error.reason : 'unknown'
+  const plain = `the warehouse refused the statement (\`${reason}\`)`
   const message = kept !== undefined || said(error) === '' ? '' : `: ${said(error)}`
-  return new Failure('upstream-refused', `the warehouse refused the statement (\`${reason}\`)${message}`, {
+  return new Failure('upstream-refused', `${plain}${message}`, {
     cause: error,
     ...where,
+    // Its words may quote a parameter, or a value that only its requester may see.
+    ...(message !== '' && {
+      recorded: `${plain}${position === null ? '' : ` at line ${position[1]}, column ${position[2]}`}`,
+    }),
     ...(kept === undefined ? {} : { fix: kept }),
   })
 }

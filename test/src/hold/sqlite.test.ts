@@ -259,7 +259,10 @@ describe('what breaks', () => {
     const path = newPath()
     await (await open(path)).close()
     spoil(path, 'PRAGMA user_version = 99')
-    await expect(open(path)).rejects.toMatchObject({ code: 'store-unavailable', message: expect.stringContaining('newer version') })
+    await expect(open(path)).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: expect.stringContaining('newer version'),
+    })
   })
 
   test('a folder that is not there, and a file that is no store', async () => {
