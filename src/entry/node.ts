@@ -262,6 +262,7 @@ async function nodeMachine(loaded: Loaded, runtime: Runtime, { files }: Instead)
       const evidence = createExporter({
         client,
         verifierKeys: signers.map(({ verifier }) => renderKey(verifier)),
+        signers,
         sha256,
         version,
         now: () => runtime.clock.now(),

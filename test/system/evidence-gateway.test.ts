@@ -1,11 +1,12 @@
 /** From a question to a verified pack: the real gateway, its store, the command line. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
-import { unpackTar } from 'modern-tar'
+import { packTar, unpackTar } from 'modern-tar'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startGateway, tokenOf, type GatewayProcess } from '../support/gateway.ts'
 
@@ -25,7 +26,7 @@ afterAll(async () => {
 
 /** `sluice …`; what it said, and how it ended. */
 async function sluice(args: readonly string[], token = ''): Promise<{ code: number; out: string; err: string }> {
-  const env = { ...process.env, SLUICE_TOKEN: token }
+  const env = { ...process.env, SLUICE_TOKEN: token, SLUICE_DATA: gateway.data }
   const done = promisify(execFile)(process.execPath, [CLI, ...args], { env })
   return done.then(
     ({ stdout, stderr }) => ({ code: 0, out: stdout, err: stderr }),
@@ -60,10 +61,34 @@ test('what was asked, held, approved and denied is in a pack that verifies with 
     out: expect.stringContaining('in order by its manifest'),
   })
 
-  const key = /"keys":"([^" ]+)/.exec(gateway.logs.find((line) => line.includes('checkpoints are signed')) ?? '')?.[1]
-  expect(await sluice(['audit', 'verify', out, '--key', key ?? ''])).toMatchObject({
+  const key = (await sluice(['audit', 'key', 'show'])).out.trim()
+  expect(await sluice(['audit', 'verify', out, '--key', key])).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/verified\s*$/),
+    out: expect.stringMatching(/\nverified\s*$/),
+  })
+  // What people read in it is bound to the key as well: the manifest that lists it is signed.
+  const forged = join(folder, 'forged.tar')
+  const members = await unpackTar(readFileSync(out))
+  const report = members.find(({ header }) => header.name === 'report.html')
+  const page = Buffer.from(
+    Buffer.from(report?.data ?? '')
+      .toString()
+      .replaceAll('ticket OPS-7', 'nobody asked'),
+  )
+  const told = (manifest: Uint8Array): string => {
+    const said = JSON.parse(Buffer.from(manifest).toString())
+    const line = said.files.find(({ path }: { path: string }) => path === 'report.html')
+    Object.assign(line, { bytes: page.length, sha256: createHash('sha256').update(page).digest('hex') })
+    return `${JSON.stringify(said, null, 2)}\n`
+  }
+  const changed = members.map(({ header, data = new Uint8Array() }) => {
+    const body = header.name === 'report.html' ? page : header.name === 'manifest.json' ? Buffer.from(told(data)) : data
+    return { header: { ...header, size: body.length }, body: new Uint8Array(body) }
+  })
+  writeFileSync(forged, await packTar(changed))
+  expect(await sluice(['audit', 'verify', forged, '--key', key])).toMatchObject({
+    code: 1,
+    out: expect.stringContaining('pack-changed: the manifest is not the one that was signed'),
   })
 
   const files = new Map((await unpackTar(readFileSync(out))).map(({ header, data }) => [header.name, data ?? '']))

@@ -4,7 +4,8 @@ import type { Sha256 } from '../proof/merkle.ts'
 import type { ClickHouse } from '../reader/contract.ts'
 import { Failure } from '../../failure.ts'
 import { CRITERIA, criteriaOf } from './criteria.ts'
-import { PACK_FORMAT, PACK_VERSION, type Manifest, type PackedFile } from './layout.ts'
+import { manifestText, PACK_FORMAT, PACK_VERSION, type Manifest, type PackedFile } from './layout.ts'
+import { renderNote, signNote, type Signer } from '../proof/note.ts'
 import { measure } from './measure.ts'
 import { json, listed, packed, text, type Member } from './pack.ts'
 import { approvalMembers, maskedMembers, policyMembers, type InForce } from './people.ts'
@@ -20,6 +21,8 @@ export interface ExporterOptions {
   /** Of checkpoints, as vkeys of signed notes; what verifies the pack, for whoever trusts where they came from. */
   readonly verifierKeys: readonly string[]
   readonly sha256: Sha256
+  /** Sign the manifest. */
+  readonly signers?: readonly Signer[]
   /** For the report: how this gateway calls itself. */
   readonly version: string
   readonly now: () => number
@@ -81,7 +84,14 @@ async function* membersOf(making: Making, signal: AbortSignal): AsyncGenerator<M
     files.push(await listed(member))
     yield member
   }
-  yield json('manifest.json', manifestOf(making, files))
+  yield json('manifest.json', await signed(making, manifestOf(making, files)))
+}
+
+/** With the gateway's signature over all of it: what people read in a pack is bound to it by its digests. */
+async function signed({ signers = [], sha256 }: Making, manifest: Manifest): Promise<Manifest> {
+  if (signers.length === 0) return manifest
+  const note = await signNote(manifestText(sha256, JSON.stringify(manifest, null, 2)), signers)
+  return { ...manifest, signature: renderNote(note) }
 }
 
 async function* contentOf(making: Making, signal: AbortSignal): AsyncGenerator<Member> {

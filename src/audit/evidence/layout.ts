@@ -17,7 +17,7 @@
  * `segments/`, `checkpoints/` and `proofs/`: whole segments would tell of the others.
  */
 
-import { fromBase64 } from '../../bytes.ts'
+import { base64, fromBase64 } from '../../bytes.ts'
 import { nodeHash, type Sha256 } from '../proof/merkle.ts'
 
 export const PACK_FORMAT = 'sluice-evidence'
@@ -115,6 +115,13 @@ export interface Manifest {
   readonly notes: readonly string[]
   /** Every member but this one, in their order. */
   readonly files: readonly PackedFile[]
+  /** A signed note over `manifestText` of the manifest without this member. Absent where nothing could sign it. */
+  readonly signature?: string
+}
+
+/** What is signed of a manifest: `json` is the manifest without its signature, as JSON with two spaces. */
+export function manifestText(sha256: Sha256, json: string): string {
+  return `sluice-evidence manifest v1\n${base64(sha256(new TextEncoder().encode(json)))}\n`
 }
 
 /** A run of leaves of a tree, from `start` to `end`. */

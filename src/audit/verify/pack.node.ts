@@ -1,7 +1,7 @@
 /** Evidence in an exported pack. Its members go to a folder of our own first, so that a pack of any size takes little memory. */
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
 import { dirname, join, normalize, relative } from 'node:path'
@@ -14,6 +14,7 @@ import { fromBase64 } from '../../bytes.ts'
 import {
   CHECKPOINTS_PATH,
   LENGTH_BYTES,
+  manifestText,
   NOTE_SEPARATOR,
   PACK_FORMAT,
   PROOFS_PATH,
@@ -22,6 +23,7 @@ import {
   SEGMENTS_PATH,
 } from '../evidence/layout.ts'
 import type { Sha256 } from '../proof/merkle.ts'
+import { MalformedNote, parseNote, signersOf, type VerifierKey } from '../proof/note.ts'
 import type { Evidence, Lead, LogId, Problem, StoredSegment } from './contract.ts'
 
 /** A pack that is open, with what is wrong with its members. `close` removes what was unpacked. */
@@ -37,10 +39,14 @@ export interface OpenPack {
 const MOST_MEMBERS = 1_000_000
 const MOST_ROW = 64 * 1024 * 1024
 
+/** Paths of members: what could be shown as something else is none of them. */
+const PLAIN = /^[A-Za-z0-9._/ -]{1,500}$/
+
 const manifest = z.looseObject({
   format: z.literal(PACK_FORMAT),
   version: z.literal(1),
   verifiable: z.boolean(),
+  signature: z.string().exactOptional(),
   files: z.array(z.looseObject({ path: z.string(), bytes: z.number(), sha256: z.string() })),
 })
 
@@ -65,14 +71,19 @@ const packProofs = z.looseObject({
   consistency: z.array(z.looseObject({ from: z.number(), to: z.number(), hashes: z.array(z.string()) })),
 })
 
-/** Throws a plain Error, in words, where the file is no pack. */
-export async function openPack(path: string, sha256: Sha256): Promise<OpenPack> {
+/** Throws a plain Error, in words, where the file is no pack. Without `keys` nobody's signature of its manifest is asked for. */
+export async function openPack(path: string, sha256: Sha256, keys?: readonly VerifierKey[]): Promise<OpenPack> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-pack-'))
   const close = (): Promise<void> => rm(folder, { recursive: true, force: true })
   try {
-    const digests = await unpack(path, folder)
-    const said = manifest.parse(JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')))
-    const problems = changed(said.files, digests)
+    const { digests, twice } = await unpack(path, folder)
+    // As it was written: members in their order, those that we do not know too.
+    const raw = JSON.parse(await manifestIn(folder)) as Record<string, unknown>
+    const said = manifest.parse(raw)
+    const { signature: _, ...rest } = raw
+    const problems = [...twice.map(thereTwice), ...changed(said.files, digests)]
+    const unsigned = keys === undefined ? undefined : await whyUnsigned(rest, said.signature, keys, sha256)
+    if (unsigned !== undefined) problems.push({ code: 'pack-changed', words: unsigned })
     const files = await all(folder)
     return { evidence: evidenceIn(folder, files, sha256), problems, verifiable: said.verifiable, close }
   } catch (cause) {
@@ -81,13 +92,55 @@ export async function openPack(path: string, sha256: Sha256): Promise<OpenPack> 
   }
 }
 
-/** Each member's digest, by its path. */
-async function unpack(path: string, folder: string): Promise<ReadonlyMap<string, string>> {
+/** Longest manifest, in bytes. */
+const MOST_MANIFEST = 256 * 1024 * 1024
+
+async function manifestIn(folder: string): Promise<string> {
+  const path = join(folder, 'manifest.json')
+  if ((await stat(path)).size > MOST_MANIFEST) throw new Error('its manifest is too long')
+  return readFile(path, 'utf8')
+}
+
+/** Why the manifest, and with it what only it vouches for, cannot be believed. */
+async function whyUnsigned(
+  rest: object,
+  signature: string | undefined,
+  keys: readonly VerifierKey[],
+  sha256: Sha256,
+): Promise<string | undefined> {
+  const believed = 'so its report, readable records, approvals and policies may be anybody’s'
+  if (signature === undefined) return `the manifest is not signed, ${believed}`
+  try {
+    const note = parseNote(signature)
+    if (note.text !== manifestText(sha256, JSON.stringify(rest, null, 2))) {
+      return `the manifest is not the one that was signed, ${believed}`
+    }
+    return (await signersOf(note, keys)).length > 0
+      ? undefined
+      : `no key that is trusted signed the manifest, ${believed}`
+  } catch (error) {
+    if (!(error instanceof MalformedNote)) throw error
+    return `the manifest's signature is none, ${believed}`
+  }
+}
+
+function thereTwice(path: string): Problem {
+  return { code: 'pack-changed', words: `\`${path}\` is there twice: which of them is read is up to the reader` }
+}
+
+/** Each member's digest, by its path; and the paths that more than one member has. */
+async function unpack(
+  path: string,
+  folder: string,
+): Promise<{ readonly digests: ReadonlyMap<string, string>; readonly twice: readonly string[] }> {
   const digests = new Map<string, string>()
+  const twice: string[] = []
   const bytes = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>
   for await (const { header, body } of bytes.pipeThrough(createTarDecoder())) {
     const to = normalize(join(folder, header.name))
-    if (relative(folder, to).startsWith('..') || digests.size >= MOST_MEMBERS) throw new Error('a member out of place')
+    const isPlain = PLAIN.test(header.name) && !relative(folder, to).startsWith('..')
+    if (!isPlain || digests.size >= MOST_MEMBERS) throw new Error('a member out of place')
+    if (digests.has(header.name)) twice.push(header.name)
     if (header.type !== 'file' && header.type !== undefined) {
       await body.cancel()
       continue
@@ -103,10 +156,10 @@ async function unpack(path: string, folder: string): Promise<ReadonlyMap<string,
     await pipeline(body, through, createWriteStream(to, { mode: 0o600 }))
     digests.set(header.name, hash.digest('hex'))
   }
-  return digests
+  return { digests, twice }
 }
 
-/** Members that are not what the manifest says. The manifest itself is not signed: what matters leads to a signed head. */
+/** Members that are not what the manifest says. */
 function changed(files: z.infer<typeof manifest>['files'], digests: ReadonlyMap<string, string>): readonly Problem[] {
   const wrong = files.flatMap(({ path, sha256 }): Problem[] => {
     const digest = digests.get(path)

@@ -45,7 +45,7 @@ export const auditVerify: Command = {
     if (path !== undefined && (values.bodies || span !== undefined)) {
       throw new Refusal('--bodies, --from and --to are for the store: a pack is of one span, and has no bodies')
     }
-    const opened = path === undefined ? await openStore(values.config) : await openedPack(path)
+    const opened = path === undefined ? await openStore(values.config) : await openedPack(path, keys)
     try {
       const kept = (await Promise.all(values.checkpoints.map((file) => readFile(file, 'utf8')))).flatMap(notesIn)
       const report = await verify(opened.evidence, {
@@ -64,7 +64,7 @@ export const auditVerify: Command = {
       })
       if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
       const whole: VerifyReport = { ...report, problems: [...opened.problems, ...report.problems] }
-      console.log(values.json ? JSON.stringify(whole, null, 2) : rendered(whole))
+      console.log(values.json ? JSON.stringify(whole, null, 2) : plain(rendered(whole)))
       if (!opened.verifiable) {
         console.error('the pack has no whole segments, so nothing in it can be checked against a signed head')
         return 1
@@ -172,9 +172,9 @@ function principalOf(row: Row): Principal {
   return { issuer, subject, kind: 'agent', plane: 'agents', groups: [], ...actsFor }
 }
 
-async function openedPack(path: string): Promise<Opened> {
+async function openedPack(path: string, keys: readonly VerifierKey[]): Promise<Opened> {
   try {
-    return await openPack(path, sha256)
+    return await openPack(path, sha256, keys)
   } catch (cause) {
     throw new Refusal(cause instanceof Error ? cause.message : `${path} cannot be read`, { cause })
   }
@@ -192,15 +192,19 @@ async function verifyProof(path: string, keys: readonly VerifierKey[]): Promise<
   if (!parsed.success) throw new Refusal(`${path} is no proof of this version`)
   const found = await checkProof(parsed.data, keys, sha256)
   if ('unproven' in found) {
-    console.log(`not proven: ${found.unproven}`)
+    console.log(plain(`not proven: ${found.unproven}`))
     return 1
   }
   for (const { row, head } of found) {
     const who = row.subject === '' ? '' : ` ${row.issuer}:${row.subject}`
-    console.log(`${new Date(row.ts / 1000).toISOString()} ${row.kind}${who} ${row.effect}${row.ending}`.trimEnd())
-    console.log(`  record ${row.writer_seq} of ${head.origin}, under the head of ${new Date(head.time).toISOString()}`)
+    const what = `${new Date(row.ts / 1000).toISOString()} ${row.kind}${who} ${row.effect}${row.ending}`
+    console.log(plain(what.trimEnd()))
+    console.log(
+      plain(`  record ${row.writer_seq} of ${head.origin}, under the head of ${new Date(head.time).toISOString()}`),
+    )
   }
-  console.log(`proven: ${found.length} records of exchange ${parsed.data.exchange}`)
+  const distinct = new Set(found.map(({ row }) => `${row.writer}/${row.epoch}/${row.writer_seq}`)).size
+  console.log(`proven: ${distinct} records of exchange ${parsed.data.exchange}; it may have more`)
   return 0
 }
 
@@ -252,6 +256,11 @@ async function schemaOf(
   return bytes[0] ?? SCHEMA_VERSION
 }
 
+/** What a name in the evidence could do to a terminal, it does not: controls and what turns text around are shown as `?`. */
+function plain(text: string): string {
+  return text.replaceAll(/[^\P{C}\n]/gu, '?')
+}
+
 function rendered({ logs, problems }: VerifyReport): string {
   const lines = logs.flatMap((log) => [
     `${log.writer}/${log.epoch}`,
@@ -280,7 +289,7 @@ function rendered({ logs, problems }: VerifyReport): string {
       segment === undefined ? '' : ` segment ${segment}`,
       seq === undefined ? '' : ` record ${seq}`,
     ].join('')
-    return `${code}:${where}: ${words}`
+    return `${code}:${where}${where === '' ? '' : ':'} ${words}`
   })
   if (logs.length === 0) wrong.push('there is nothing to verify')
   return [...lines, ...(wrong.length === 0 ? ['verified'] : ['', ...wrong, 'NOT VERIFIED'])].join('\n')
