@@ -89,7 +89,7 @@ async function secretsOfRows(): Promise<void> {
   ]
   const lines = Array.from({ length: 20_000 }, (_, i) => `["${i}","some text of a usual length, ada@example.com"]\n`)
   const batch = { rowCount: lines.length, bytes: new TextEncoder().encode(lines.join('')) }
-  const pieces = secrets?.rows?.(columns, digest)
+  const pieces = secrets?.rows?.(columns, digest, [])
   if (pieces === undefined) throw new Error('no secrets')
   const rounds = 10
   // The first warms up.

@@ -118,8 +118,12 @@ export interface Recording {
 export interface Secrets {
   /** Of an HTTP body. `undefined`: nobody can find values in a body like this. */
   body?(head: BodyHead, digest: Digest): Redactor | undefined
-  /** Of rows with these columns, in pieces of moderate size. */
-  rows?(columns: readonly OutputColumn[], digest: Digest): (batch: Batch) => Iterable<Redacted>
+  /** Of rows with these columns, in pieces of moderate size; `parameters` are those of their statement. */
+  rows?(
+    columns: readonly OutputColumn[],
+    digest: Digest,
+    parameters: readonly Parameter[],
+  ): (batch: Batch) => Iterable<Redacted>
   /** Of the parameters of SQL. */
   parameters?(parameters: readonly Parameter[], digest: Digest): RedactedParameters
 }

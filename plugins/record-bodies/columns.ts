@@ -1,15 +1,18 @@
 /** Secrets that name a column which their table does not have. */
-import type { SqlType, Table } from '../../src/plugin.ts'
+import type { SqlField, SqlType, Table } from '../../src/plugin.ts'
 
 /** The first of these column names, in small letters, that is a slip in the name of a column of one of the tables. */
 export function slipIn(
   secrets: readonly string[],
   tables: readonly Table[],
-): { readonly secret: string; readonly table: string } | undefined {
+): { readonly secret: string; readonly table: string; readonly field?: string } | undefined {
   for (const { resource, path, columns } of tables) {
     const { project, dataset, table } = path
     const names = [resource, `${project}.${dataset}.${table}`].map((it) => `${it.toLowerCase()}.`)
     for (const secret of secrets) {
+      // A bare name is that of a column; of a field, its column would be recorded in plain with it.
+      const field = secret.includes('.') ? undefined : fieldCalled(secret, columns)
+      if (field !== undefined) return { secret, table: resource, field }
       const name = names.find((it) => secret.startsWith(it))
       if (name === undefined || columns.length === 0) continue
       const type: SqlType = { kind: 'STRUCT', fields: columns }
@@ -17,6 +20,22 @@ export function slipIn(
     }
   }
   return undefined
+}
+
+/** The path of a field of that name within one of the columns, however deep. */
+function fieldCalled(name: string, columns: readonly SqlField[]): string | undefined {
+  for (const column of columns) {
+    const inner = fieldsOf(column.type)
+    const own = inner.find((field) => field.name.toLowerCase() === name)
+    const found = own === undefined ? fieldCalled(name, inner) : own.name
+    if (found !== undefined) return `${column.name}.${found}`
+  }
+  return undefined
+}
+
+function fieldsOf(type: SqlType): readonly SqlField[] {
+  if (type.kind === 'STRUCT') return type.fields
+  return type.kind === 'ARRAY' ? fieldsOf(type.of) : []
 }
 
 function isThere(type: SqlType, parts: readonly string[]): boolean {

@@ -33,8 +33,14 @@ function before(statement: Statement, { terms: all }: Obligation): Statement | U
   return {
     unfulfilled: {
       code: 'secret-unknown',
-      because: `policy calls \`${slip.secret}\` secret, and \`${slip.table}\` has no such column`,
-      fix: 'ask the policy owner to name the column as it is',
+      because:
+        slip.field === undefined
+          ? `policy calls \`${slip.secret}\` secret, and \`${slip.table}\` has no such column`
+          : `policy calls \`${slip.secret}\` secret, and in \`${slip.table}\` that is the field \`${slip.field}\``,
+      fix:
+        slip.field === undefined
+          ? 'ask the policy owner to name the column as it is'
+          : `ask the policy owner to name it whole: \`${slip.table}.${slip.field}\``,
     },
   }
 }

@@ -30,8 +30,10 @@ export function secretsOf({ columns, parameters, paths }: Asked): Secrets | unde
   if (columns.length + parameters.length + paths.length === 0) return undefined
   return {
     ...(paths.length > 0 && { body: (head: BodyHead, digest: Digest) => bodyRedactor(head, paths, digest) }),
-    ...(columns.length > 0 && {
-      rows: (answered: readonly OutputColumn[], digest: Digest) => rowRedactor(answered, columns, digest),
+    ...(columns.length + parameters.length > 0 && {
+      rows: (answered: readonly OutputColumn[], digest: Digest, given: readonly Parameter[]) =>
+        // Nobody can say into which columns a parameter flows.
+        rowRedactor(answered, given.some((it) => isSecretParameter(it, parameters)) ? 'all' : columns, digest),
     }),
     ...(parameters.length > 0 && {
       parameters: (given: readonly Parameter[], digest: Digest) => redactedParameters(given, parameters, digest),
@@ -91,10 +93,10 @@ function digestMasks(paths: readonly JsonPath[], digest: Digest, found: string[]
 /** A column is secret by its name in the answer, and by any table column whose value flows into it. */
 function rowRedactor(
   answered: readonly OutputColumn[],
-  secret: Asked['columns'],
+  secret: Asked['columns'] | 'all',
   digest: Digest,
 ): (batch: Batch) => Iterable<Redacted> {
-  const positions = answered.flatMap((column, at) => (isSecret(column, secret) ? [at] : []))
+  const positions = answered.flatMap((column, at) => (secret === 'all' || isSecret(column, secret) ? [at] : []))
   if (positions.length === 0) return ({ bytes }) => [{ bytes, digests: [] }]
   const found: string[] = []
   const masks = digestMasks(positions.map(element), digest, found, 'plain')
@@ -152,9 +154,11 @@ function redactedParameters(
     return DIGEST_MARK + found
   }
   const parameters = given.map((parameter): Parameter => {
-    const { name, value } = parameter
-    const isSecret = secret.includes('*') || (name !== undefined && secret.includes(name.toLowerCase()))
-    return isSecret ? { ...parameter, value: digested(value) } : parameter
+    return isSecretParameter(parameter, secret) ? { ...parameter, value: digested(parameter.value) } : parameter
   })
   return { parameters, digests }
+}
+
+function isSecretParameter({ name }: Parameter, secret: Asked['parameters']): boolean {
+  return secret.includes('*') || (name !== undefined && secret.includes(name.toLowerCase()))
 }

@@ -127,10 +127,14 @@ export class Recorder {
   }
 
   /**
-   * Rows as they go out, behind a line with their columns. `isAnalysed`: what flows into each is known; else nobody can say
+   * Rows as they go out, behind a line with their columns. `parameters`: those that were sent. `isAnalysed`: what flows into each is known; else nobody can say
    * which of them are secret.
    */
-  rows(columns: readonly OutputColumn[], isAnalysed: boolean): (batch: Batch) => Promise<void> {
+  rows(
+    columns: readonly OutputColumn[],
+    parameters: readonly Parameter[],
+    isAnalysed: boolean,
+  ): (batch: Batch) => Promise<void> {
     const keep = this.#recording?.answer
     if (keep === undefined || this.#payloads === undefined) return () => DONE
     const { secrets } = this.#recording ?? {}
@@ -138,7 +142,7 @@ export class Recorder {
     const taped = this.#taped('answer', 'application/x-ndjson', isOpaque ? 'digest' : keep, this.#payloads)
     if (isOpaque) taped.mark = 'policy names secrets, and of these columns it is not known which they are'
     const { tape } = taped
-    const pieces = isOpaque ? undefined : secrets?.rows?.(columns, digestOf(this.#payloads.digest))
+    const pieces = isOpaque ? undefined : secrets?.rows?.(columns, digestOf(this.#payloads.digest), parameters)
     const head = columns.map(({ name, type, masked }) => ({ name, type: typeText(type), ...(masked && { masked }) }))
     let isBegun = false
     return async (batch) => {

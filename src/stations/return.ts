@@ -3,7 +3,7 @@ import { completed, completion } from '../audit/entries.ts'
 import type { AuditLog, PayloadLog } from '../audit/contract.ts'
 import { spentOn, type Spending } from '../budget.ts'
 import type { Answer } from '../connection/contract.ts'
-import type { Batch, Completed, Masked, OutputColumn, SqlStatement } from '../exchange.ts'
+import type { Batch, Completed, Masked, OutputColumn, Parameter, SqlStatement, Statement } from '../exchange.ts'
 import { asFailure, Failure, type FailureCode } from '../failure.ts'
 import { afterOf } from '../fulfil.ts'
 import type { Answered, Ending, SqlReady } from '../journey.ts'
@@ -88,7 +88,7 @@ async function* rowsOf(
     let cut: string | undefined
     try {
       const isAnalysed = columns.length === narrowed.output.length
-      const record = recorder.rows(columns, isAnalysed)
+      const record = recorder.rows(columns, parametersOf(exchange.statement), isAnalysed)
       await record(NO_ROWS)
       for await (const batch of answer.batches) {
         const room = narrowed.bounds.maxRows - rowCount
@@ -120,6 +120,11 @@ async function* rowsOf(
       leave()
     }
   }
+}
+
+/** Those that the requester sent; those of masks are the gateway's own. */
+function parametersOf(statement: Statement): readonly Parameter[] {
+  return statement.language === 'googlesql' ? statement.parameters : []
 }
 
 /** Adds what was masked in a batch to what was masked before. */

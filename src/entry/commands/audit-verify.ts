@@ -65,6 +65,9 @@ export const auditVerify: Command = {
       if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
       const whole: VerifyReport = { ...report, problems: [...opened.problems, ...report.problems] }
       console.log(values.json ? JSON.stringify(whole, null, 2) : plain(rendered(whole)))
+      if (path === undefined && !values.bodies && !values.json) {
+        console.error('recorded bodies were not held against their records: --bodies does')
+      }
       if (!opened.verifiable) {
         console.error('the pack has no whole segments, so nothing in it can be checked against a signed head')
         return 1

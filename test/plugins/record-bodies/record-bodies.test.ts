@@ -182,7 +182,7 @@ const columns = [
 describe('secrets of rows', () => {
   const rows = '["42",{"email":"ada@example.com","phones":["1","2"]},12.50]\n[null,null,9007199254740993.10]\n'
   const redact = (...names: readonly string[]) =>
-    together(secrets(...names).rows(columns, digest)({ rowCount: 2, bytes: bytes(rows) }))
+    together(secrets(...names).rows(columns, digest, [])({ rowCount: 2, bytes: bytes(rows) }))
 
   it('are those of columns by their name, and of every column into which one flows, within structs and lists', () => {
     const person = `{"email":"${hidden('ada@example.com')}","phones":["${hidden('1')}","${hidden('2')}"]}`
@@ -209,15 +209,24 @@ describe('secrets of rows', () => {
     }
   })
 
+  it('are all of an answer whose statement was sent a secret parameter: nobody can say where it flows', () => {
+    const token = { name: 'Token', type: { kind: 'STRING' }, value: 'x' } as const
+    const of = (name: string) =>
+      together(secrets(name).rows(columns, digest, [token])({ rowCount: 2, bytes: bytes(rows) }))
+    expect(of('@token').text).toContain(hidden('42'))
+    expect(of('@*').text).not.toContain('ada@')
+    expect(of('@other').text).toBe(rows)
+  })
+
   it('that nobody named leave the bytes as they are', () => {
     const given = { rowCount: 2, bytes: bytes(rows) }
-    const [piece] = secrets('shop.orders.id').rows(columns, digest)(given)
+    const [piece] = secrets('shop.orders.id').rows(columns, digest, [])(given)
     expect(piece?.bytes).toBe(given.bytes)
   })
 
   it('come in pieces of moderate size, each digest beside its bytes', () => {
     const many = Array.from({ length: 20_000 }, (_, i) => `["${i}",null,1]\n`).join('')
-    const pieces = [...secrets('id').rows(columns, digest)({ rowCount: 20_000, bytes: bytes(many) })]
+    const pieces = [...secrets('id').rows(columns, digest, [])({ rowCount: 20_000, bytes: bytes(many) })]
     expect(pieces.length).toBeGreaterThan(3)
     for (const { bytes: out, digests } of pieces) {
       const found = [
@@ -272,6 +281,16 @@ describe('a slip in a secret', () => {
         },
       })
     }
+  })
+
+  it('denies where a bare name is that of a field: its column would be recorded with it', () => {
+    expect(before('street')).toMatchObject({
+      unfulfilled: {
+        code: 'secret-unknown',
+        because: 'policy calls `street` secret, and in `shop.customers` that is the field `address.street`',
+        fix: 'ask the policy owner to name it whole: `shop.customers.address.street`',
+      },
+    })
   })
 
   it('is none where the name is right, or of another table, or of an answer', () => {
