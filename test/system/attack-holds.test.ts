@@ -224,6 +224,32 @@ describe('many callers of one hold', () => {
 })
 
 describe('a journal that is full', () => {
+  it('is no reason not to start again: what waits is delivered, and then requests are taken', async () => {
+    const path = folder()
+    const clickhouse = await startPart('clickhouse', { port: 0, data: path })
+    const port = Number(new URL(clickhouse.url).port)
+    const config = configured(
+      ['maxBytes: 4GiB', 'maxBytes: 16MiB'],
+      ['segmentBytes: 16MiB', 'segmentBytes: 1MiB'],
+      ['location: US', 'location: US\n    whenAuditIsTight: read-only'],
+    )
+    const env = { SLUICE_SANDBOX_CLICKHOUSE: clickhouse.url }
+    const first = await startGateway({ config, data: folder(), env })
+    await clickhouse.stop('SIGKILL')
+    const long = (): string => `SELECT '${randomBytes(120_000).toString('hex')}' AS n`
+    let status = 200
+    for (let n = 0; status === 200 && n < 400; n++) status = (await first.query('agent', long())).status
+    expect(status).toBe(503)
+    await first.stop('SIGKILL')
+
+    gateway = await startGateway({ config, data: first.data, database: first.database, env })
+    expect((await gateway.query('agent', long())).status).toBe(503)
+    const back = await startPart('clickhouse', { port, data: path })
+    await until(async () => (await gateway.query('agent', 'SELECT 1 AS n')).status === 200)
+    await gateway.stop()
+    await back.stop()
+  })
+
   it('stops everything, says so, moves nothing, and takes records again once ClickHouse has taken them', async () => {
     const path = folder()
     const clickhouse = await startPart('clickhouse', { port: 0, data: path })

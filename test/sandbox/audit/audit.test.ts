@@ -10,9 +10,10 @@ import type { AuditLog, AuditRecord } from '../../../src/audit/contract.ts'
 import { openAuditLog } from '../../../src/audit/log.node.ts'
 import { createHabits, HABIT_LIMITS } from '../../../src/audit/history.ts'
 import { encodePayload, PAYLOAD_NAMES, type UnplacedPayload } from '../../../src/audit/payload.ts'
-import { COLUMN_NAMES, columnNames, decodeRows } from '../../../src/audit/record.ts'
+import { COLUMN_NAMES, columnNames, decodeRows, SCHEMA_VERSION, type Row } from '../../../src/audit/record.ts'
 import type { ClickHouse } from '../../../src/audit/reader/contract.ts'
 import { createMigrator } from '../../../src/audit/schema.ts'
+import { createStorage } from '../../../src/audit/storage.ts'
 import { VIEWS } from '../../../src/audit/views.ts'
 import { killedWriter } from '../../src/audit/killed-writer.ts'
 import { completedFully, decidedFully, exchange, noted } from '../../src/audit/stage.ts'
@@ -438,10 +439,10 @@ test('the same segment sent twice is kept once', async () => {
   await log.close()
   const columns = COLUMN_NAMES.map((name) => `\`${name}\``).join(', ')
   const bytes = await bytesOf(`SELECT ${columns} FROM twice.events`, 'RowBinary')
-  const token = decodeRows(bytes)
-    .map(({ epoch, segment }) => `${epoch}:${segment}`)
-    .join()
-  await reader.insertRowBinary('twice.events', COLUMN_NAMES, bytes, token, AbortSignal.timeout(10_000))
+  const [{ epoch, segment, writer_seq: firstSeq }] = decodeRows(bytes) as readonly [Row]
+  const shared = { inserter: reader, database: 'twice', migrator: async () => {}, epoch }
+  const deliver = createStorage({ ...shared, table: 'events', columns: columnNames })
+  await deliver({ segment, schema: SCHEMA_VERSION, firstSeq, records: 1 }, [bytes], AbortSignal.timeout(10_000))
   expect(await rowsOf('SELECT count() AS n FROM twice.events')).toEqual([{ n: 1 }])
 })
 
