@@ -299,8 +299,8 @@ class Stage {
   async verify(): Promise<TortureReport['verified']> {
     const config = ['--config', join(this.#folder, 'sluice.yaml')]
     const key = await sluice(['audit', 'key', 'show', ...config])
-    const { code, said } = await sluice(['audit', 'verify', '--key', key.out.trim(), ...config])
-    return { code, said }
+    const { code, out, said } = await sluice(['audit', 'verify', '--key', key.out.trim(), ...config])
+    return { code, said: code === 0 ? out : said }
   }
 
   async close(): Promise<void> {
