@@ -78,7 +78,7 @@ describe('a start that cannot be', () => {
       said: expect.stringMatching(/in use by another process\ngive each gateway its own data folder/),
     })
     const portTaken = await served({ SLUICE_DATA: folder(), SLUICE_PORT: new URL(gateway.url).port })
-    expect(portTaken).toEqual({ code: 1, said: expect.stringMatching(/^port \d+ is taken; set SLUICE_PORT/) })
+    expect(portTaken).toEqual({ code: 1, said: expect.stringMatching(/^port \d+ is taken; set SLUICE_PORT/m) })
     expect((await gateway.query('agent', 'SELECT 1 AS n')).status).toBe(200)
   })
 })

@@ -143,7 +143,7 @@ describe('an API key', () => {
       await new Promise((resolve) => setImmediate(resolve))
     }
     expect(await ask(key)).toEqual([401, 'credential-refused'])
-    expect(gateway.logs.join('\n')).not.toContain(key.split('_').at(-1))
+    expect(gateway.logs.join('\n')).not.toContain(key.split('_').slice(2).join('_'))
     await gateway.stop()
   })
 })
